@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* frame: one packet as a source hands it to a worker, and what is answered.
+ *
+ * The bytes are borrowed until the source's next batch() call. The core reads only
+ * what stands here; it does not know which kind of source it was. */
+#ifndef TQ_BASE_FRAME_H
+#define TQ_BASE_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum linktype { LINK_ETHERNET, LINK_RAW, LINK_SLL, LINK_SLL2, LINK_NULL /* BSD loopback, host or network order */, LINK_UNSUPPORTED };
+
+enum frame_flags {
+	FRAME_CSUM_PARTIAL = 1 << 0,	/* transport checksum not filled in yet: do not judge it */
+	FRAME_CSUM_VALID = 1 << 1,	/* checked by the kernel already */
+	FRAME_GSO_TCP = 1 << 2,		/* super-packet; gso_size bytes of payload per real segment */
+	FRAME_GSO_UDP = 1 << 3,		/* super-packet of datagrams of gso_size bytes each */
+	FRAME_VLAN = 1 << 4,		/* vlan_tci/vlan_tpid hold the outer tag, stripped from the bytes */
+	FRAME_TRUNCATED = 1 << 5,	/* caplen < wirelen */
+	FRAME_LEAVING = 1 << 6,		/* known to leave the workload whose view this is ... */
+	FRAME_ENTERING = 1 << 7,	/* ... or to enter it; neither: unknown */
+};
+
+struct frame {
+	int64_t ts;		/* ns since the epoch */
+	const uint8_t *data;
+	uint32_t caplen;	/* bytes at data */
+	uint32_t wirelen;	/* bytes on the wire, >= caplen */
+	uint32_t flags;		/* enum frame_flags */
+	uint16_t vlan_tci, vlan_tpid;
+	uint16_t gso_size;
+	uint8_t link;		/* enum linktype */
+	uint8_t path;		/* a label of the caller's, copied into events (agent/path.h) */
+	bool held;		/* an answer is awaited: the verdict is enforced */
+	uint8_t pad_;
+	uint32_t domain;	/* network that addresses are unique in; 0: the node's */
+	uint32_t view;		/* opaque id of the observation point; 0: none. Equal for all frames seen there in one direction */
+	uint32_t workload;	/* the workload whose queue or interface this was seen at; 0: unknown */
+	uint32_t iface;		/* index into the caller's interface names; 0: none */
+	uint64_t number;	/* running number in a capture file, from 1; else 0 */
+	uint64_t token;		/* the source's own handle for answer() */
+};
+
+/* The answer to a frame. Ordered by severity. */
+enum verdict { VERDICT_ALLOW, VERDICT_PENDING, VERDICT_ALERT, VERDICT_DENY, VERDICT_DROP };
+#define VERDICT_COUNT 5
+
+/* True when the packet must not go on. */
+static inline bool verdict_stops(enum verdict v) { return v >= VERDICT_DENY; }
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* link: which veths lead to which workloads.
+ *
+ * A workload's interface is a veth in its netns whose peer stands in this netns. Found from the inside (IFLA_LINK and
+ * IFLA_LINK_NETNSID of the workload's own interface) and from the outside (RTM_GETLINK: a veth with a peer nsid). */
+#ifndef TQ_BRIDGE_LINK_H
+#define TQ_BRIDGE_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+
+#define LINK_ADDRS_MAX 32
+
+struct link_end {		/* one workload interface and its host side */
+	int host_ifindex;	/* in our netns */
+	char host_name[16];
+	int ifindex;		/* in the workload's netns */
+	char name[16];
+	uint8_t mac[6];		/* the workload's */
+	uint32_t gso_max_size;
+	unsigned naddrs;
+	struct addr addrs[LINK_ADDRS_MAX];	/* on the workload's interface, link-local included */
+};
+
+/* All veth interfaces of the netns whose peer is in the calling thread's netns; `interface` restricts by name (NULL: all).
+ * Returns their number (0 is fine) up to max, or -errno (-ENOENT/-ENODEV: the netns vanished half-way). */
+int link_find(int nsfd, const char *interface, struct link_end *out, unsigned max, struct err *);
+
+/* Every local veth whose peer is in another netns: host ifindex and a descriptor of that netns where one can be had
+ * (by nsid through /run/netns, else through /proc). fn takes the descriptor (-1: no way in was found). */
+int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *name /* of /run/netns, or NULL */, pid_t pid /* some process in it, 0: none */), void *ctx, struct err *);
+
+/* ---- events ---- */
+struct link_watch;
+enum link_event_kind { LINK_NEW, LINK_GONE, LINK_ADDR /* an address came or went */, LINK_NSID, LINK_RESYNC /* ENOBUFS: read everything anew */ };
+struct link_event {
+	enum link_event_kind kind;
+	int ifindex;
+	char name[16];
+	bool veth;
+	int nsid;		/* LINK_NSID */
+};
+struct link_watch *link_watch_open(struct err *);
+int link_watch_fd(const struct link_watch *);
+/* Reads what there is and calls fn for each; 0 or -errno. */
+int link_watch_read(struct link_watch *, void (*fn)(void *ctx, const struct link_event *), void *ctx, struct err *);
+void link_watch_close(struct link_watch *);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* dpi: the core. Frame in, verdict out.
+ *
+ * decode -> defrag -> guard -> flow -> stream -> protocols -> facts -> policy -> verdict, events on the way.
+ * One `struct dpi` per worker: no globals, no locks, no clock (time comes with the frame), no allocation per
+ * packet beyond its own bounded pools. A frame is borrowed for the call.
+ *
+ * The core knows no capture. What it must know about the world comes through dpi_ops. */
+#ifndef TQ_DPI_DPI_H
+#define TQ_DPI_DPI_H
+
+#include "base/addr.h"
+#include "base/counter.h"
+#include "base/err.h"
+#include "base/frame.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "dpi/event.h"
+#include "dpi/policy.h"
+
+struct dpi;
+
+/* A packet's addresses as it travels: src sent it. */
+struct tuple {
+	struct addr src, dst;
+	uint16_t sport, dport;	/* host order; 0 where the protocol has none; ICMP echo: id in both */
+	uint8_t ipproto;
+	uint32_t domain;
+};
+
+enum dpi_own {
+	OWN_NO,		/* somebody else inspects this packet: count it, do not look */
+	OWN_YES,
+	OWN_OVERLAP,	/* two paths may show it just now (a switch): inspect it once, found by fingerprint */
+};
+
+struct dpi_ends {
+	uint32_t workload[2];			/* of tuple.src, tuple.dst; 0: not local */
+	const struct group_set *groups[2];	/* the caller's bits for these (borrowed until the next call); NULL: none */
+};
+
+struct dpi_ops {
+	/* Is this packet ours to inspect here? Asked on the complete tuple (after defragmentation) for each packet
+	 * whose flow is new, was seen on another path, or dates from before dpi_set_epoch. NULL: always. */
+	enum dpi_own (*owner)(void *ctx, const struct frame *, const struct tuple *);
+	/* Which workloads are its ends? Asked once per flow and again after dpi_set_policy. NULL: none. */
+	void (*ends)(void *ctx, const struct frame *, const struct tuple *, struct dpi_ends *out);
+	/* Borrowed for the call. NULL: events are not built at all. */
+	void (*emit)(void *ctx, const struct event *);
+	void *ctx;
+};
+
+struct dpi_conf {
+	uint32_t max_flows;	/* >= 16 */
+	uint64_t memcap;	/* bytes for flows, streams and protocol state together */
+	bool midstream;		/* take up TCP flows whose beginning was not seen */
+	uint32_t pending_bytes, pending_packets;	/* recognition gives up after these; 0: defaults 16 KiB, 16 */
+	int64_t pending_time;	/* ns; 0: 5 s */
+	int64_t flow_report;	/* ns between reports of a long flow; 0: only at its end */
+	uint64_t event_mask;	/* bit per enum event_type that somebody takes; others are not built */
+	struct hash_key key;	/* random in production, fixed in replay */
+	uint64_t flow_id_seed;	/* flow ids are a keyed permutation of a running number: replay is repeatable */
+};
+
+/* Copies ops and conf. NULL + err when memory is short or a bound is broken. */
+struct dpi *dpi_new(const struct dpi_conf *, const struct dpi_ops *, struct err *);
+/* Ends every flow silently and frees. NULL is fine. */
+void dpi_free(struct dpi *);
+
+/* Inspects one frame. Every path out gives a verdict; what cannot be decoded is ALLOW and counted. */
+enum verdict dpi_inspect(struct dpi *, const struct frame *);
+
+/* Time goes on without a frame: expires flows and fragments. Cheap when nothing is due. */
+void dpi_tick(struct dpi *, int64_t now);
+/* Ends every flow and tells each (shutdown, end of a capture). */
+void dpi_flush(struct dpi *);
+
+/* Judges by this from now on (takes a reference; NULL: everything is allowed, reason none). Open flows are judged
+ * again at their next packet. */
+void dpi_set_policy(struct dpi *, struct policy *);
+/* Ownership changed: owner() is asked again for every flow, and for `overlap` ns packets shown by two paths are
+ * counted once. */
+void dpi_set_epoch(struct dpi *, int64_t now, int64_t overlap);
+void dpi_set_event_mask(struct dpi *, uint64_t mask);
+
+/* ---- looking in (same thread) ---- */
+struct dpi_flow_info {
+	uint64_t flow_id;
+	struct tuple tuple;		/* src: initiator */
+	uint32_t workload[2];
+	uint64_t pkts[2], bytes[2];	/* to server, to client; IP lengths */
+	int64_t start, last;
+	const char *state;
+	enum app app;
+	uint8_t path;
+	enum verdict verdict;
+	bool enforced;
+	enum reason reason;
+	uint32_t rule;
+};
+/* Calls fn for each live flow until it returns false. */
+void dpi_each_flow(const struct dpi *, bool (*fn)(void *ctx, const struct dpi_flow_info *), void *ctx);
+
+struct dpi_sizes { size_t flow, px; uint32_t flows, flows_max; struct mem_stats mem; };
+void dpi_get_sizes(const struct dpi *, struct dpi_sizes *);
+
+/* Counters: dpi/counters.def. Values may be read by any thread (counter_get). */
+enum dpi_counter {
+#define X(id, name, help) DPI_C_##id,
+#include "dpi/counters.def"
+#undef X
+	DPI_C_COUNT
+};
+extern const struct counter_desc dpi_counter_descs[DPI_C_COUNT];
+const uint64_t *dpi_counters(const struct dpi *);
+/* Flows seen per app, APP_COUNT values. */
+const uint64_t *dpi_app_flows(const struct dpi *);
+
+/* Anomalies: dpi/anomalies.def names each contradiction, gap and cap (event name, layer, sentence). */
+enum anomaly {
+#define X(id, name, layer, help) ANOM_##id,
+#include "dpi/anomalies.def"
+#undef X
+	ANOM_COUNT
+};
+struct anomaly_desc { const char *name, *layer, *help; };
+extern const struct anomaly_desc anomaly_descs[ANOM_COUNT];
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* event: what the core tells. A fixed head and a body of facts.
+ *
+ * The body is a flat run of items in a form that a thread can copy with memcpy and
+ * another can turn into JSON later: the core never writes JSON. Items nest (object,
+ * array) and end with ITEM_END. A fact is named by a pointer to a constant of the
+ * protocol's own, which is also what policy, threats and sensors read it by. */
+#ifndef TQ_DPI_EVENT_H
+#define TQ_DPI_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/cursor.h"
+#include "base/frame.h"
+#include "dpi/app.h"
+
+/* Event types: id, `event_type` (which is also the name of the object). */
+#define EVENT_TYPES(X) \
+	X(FLOW, "flow") X(HTTP, "http") X(TLS, "tls") X(QUIC, "quic") X(DNS, "dns") X(SSH, "ssh") X(SMTP, "smtp") X(FTP, "ftp") \
+	X(SIP, "sip") X(KRB5, "krb5") X(MYSQL, "mysql") X(PGSQL, "pgsql") X(KAFKA, "kafka") X(REDIS, "redis") X(ALERT, "alert") \
+	X(ANOMALY, "anomaly") X(ARP, "arp") X(DHCP, "dhcp") X(ICMP, "icmp") X(APP, "app") X(STATS, "stats")
+/* APP: a request of any other protocol; the object is named by its app (mongodb, cassandra, ...). */
+
+enum event_type {
+#define X(id, name) EV_##id,
+	EVENT_TYPES(X)
+#undef X
+	EV_COUNT
+};
+
+/* What a fact means to policy; FACT_PLAIN is only told. */
+enum fact_role {
+	FACT_PLAIN,
+	FACT_HTTP_METHOD, FACT_HTTP_HOST, FACT_HTTP_PATH, FACT_HTTP_HEADER,
+	FACT_TLS_SNI, FACT_TLS_VERSION, FACT_TLS_JA4, FACT_TLS_ISSUER,
+	FACT_DNS_NAME, FACT_DNS_TYPE,
+	FACT_SSH_VERSION,
+	FACT_COMMAND, FACT_KEY, FACT_QUERY, FACT_USER, FACT_DATABASE, FACT_TABLE, FACT_OPERATION, FACT_OBJECT,
+	FACT_ROLE_COUNT
+};
+
+struct fact {
+	const char *name;	/* JSON key */
+	enum fact_role role;
+};
+
+enum item_kind { ITEM_END, ITEM_OBJ, ITEM_ARR, ITEM_STR, ITEM_U64, ITEM_I64, ITEM_BOOL };
+
+/* One item, 8-byte aligned in the body. A string's bytes follow, padded to 8. */
+struct item {
+	const struct fact *fact;	/* NULL inside arrays and for ITEM_END */
+	uint8_t kind;			/* enum item_kind */
+	bool cut;			/* the string was longer than what is kept */
+	uint32_t len;			/* of the string */
+	/* ITEM_U64/I64/BOOL: one uint64_t follows */
+};
+
+/* Walks a body: NULL at the end. *value points at the string or the number. */
+const struct item *item_next(const uint8_t **pos, const uint8_t *end, const void **value);
+
+enum reason {	/* why a verdict is what it is: id, name as in events */
+#define REASONS(X) X(NONE, "none") X(POLICY, "policy") X(NO_RULE, "no_rule") X(DEFAULT, "default") X(QUARANTINE, "quarantine")
+#define X(id, name) REASON_##id,
+	REASONS(X)
+#undef X
+	REASON_COUNT
+};
+
+struct event {
+	int64_t ts;			/* ns since the epoch */
+	uint64_t flow_id;		/* 0: no flow (arp, decode anomalies) */
+	uint64_t number;		/* frame.number; 0: none */
+	const uint8_t *body;		/* items; borrowed for the emit call */
+	uint32_t body_len;
+	uint32_t rule;			/* id of the rule that decided; 0: none matched */
+	uint32_t tx_id;
+	uint32_t src_workload, dst_workload;	/* of the flow's initiator and responder; 0: not local */
+	uint32_t iface;
+	uint16_t sport, dport;		/* host order; for ICMP: type and code */
+	uint16_t vlan[2];		/* VLAN ids, outer first */
+	uint16_t app;			/* enum app */
+	uint8_t nvlan;
+	uint8_t type;			/* enum event_type */
+	uint8_t ipproto;
+	uint8_t path;			/* frame.path */
+	uint8_t verdict;		/* enum verdict */
+	uint8_t reason;			/* enum reason */
+	uint8_t learned;		/* allowed only because the mode is discover */
+	bool enforced;			/* the verdict was or will be carried out */
+	bool has_tx;
+	bool has_tuple;
+	struct addr src, dst;		/* flow's initiator and responder */
+};
+
+const char *event_type_name(enum event_type t);
+const char *reason_name(enum reason r);
+const char *verdict_name(enum verdict v);
+
+#endif

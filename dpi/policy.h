@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* policy: an ordered list of rules, compiled once, immutable, shared by all workers.
+ *
+ * Meaning: CONTRACT section 3. First match wins; a rule matches when from, to, ports and apps
+ * all hold. `any` is everybody; an empty list never means "all" (the builder refuses it).
+ * Whether an end belongs to a group is a set of bits that the caller works out when a workload
+ * appears (names and labels) and that policy_groups() completes with the address (CIDR).
+ *
+ * Ownership: a policy is built, then frozen by policy_build(); after that it is only read. */
+#ifndef TQ_DPI_POLICY_H
+#define TQ_DPI_POLICY_H
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "base/frame.h"
+#include "dpi/app.h"
+#include "dpi/event.h"
+
+#define POLICY_GROUPS_MAX 1024
+#define POLICY_RULES_MAX 65536
+#define POLICY_GROUP_ANY 0	/* group 0 is `any`: always there, everybody is in it */
+
+enum policy_mode { MODE_DISCOVER, MODE_MONITOR, MODE_PROTECT };
+
+struct policy;
+struct policy_builder;
+
+/* Bits of groups, POLICY_GROUPS_MAX wide. */
+struct group_set {
+	uint64_t bits[POLICY_GROUPS_MAX / 64];
+};
+
+struct port_range {
+	uint8_t ipproto;	/* 0: any */
+	uint16_t lo, hi;	/* responder's port, inclusive */
+};
+
+enum rule_mode { RULE_MODE_NONE = -1 };	/* the rule has no mode of its own */
+
+struct rule_spec {		/* borrowed by policy_add_rule for the call */
+	uint32_t id;		/* 1..999999, unique */
+	const uint16_t *from, *to;	/* group numbers, n >= 1 */
+	unsigned nfrom, nto;
+	const struct port_range *ports;	/* nports 0: the rule names none */
+	unsigned nports;
+	const enum app *apps;		/* napps 0: the rule names none */
+	unsigned napps;
+	enum verdict action;	/* ALLOW, ALERT, DENY, DROP */
+	int mode;		/* enum policy_mode or RULE_MODE_NONE */
+	unsigned line;		/* in the policy file, for messages */
+};
+
+struct policy_builder *policy_begin(enum policy_mode default_mode);
+/* Adds a group; names are unique. mode -1: none of its own. Returns its number (>= 1) or -errno. */
+int policy_add_group(struct policy_builder *, const char *name, int mode, struct err *);
+/* Addresses that are in (or, with `not`, subtracted from) the group by themselves. */
+int policy_group_cidr(struct policy_builder *, unsigned group, const struct cidr *, bool not, struct err *);
+/* The group also asks for a workload property (name, labels) that the caller evaluates: membership of the
+ * caller's bits is then needed AND the CIDRs hold (keys AND, items OR). Without it CIDRs alone decide. */
+void policy_group_needs_workload(struct policy_builder *, unsigned group);
+int policy_add_rule(struct policy_builder *, const struct rule_spec *, struct err *);
+/* Freezes; takes the builder. Never fails for lack of rules. Initial reference 1. */
+struct policy *policy_build(struct policy_builder *);
+void policy_builder_free(struct policy_builder *);	/* NULL is fine */
+struct policy *policy_ref(struct policy *);		/* thread-safe */
+void policy_unref(struct policy *);			/* NULL is fine */
+
+unsigned policy_version(const struct policy *);		/* unique per built policy in this process, > 0 */
+int policy_group_by_name(const struct policy *, const char *name);	/* number or -1 */
+unsigned policy_group_count(const struct policy *);
+unsigned policy_rule_count(const struct policy *);
+
+/* All groups of an end: `workload` holds the caller's bits (NULL: not a local workload). */
+void policy_groups(const struct policy *, const struct addr *, const struct group_set *workload, struct group_set *out);
+/* Mode of a local end: that of its first group in file order that has one, else the default. */
+enum policy_mode policy_mode_of(const struct policy *, const struct group_set *);
+
+struct policy_query {
+	const struct group_set *from, *to;
+	uint8_t ipproto;
+	uint16_t port;		/* responder's */
+	enum app app;
+	bool app_known;		/* false: still pending; APP_UNKNOWN with true means recognition gave up */
+	enum policy_mode mode;	/* strictest of the local ends */
+};
+
+struct policy_answer {
+	enum verdict verdict;	/* PENDING: a rule could still match once the app is known */
+	uint32_t rule;		/* 0: none */
+	enum reason reason;
+	bool enforce;		/* mode protect (or the rule's own): verdict is to be carried out */
+};
+
+/* O(rules that the port and groups leave over); no allocation. */
+struct policy_answer policy_judge(const struct policy *, const struct policy_query *);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* rules: the chains in a workload's own network namespace: what is wanted, what is present, the changes between.
+ *
+ * Jump at the head of INPUT and OUTPUT, chains NV_INPUT_PROXYMESH / NV_OUTPUT_PROXYMESH ending in RETURN (quarantine
+ * chains NV_INPUT_QUAR_PROXYMESH / NV_OUTPUT_QUAR_PROXYMESH before them). One iptables-restore --noflush and one
+ * ip6tables-restore per change: atomic, own chains only, never a policy line of a built-in chain. Programs are run by
+ * argv, without a shell, in the workload's netns.
+ *
+ * rules_text() and rules_plan() are pure and unit-tested without a kernel. */
+#ifndef TQ_NFQ_RULES_H
+#define TQ_NFQ_RULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "base/netid.h"
+
+enum ipt_backend { IPT_AUTO, IPT_NFT, IPT_LEGACY };
+enum ipt_table { IPT_TABLE_AUTO, IPT_TABLE_FILTER, IPT_TABLE_SECURITY, IPT_TABLE_MANGLE };
+
+struct peer_port {		/* a port that a local server's own queue owns: our client rules let it pass */
+	struct addr addr;
+	uint8_t ipproto;
+	uint16_t port;		/* 0: all */
+};
+
+struct rules_want {
+	char interface[16];		/* in the workload */
+	struct app_ports apps;
+	enum app_side side;
+	bool loopback;			/* also on lo: OUTPUT -o lo --dport, INPUT -i lo --sport */
+	bool bypass;			/* --queue-bypass (fail: open) */
+	uint16_t queue_tcp;		/* TCP queue; UDP goes to the next number (no GSO there) */
+	uint32_t mark, mask;		/* packets that carry it are returned by each chain's first rule */
+	enum ipt_backend backend;
+	enum ipt_table table;
+	const struct peer_port *peers;	/* borrowed */
+	unsigned npeers;
+	bool quarantine;		/* drop everything but ARP/ND */
+};
+
+struct rules_state {
+	enum ipt_backend backend;	/* chosen: legacy only where its tables exist already or nft is missing */
+	enum ipt_table table;		/* chosen: filter, or security where the netns has rules or a policy of its own there, or mangle */
+	bool own_firewall;		/* the netns has rules of its own in that hook */
+	bool nat_redirect;		/* it REDIRECTs or DNATs inside itself: --ctorigdstport is matched as well */
+	bool complete;			/* read back and exactly what is wanted, both families */
+	char differs[160];
+};
+
+struct rules_counts { uint64_t queued_packets, queued_bytes; };	/* of the NFQUEUE rules, both families, since they were written */
+
+/* All in the netns of nsfd, by netns_run on this thread. */
+int rules_ensure(int nsfd, const struct rules_want *, struct rules_state *, unsigned *changes, struct err *);
+int rules_check(int nsfd, const struct rules_want *, struct rules_state *, struct err *);
+/* Cheap: a number that changes whenever somebody changed a table (nft generation id; legacy SO_GET_INFO entries and sizes). */
+int rules_generation(int nsfd, uint64_t *gen, struct err *);
+int rules_counts(int nsfd, const struct rules_state *, struct rules_counts *, struct err *);
+/* Takes our jumps and chains away from every table of every back end they are found in. Not there is fine. Returns how many were found. */
+int rules_remove(int nsfd, struct err *);
+/* Preflight in a netns of its own: back ends and tables usable here. */
+struct rules_probe { bool nft, legacy, security, nfqueue, conntrack; };
+int rules_probe(struct rules_probe *, struct err *);
+
+#endif

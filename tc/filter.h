@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* filter: the mirror's clsact filters on one host-side veth: what is wanted, what is present, the changes between.
+ *
+ * Preferences 49000..49099 are ours (DESIGN section 3): witness, exclusions, mirror. Mirrors are `continue`, so that
+ * other people's filters behind ours still run. Where foreign filters stand on the hook, nothing is excluded (a classid
+ * match would end classification for them too); the guard sorts it out.
+ *
+ * filter_plan() is pure: wanted and present in, changes out. Nothing is "applied" twice; what a crash left is claimed. */
+#ifndef TQ_TC_FILTER_H
+#define TQ_TC_FILTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/netid.h"
+
+enum tc_block_mode { TC_BLOCKS_DEVICE, TC_BLOCKS_SHARED };
+
+struct tc_want {		/* what one veth should have */
+	int ifindex;		/* host side */
+	int to_leaving, to_entering;	/* ifindex of vbr-neuv, vbr-neuv-in */
+	struct app_ports exclude_sport[2], exclude_dport[2];	/* [0] leaving the workload (clsact ingress), [1] entering it (egress):
+					 * packets with these source/destination ports belong to a queue: not copied but for the witness */
+	enum tc_block_mode blocks;
+};
+
+struct tc_state {		/* what was read back */
+	bool clsact;		/* a clsact qdisc stands */
+	bool ours;		/* ... made by us as far as can be told (no foreign filter on it) */
+	bool ingress_qdisc;	/* a foreign `ingress` qdisc: our egress filters would land on the wrong side; refused */
+	unsigned foreign[2];	/* foreign filters by hook */
+	unsigned tcx[2];	/* tcx programs in front of us (a PASS there means that we see nothing); 0 when it cannot be asked */
+	unsigned filters[2];	/* ours, by hook */
+	bool complete;		/* exactly what is wanted */
+	char differs[128];	/* where not: what */
+};
+
+struct tc;			/* a netlink socket of the node's netns and a scratch; one thread */
+struct tc *tc_open(struct err *);
+void tc_close(struct tc *);
+
+/* Makes the device match the want, reads it back, fills *state. Idempotent. -ENODEV: the veth is gone (not an error to log). */
+int tc_ensure(struct tc *, const struct tc_want *, struct tc_state *, unsigned *changes, struct err *);
+/* Only reads and compares. */
+int tc_check(struct tc *, const struct tc_want *, struct tc_state *, struct err *);
+/* Takes our filters away, and the clsact if it is empty then and we made it (no foreign filter). Not there is fine. */
+int tc_remove(struct tc *, int ifindex, struct err *);
+/* For cleanup: every device of this netns that carries filters of ours. Returns how many were cleaned. */
+int tc_remove_all(struct tc *, struct err *);
+
+/* Preflight: can this kernel do clsact, u32, mirred? Tried on devices in a netns of its own. `what` names the first that is missing. */
+int tc_probe(char what[64], struct err *);
+
+#endif
