@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* eve: one event as a line of EVE JSON (CONTRACT section 4, Suricata's field names). Runs on the sink thread only. */
+#ifndef TQ_AGENT_EVE_H
+#define TQ_AGENT_EVE_H
+
+#include "agent/names.h"
+#include "base/jbuf.h"
+#include "dpi/event.h"
+
+struct eve_conf {
+	const char *node;
+	struct names *names;	/* NULL: no workloads */
+	bool utc;		/* timestamps in UTC ("+0000"), so that replay is repeatable; else the local zone */
+};
+
+/* Appends the line, newline included. */
+void eve_format(struct jbuf *, const struct eve_conf *, const struct event *);
+/* Community ID 1.0 of the tuple ("1:" + base64 of SHA-1, seed 0). out: 32 bytes. */
+void eve_community_id(const struct event *, char out[32]);
+
+#endif

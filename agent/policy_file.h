@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* policy_file: policy.yaml (CONTRACT section 3) to a compiled policy, and which workloads are in which of its groups.
+ *
+ * This version takes: version, default, groups (match: workload globs, cidr, labels, not: {workload, cidr, labels}; mode), rules (id, from, to, ports, apps, action,
+ * mode). The other keys of CONTRACT (fqdn, http and the other matchers, strict, pending, hold, threats, sensors) are refused with "not in this
+ * version" and their line. One line per error, as config. */
+#ifndef TQ_AGENT_POLICY_FILE_H
+#define TQ_AGENT_POLICY_FILE_H
+
+#include "agent/config.h"
+#include "dpi/policy.h"
+
+struct policy_file;	/* the compiled policy and its workload matchers; immutable */
+
+struct policy_file *policy_file_load(const char *file, struct err *);
+struct policy_file *policy_file_parse(const char *text, const char *name, struct err *);	/* for tests and `policy load` by content */
+void policy_file_free(struct policy_file *);			/* NULL is fine */
+struct policy *policy_file_policy(const struct policy_file *);	/* borrowed; policy_ref it to keep it */
+/* Groups that a workload is in by its name and labels (what policy_groups wants as the caller's bits). */
+void policy_file_groups(const struct policy_file *, const char *name, const struct labels *, struct group_set *out);
+const char *policy_file_text(const struct policy_file *);	/* the YAML it was read from (for `policy show`) */
+
+#endif
