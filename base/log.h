@@ -28,7 +28,7 @@ struct log_site {
 	_Atomic uint32_t count, swallowed;
 };
 
-extern _Atomic uint8_t log_levels[LOG_MODULE_COUNT];
+extern _Atomic int log_levels[LOG_MODULE_COUNT];
 
 const char *log_module_name(enum log_module m);
 const char *log_level_name(enum log_level l);
@@ -38,7 +38,7 @@ void log_line(struct log_site *site, enum log_module m, enum log_level l, const 
 
 #define log_at(m, l, ...) \
 	do { \
-		if ((l) <= (enum log_level)atomic_load_explicit(&log_levels[LOG_##m], memory_order_relaxed)) { \
+		if ((int)(l) <= atomic_load_explicit(&log_levels[LOG_##m], memory_order_relaxed)) { \
 			static struct log_site site_; \
 			log_line(&site_, LOG_##m, (l), __VA_ARGS__); \
 		} \

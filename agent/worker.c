@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One loop: wait, carry out commands, run each source that is ready until it has nothing more (or its turn is over),
+ * let time pass in the core, wake the sink. The worker alone touches its core and its sources; the main thread reaches them by
+ * one command at a time, handed over under a mutex and waited for. */
+#include "agent/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define BATCH 64		/* frames asked for at once */
+#define TURN 16			/* batches of one source before the others get theirs */
+#define TICK_MS 100
+#define SOURCES_MAX 4096
+
+struct entry {
+	struct source *src;
+	worker_refuse refuse;
+	void *refuse_ctx;
+	bool broken;
+};
+
+enum command_kind { CMD_ADD, CMD_REMOVE, CMD_WORLD, CMD_MASK, CMD_FLOWS, CMD_SIZES, CMD_BROKEN, CMD_STOP };
+
+struct command {
+	enum command_kind kind;
+	struct entry entry;
+	const struct source *which;
+	struct world *world;
+	bool judge;
+	int64_t overlap;
+	uint64_t mask;
+	struct dpi_flow_info *flows;
+	unsigned max, count;
+	struct dpi_sizes sizes;
+	bool broken;
+	int result;
+};
+
+struct worker {
+	struct worker_conf conf;
+	struct dpi *dpi;
+	struct world *world;
+	struct entry **entries;
+	unsigned n, size;
+	int epfd, evfd;
+	bool stopping;
+	uint64_t beats;
+	struct frame frames[BATCH];
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	struct command *command;	/* under lock: waiting to be carried out */
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- what the core asks ---- */
+
+static void on_emit(void *ctx, const struct event *ev)
+{
+	struct worker *w = ctx;
+
+	evring_put(w->conf.events, ev);
+}
+
+static enum dpi_own on_owner(void *ctx, const struct frame *f, const struct tuple *t)
+{
+	struct worker *w = ctx;
+
+	return w->world ? world_owner(w->world, f, t) : OWN_YES;
+}
+
+static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, struct dpi_ends *out)
+{
+	struct worker *w = ctx;
+	const struct world_port *end[2] = { NULL, NULL };
+
+	if (w->world)
+		world_ends(w->world, f, t, end);
+	for (int i = 0; i < 2; i++) {
+		out->workload[i] = end[i] ? end[i]->row.workload : 0;
+		out->groups[i] = end[i] ? &end[i]->groups : NULL;
+	}
+}
+
+uint32_t worker_view(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, bool entering, uint32_t *workload)
+{
+	struct worker *w = ctx;
+
+	if (!w->world) {
+		*workload = 0;
+		return 0xfffffffeU | (uint32_t)entering;
+	}
+	return world_view(w->world, mac_src, mac_dst, entering, workload);
+}
+
+/* ---- sources ---- */
+
+/* Runs one source until it has nothing more or its turn is over; true when it should be asked again at once. */
+static bool run_source(struct worker *w, struct entry *e, unsigned turns)
+{
+	struct err err = { "" };
+	int n = 0;
+
+	for (unsigned turn = 0; turn < turns; turn++) {
+		n = e->src->ops->batch(e->src, w->frames, BATCH, &err);
+		if (n <= 0)
+			break;
+		for (int i = 0; i < n; i++) {
+			const struct frame *f = &w->frames[i];
+			enum verdict v = dpi_inspect(w->dpi, f);
+
+			if (!f->held)
+				continue;
+			e->src->ops->answer(e->src, f, v);
+			if (v == VERDICT_DENY && e->refuse)
+				e->refuse(e->refuse_ctx, f);
+		}
+	}
+	e->src->ops->flush(e->src);
+	if (n < 0) {
+		e->broken = true;
+		epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
+		log_error(AGENT, "worker %u: %s: %s", w->conf.index, e->src->ops->name, err.text[0] ? err.text : strerror(-n));
+	}
+	return n > 0;
+}
+
+static struct entry *find(struct worker *w, const struct source *src)
+{
+	for (unsigned i = 0; i < w->n; i++)
+		if (w->entries[i]->src == src)
+			return w->entries[i];
+	return NULL;
+}
+
+static int add_source(struct worker *w, const struct entry *from)
+{
+	struct entry *e = malloc(sizeof *e);
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = e };
+
+	if (e && w->n == w->size) {
+		unsigned size = w->size ? w->size * 2 : 16;
+		struct entry **more = size <= SOURCES_MAX ? realloc(w->entries, size * sizeof *more) : NULL;
+
+		if (more) {
+			w->entries = more;
+			w->size = size;
+		}
+	}
+	if (!e || w->n == w->size) {
+		free(e);
+		return -ENOMEM;
+	}
+	*e = *from;
+	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, e->src->ops->fd(e->src), &ev)) {
+		free(e);
+		return -errno;
+	}
+	w->entries[w->n++] = e;
+	return 0;
+}
+
+static void remove_source(struct worker *w, const struct source *src)
+{
+	struct entry *e = find(w, src);
+
+	if (!e)
+		return;
+	if (!e->broken) {
+		run_source(w, e, TURN * 4);
+		if (!e->broken)
+			epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
+	}
+	e->src->ops->close(e->src);
+	for (unsigned i = 0; i < w->n; i++)
+		if (w->entries[i] == e)
+			w->entries[i] = w->entries[--w->n];
+	free(e);
+}
+
+/* ---- commands ---- */
+
+static void set_world(struct worker *w, struct world *world, bool judge, int64_t overlap)
+{
+	struct world *old = w->world;
+
+	w->world = world;
+	if (judge || !old)
+		dpi_set_policy(w->dpi, world_policy(world));
+	if (overlap)
+		dpi_set_epoch(w->dpi, now_ns(), overlap);
+	world_unref(old);
+}
+
+struct flow_list {
+	struct dpi_flow_info *out;
+	unsigned n, max;
+};
+
+static bool list_flow(void *ctx, const struct dpi_flow_info *f)
+{
+	struct flow_list *l = ctx;
+
+	if (l->n == l->max)
+		return false;
+	l->out[l->n++] = *f;
+	return true;
+}
+
+static void carry_out(struct worker *w, struct command *c)
+{
+	struct flow_list l = { c->flows, 0, c->max };
+	struct entry *e;
+
+	switch (c->kind) {
+	case CMD_ADD:
+		c->result = add_source(w, &c->entry);
+		break;
+	case CMD_REMOVE:
+		remove_source(w, c->which);
+		break;
+	case CMD_WORLD:
+		set_world(w, c->world, c->judge, c->overlap);
+		break;
+	case CMD_MASK:
+		dpi_set_event_mask(w->dpi, c->mask);
+		break;
+	case CMD_FLOWS:
+		dpi_each_flow(w->dpi, list_flow, &l);
+		c->count = l.n;
+		break;
+	case CMD_SIZES:
+		dpi_get_sizes(w->dpi, &c->sizes);
+		break;
+	case CMD_BROKEN:
+		e = find(w, c->which);
+		c->broken = !e || e->broken;
+		break;
+	case CMD_STOP:
+		w->stopping = true;
+		break;
+	}
+}
+
+static void run_commands(struct worker *w)
+{
+	uint64_t n;
+
+	if (read(w->evfd, &n, sizeof n) < 0 && errno == EAGAIN)
+		return;
+	pthread_mutex_lock(&w->lock);
+	if (w->command) {
+		carry_out(w, w->command);
+		w->command = NULL;
+		pthread_cond_signal(&w->answered);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int wait_ms(const struct worker *w)
+{
+	int ms = TICK_MS;
+
+	for (unsigned i = 0; i < w->n; i++) {
+		const struct source *s = w->entries[i]->src;
+		int t = s->ops->timeout && !w->entries[i]->broken ? s->ops->timeout(s) : -1;
+
+		if (t >= 0 && t < ms)
+			ms = t;
+	}
+	return ms;
+}
+
+static void run_due(struct worker *w)
+{
+	for (unsigned i = 0; i < w->n; i++) {
+		struct entry *e = w->entries[i];
+
+		if (!e->broken && e->src->ops->timeout && e->src->ops->timeout(e->src) == 0)
+			run_source(w, e, TURN);
+	}
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct epoll_event evs[64];
+	int64_t ticked = 0;
+
+	while (!w->stopping) {
+		int n = epoll_wait(w->epfd, evs, 64, wait_ms(w));
+		bool commands = false;
+		int64_t now;
+
+		for (int i = 0; i < n; i++) {
+			struct entry *e = evs[i].data.ptr;	/* entries go away by commands only, which run below */
+
+			if (!e)
+				commands = true;
+			else if (!e->broken)
+				run_source(w, e, TURN);
+		}
+		run_due(w);
+		if (commands)
+			run_commands(w);
+		now = now_ns();
+		if (now - ticked >= (int64_t)TICK_MS * 1000000) {
+			dpi_tick(w->dpi, now);
+			ticked = now;
+		}
+		evring_wake(w->conf.events);
+		counter_add(&w->beats, 1);
+	}
+	while (w->n)
+		remove_source(w, w->entries[0]->src);
+	dpi_flush(w->dpi);
+	evring_wake(w->conf.events);
+	return NULL;
+}
+
+/* Hands the command over and waits until it was carried out. */
+static void call(struct worker *w, struct command *c)
+{
+	struct timespec until;
+	uint64_t one = 1;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += (time_t)(w->conf.watchdog / 1000000000) + 1;
+	pthread_mutex_lock(&w->lock);
+	w->command = c;
+	if (write(w->evfd, &one, sizeof one) != sizeof one)
+		log_error(AGENT, "worker %u: cannot be woken: %s", w->conf.index, strerror(errno));
+	while (w->command) {
+		if (pthread_cond_timedwait(&w->answered, &w->lock, &until) == ETIMEDOUT) {
+			log_error(AGENT, "worker %u does not move: the process ends so that the kernel does as nfq.fail says", w->conf.index);
+			_exit(1);
+		}
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- the main thread's side ---- */
+
+struct worker *worker_start(const struct worker_conf *conf, struct err *err)
+{
+	struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .emit = on_emit };
+	struct worker *w = calloc(1, sizeof *w);
+	struct epoll_event ev = { .events = EPOLLIN };
+	int rc;
+
+	if (!w) {
+		err_set(err, -ENOMEM, "worker %u: no memory", conf->index);
+		return NULL;
+	}
+	w->conf = *conf;
+	ops.ctx = w;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->answered, NULL);
+	w->epfd = epoll_create1(EPOLL_CLOEXEC);
+	w->evfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->epfd < 0 || w->evfd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->evfd, &ev)) {
+		err_set(err, -errno, "worker %u: epoll: %s", conf->index, strerror(errno));
+		goto fail;
+	}
+	w->dpi = dpi_new(&conf->dpi, &ops, err);
+	if (!w->dpi)
+		goto fail;
+	rc = pthread_create(&w->thread, NULL, worker_main, w);
+	if (!rc)
+		return w;
+	err_set(err, -rc, "worker %u: no thread: %s", conf->index, strerror(rc));
+	dpi_free(w->dpi);
+fail:
+	if (w->epfd >= 0)
+		close(w->epfd);
+	if (w->evfd >= 0)
+		close(w->evfd);
+	free(w);
+	return NULL;
+}
+
+void worker_stop(struct worker *w)
+{
+	struct command c = { .kind = CMD_STOP };
+
+	if (!w)
+		return;
+	call(w, &c);
+	pthread_join(w->thread, NULL);
+	dpi_free(w->dpi);
+	world_unref(w->world);
+	close(w->epfd);
+	close(w->evfd);
+	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->answered);
+	free(w->entries);
+	free(w);
+}
+
+int worker_add_source(struct worker *w, struct source *src, worker_refuse refuse, void *ctx, struct err *err)
+{
+	struct command c = { .kind = CMD_ADD, .entry = { .src = src, .refuse = refuse, .refuse_ctx = ctx } };
+
+	call(w, &c);
+	return c.result ? err_set(err, c.result, "worker %u: source %s: %s", w->conf.index, src->ops->name, strerror(-c.result)) : 0;
+}
+
+void worker_remove_source(struct worker *w, struct source *src)
+{
+	struct command c = { .kind = CMD_REMOVE, .which = src };
+
+	call(w, &c);
+}
+
+bool worker_source_broken(struct worker *w, const struct source *src)
+{
+	struct command c = { .kind = CMD_BROKEN, .which = src };
+
+	call(w, &c);
+	return c.broken;
+}
+
+void worker_set_world(struct worker *w, struct world *world, bool judge, int64_t overlap)
+{
+	struct command c = { .kind = CMD_WORLD, .world = world_ref(world), .judge = judge, .overlap = overlap };
+
+	call(w, &c);
+}
+
+void worker_set_event_mask(struct worker *w, uint64_t mask)
+{
+	struct command c = { .kind = CMD_MASK, .mask = mask };
+
+	call(w, &c);
+}
+
+unsigned worker_flows(struct worker *w, struct dpi_flow_info *out, unsigned max)
+{
+	struct command c = { .kind = CMD_FLOWS, .flows = out, .max = max };
+
+	call(w, &c);
+	return c.count;
+}
+
+void worker_sizes(struct worker *w, struct dpi_sizes *out)
+{
+	struct command c = { .kind = CMD_SIZES };
+
+	call(w, &c);
+	*out = c.sizes;
+}
+
+const uint64_t *worker_counters(const struct worker *w) { return dpi_counters(w->dpi); }
+const uint64_t *worker_app_flows(const struct worker *w) { return dpi_app_flows(w->dpi); }
+uint64_t worker_beats(const struct worker *w) { return counter_get(&w->beats); }

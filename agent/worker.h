@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* worker: a thread that runs sources to completion through its own core.
+ *
+ * Everything below is called by the main thread. Commands are carried out by the worker between two batches and are
+ * waited for; a worker that does not answer within the watchdog's time is named and the process ends with exit code 1, which
+ * closes its queues, so that the kernel passes or drops as `fail` says. */
+#ifndef TQ_AGENT_WORKER_H
+#define TQ_AGENT_WORKER_H
+
+#include "agent/evring.h"
+#include "agent/world.h"
+#include "base/source.h"
+#include "dpi/dpi.h"
+
+struct worker;
+
+struct worker_conf {
+	unsigned index;
+	struct dpi_conf dpi;	/* this worker's share */
+	struct evring *events;	/* borrowed; outlives the worker */
+	int64_t watchdog;	/* ns */
+};
+
+/* Starts the thread with an empty world. */
+struct worker *worker_start(const struct worker_conf *, struct err *);
+/* Closes what sources are left, tells every flow, joins. NULL is fine. */
+void worker_stop(struct worker *);
+
+/* Takes the source on success. refuse (NULL: none) is called for each held frame that was answered DENY. */
+typedef void (*worker_refuse)(void *ctx, const struct frame *);
+int worker_add_source(struct worker *, struct source *, worker_refuse refuse, void *refuse_ctx, struct err *);
+/* Reads what is still there, answers it, closes the source. */
+void worker_remove_source(struct worker *, struct source *);
+/* True when the source broke (its error was logged); it is still to be removed. */
+bool worker_source_broken(struct worker *, const struct source *);
+
+/* From now on the worker reads this snapshot (takes a reference). judge: its policy differs, open flows are judged anew.
+ * overlap > 0: ownership changes; for so many ns packets shown by two paths are counted once. */
+void worker_set_world(struct worker *, struct world *, bool judge, int64_t overlap);
+void worker_set_event_mask(struct worker *, uint64_t mask);
+/* Up to max live flows into out; returns their number. */
+unsigned worker_flows(struct worker *, struct dpi_flow_info *out, unsigned max);
+void worker_sizes(struct worker *, struct dpi_sizes *);
+
+/* Any time, without the worker: */
+const uint64_t *worker_counters(const struct worker *);
+const uint64_t *worker_app_flows(const struct worker *);
+uint64_t worker_beats(const struct worker *);	/* rounds of its loop; at least two a second while it lives */
+/* For mirror_conf.view: looks into the worker's own world (worker thread only). ctx is the worker. */
+uint32_t worker_view(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, bool entering, uint32_t *workload);
+
+#endif
