@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/attach.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define BIG_TCP 65536u	/* beyond it NFQUEUE cuts super-packets (TRAPS): no GSO then */
+
+void attach_want(struct workload *w)
+{
+	bool mirror = w->opts.mode != DATAPATH_NFQ;
+
+	for (unsigned i = 0; i < w->nlinks; i++)
+		w->links[i].mirror_wanted = mirror;
+	w->queue.wanted = w->nlinks && w->opts.mode != DATAPATH_TC && (w->opts.apps.all || w->opts.apps.n);
+}
+
+/* ---- queue ---- */
+
+static void refuse(void *ctx, const struct frame *f)
+{
+	struct workload *w = ctx;
+	struct err err = { "" };
+
+	if (w->queue.reset && reset_refuse(w->queue.reset, f, &err))
+		log_debug(NFQ, "workload %s: refusing: %s", w->name, err.text);
+}
+
+static int open_queue(struct node *n, struct workload *w)
+{
+	const struct wl_link *l = &w->links[0];
+	struct queue_conf c = {
+		.nsfd = w->nsfd,
+		.queue_tcp = n->config->queue_base,
+		.fail_open = w->opts.fail == FAIL_IS_OPEN,
+		.gso = l->end.gso_max_size <= BIG_TCP,
+		.path = PATH_NFQ,
+		.workload = w->id,
+		.view_in = l->view | 1,
+		.view_out = l->view,
+		.iface = w->iface,
+	};
+	struct wl_queue *q = &w->queue;
+	int rc;
+
+	q->source = queue_open(&c, &q->error);
+	if (!q->source)
+		return -EIO;
+	q->reset = reset_open(w->nsfd, n->config->mark, &q->error);
+	if (!q->reset) {
+		q->source->ops->close(q->source);
+		q->source = NULL;
+		return -EIO;
+	}
+	q->worker = n->workers[w->id % n->nworkers];
+	rc = worker_add_source(q->worker, q->source, refuse, w, &q->error);
+	if (rc) {
+		q->source->ops->close(q->source);
+		reset_close(q->reset);
+		q->source = NULL;
+		q->reset = NULL;
+	}
+	return rc;
+}
+
+static void close_queue(struct workload *w)
+{
+	struct wl_queue *q = &w->queue;
+
+	if (q->source)
+		worker_remove_source(q->worker, q->source);
+	reset_close(q->reset);
+	q->source = NULL;
+	q->reset = NULL;
+	q->ready = false;
+}
+
+static struct rules_want rules_wanted(const struct node *n, const struct workload *w, const struct peer_port *peers, unsigned npeers)
+{
+	struct rules_want r = {
+		.apps = w->opts.apps,
+		.side = w->opts.side,
+		.loopback = w->opts.loopback,
+		.bypass = w->opts.fail == FAIL_IS_OPEN,
+		.queue_tcp = n->config->queue_base,
+		.mark = n->config->mark,
+		.mask = n->config->mask,
+		.backend = (enum ipt_backend)n->config->iptables,
+		.table = (enum ipt_table)n->config->table,
+		.peers = peers,
+		.npeers = npeers,
+		.quarantine = w->quarantined,
+	};
+
+	memcpy(r.interface, w->links[0].end.name, sizeof r.interface);
+	return r;
+}
+
+static bool gone(int rc) { return rc == -ENOENT || rc == -ENODEV || rc == -ENXIO; }
+
+/* Keeps what failed with the workload; a netns or veth that vanished half-way is not an error to log. */
+static int failed(struct node *n, struct workload *w, const char *what, int rc, const struct err *e)
+{
+	counter_add(&n->counters[NODE_C_ATTACH_FAILED], 1);
+	if (gone(rc))
+		log_debug(AGENT, "workload %s: %s: %s", w->name, what, e->text);
+	else
+		log_error(AGENT, "workload %s: %s: %s", w->name, what, e->text[0] ? e->text : strerror(-rc));
+	w->backoff = 2;
+	return rc;
+}
+
+int attach_queue(struct node *n, struct workload *w, const struct peer_port *peers, unsigned npeers)
+{
+	struct wl_queue *q = &w->queue;
+	struct rules_want want = rules_wanted(n, w, peers, npeers);
+	struct err none = { "" };
+	bool was_ready = q->ready;
+	unsigned changes = 0;
+	int rc;
+
+	q->error = none;
+	/* What the socket was opened with (FAIL_OPEN) follows the options: open it anew when that changed. */
+	if (q->source && (q->bypass != want.bypass || worker_source_broken(q->worker, q->source)))
+		close_queue(w);
+	rc = q->source ? 0 : open_queue(n, w);
+	q->bypass = want.bypass;
+	if (!rc)
+		rc = rules_ensure(w->nsfd, &want, &q->rules, &changes, &q->error);
+	q->ready = !rc && q->rules.complete;
+	if (rc)
+		return failed(n, w, "queue", rc, &q->error);
+	rules_generation(w->nsfd, &q->generation, &none);
+	q->apps = want.apps;
+	q->side = want.side;
+	q->loopback = want.loopback;
+	if (!q->ready) {
+		err_set(&q->error, -EIO, "rules read back differ: %s", q->rules.differs);
+		return failed(n, w, "queue", -EIO, &q->error);
+	}
+	if (was_ready && changes)
+		log_info(NFQ, "workload %s: %u changes to its rules", w->name, changes);
+	return 0;
+}
+
+void detach_queue(struct node *n, struct workload *w, bool netns_gone)
+{
+	struct err err = { "" };
+	int rc = netns_gone ? 0 : rules_remove(w->nsfd, &err);
+
+	if (rc < 0)
+		failed(n, w, "rules away", rc, &err);
+	close_queue(w);
+	memset(&w->queue.rules, 0, sizeof w->queue.rules);
+	memset(&w->queue.apps, 0, sizeof w->queue.apps);
+	w->queue.error.text[0] = 0;
+}
+
+static bool apps_equal(const struct app_ports *a, const struct app_ports *b)
+{
+	return a->all == b->all && a->n == b->n && !memcmp(a->port, b->port, a->n * sizeof a->port[0]);
+}
+
+bool attach_queue_current(const struct workload *w)
+{
+	const struct wl_queue *q = &w->queue;
+
+	if (!q->wanted)
+		return !q->source;
+	return q->ready && q->side == w->opts.side && q->loopback == w->opts.loopback && q->bypass == (w->opts.fail == FAIL_IS_OPEN) &&
+	       apps_equal(&q->apps, &w->opts.apps);
+}
+
+/* ---- mirror ---- */
+
+static struct tc_want tc_wanted(const struct node *n, const struct workload *w, const struct wl_link *l, bool exclude)
+{
+	struct tc_want t = {
+		.ifindex = l->end.host_ifindex,
+		.to_leaving = n->bridge.ifindex[0],
+		.to_entering = n->bridge.ifindex[1],
+		.blocks = n->config->tc_shared_blocks ? TC_BLOCKS_SHARED : TC_BLOCKS_DEVICE,
+	};
+
+	/* Only the link that the queue rules name has a queue. */
+	if (!exclude || l != &w->links[0])
+		return t;
+	if (w->queue.side & SIDE_SERVER) {
+		t.exclude_sport[0] = w->queue.apps;
+		t.exclude_dport[1] = w->queue.apps;
+	}
+	if (w->queue.side & SIDE_CLIENT) {
+		t.exclude_dport[0] = w->queue.apps;
+		t.exclude_sport[1] = w->queue.apps;
+	}
+	return t;
+}
+
+int attach_mirror(struct node *n, struct workload *w, bool exclude)
+{
+	int worst = 0;
+
+	for (unsigned i = 0; i < w->nlinks; i++) {
+		struct wl_link *l = &w->links[i];
+		struct tc_want want;
+		unsigned changes = 0;
+		int rc;
+
+		if (!l->mirror_wanted)
+			continue;
+		if (!n->bridge_up) {
+			worst = err_set(&l->tc_error, -ENODEV, "bridge %s is not there", n->config->bridge);
+			continue;
+		}
+		want = tc_wanted(n, w, l, exclude && w->queue.ready);
+		l->tc_error.text[0] = 0;
+		rc = tc_ensure(n->tc, &want, &l->tc, &changes, &l->tc_error);
+		l->mirror_ready = !rc && l->tc.complete;
+		l->excluding = exclude && w->queue.ready;
+		if (!rc && !l->tc.complete)
+			rc = err_set(&l->tc_error, -EIO, "filters read back differ: %s", l->tc.differs);
+		if (rc)
+			worst = failed(n, w, l->end.host_name, rc, &l->tc_error);
+	}
+	return worst;
+}
+
+void detach_mirror(struct node *n, struct workload *w)
+{
+	for (unsigned i = 0; i < w->nlinks; i++) {
+		struct wl_link *l = &w->links[i];
+		struct err err = { "" };
+		int rc = n->tc ? tc_remove(n->tc, l->end.host_ifindex, &err) : 0;
+
+		if (rc && !gone(rc))
+			failed(n, w, l->end.host_name, rc, &err);
+		l->mirror_ready = l->excluding = false;
+		l->tc_error.text[0] = 0;
+		memset(&l->tc, 0, sizeof l->tc);
+	}
+}
+
+/* ---- reading back ---- */
+
+static bool check_queue(struct node *n, struct workload *w, const struct peer_port *peers, unsigned npeers)
+{
+	struct rules_want want = rules_wanted(n, w, peers, npeers);
+	struct wl_queue *q = &w->queue;
+	uint64_t generation = 0;
+	struct err err = { "" };
+	int rc;
+
+	if (!q->wanted)
+		return !q->source;
+	if (!q->ready || worker_source_broken(q->worker, q->source))
+		return false;
+	if (!rules_generation(w->nsfd, &generation, &err) && generation && generation == q->generation)
+		return true;	/* nobody touched a table since we read it back */
+	rc = rules_check(w->nsfd, &want, &q->rules, &err);
+	if (rc || !q->rules.complete) {
+		q->ready = false;
+		q->error = err;
+		if (!rc)
+			err_set(&q->error, -EIO, "%s", q->rules.differs);
+		return false;
+	}
+	q->generation = generation;
+	return true;
+}
+
+bool attach_check(struct node *n, struct workload *w)
+{
+	struct peer_port peers[ATTACH_PEERS_MAX];
+	unsigned npeers = attach_peers(n, w, peers);
+	bool ok = check_queue(n, w, peers, npeers);
+
+	for (unsigned i = 0; i < w->nlinks; i++) {
+		struct wl_link *l = &w->links[i];
+		struct tc_want want = tc_wanted(n, w, l, l->excluding);
+		int rc;
+
+		if (!l->mirror_wanted)
+			continue;
+		l->tc_error.text[0] = 0;
+		rc = n->bridge_up ? tc_check(n->tc, &want, &l->tc, &l->tc_error) : -ENODEV;
+		l->mirror_ready = !rc && l->tc.complete;
+		if (!rc && !l->tc.complete)
+			err_set(&l->tc_error, -EIO, "%s", l->tc.differs);
+		ok = ok && l->mirror_ready;
+	}
+	return ok;
+}
+
+/* ---- peers ---- */
+
+/* More than ATTACH_PEERS_MAX: the rest did not fit. */
+static unsigned add_peers(const struct workload *server, struct peer_port *out, unsigned n)
+{
+	const struct link_end *e = &server->links[0].end;
+
+	for (unsigned a = 0; a < e->naddrs; a++) {
+		const struct app_ports *p = &server->queue.apps;
+
+		if (addr_is_linklocal(&e->addrs[a]) || addr_is_loopback(&e->addrs[a]))
+			continue;
+		for (unsigned i = 0; i < (p->all ? 1 : p->n); i++) {
+			if (n == ATTACH_PEERS_MAX)
+				return n + 1;
+			out[n] = (struct peer_port){ .addr = e->addrs[a], .ipproto = p->all ? 0 : p->port[i].ipproto, .port = p->all ? 0 : p->port[i].port };
+			n++;
+		}
+	}
+	return n;
+}
+
+unsigned attach_peers(const struct node *n, const struct workload *client, struct peer_port out[ATTACH_PEERS_MAX])
+{
+	unsigned count = 0;
+
+	if (!client->queue.wanted || !(client->opts.side & SIDE_CLIENT))
+		return 0;
+	for (const struct workload *s = n->reg.first; s; s = s->next) {
+		if (s == client || !s->queue.ready || !(s->queue.side & SIDE_SERVER))
+			continue;
+		count = add_peers(s, out, count);
+		if (count > ATTACH_PEERS_MAX)
+			return 0;
+	}
+	return count;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* attach: one workload's kernel state: queue socket and rules in its netns, filters on its veths.
+ *
+ * Each step is wanted/present: running it twice does nothing. Failures are kept in the workload (and counted); the reconciler
+ * tries again. Order matters and is the caller's (node_reconcile). */
+#ifndef TQ_AGENT_ATTACH_H
+#define TQ_AGENT_ATTACH_H
+
+#include "agent/node.h"
+
+/* Ports of local servers whose queue owns them: the client rules of others let these pass. More than this many: none are
+ * written, the guard alone keeps such packets from being inspected twice. */
+#define ATTACH_PEERS_MAX 64
+unsigned attach_peers(const struct node *, const struct workload *client, struct peer_port out[ATTACH_PEERS_MAX]);
+
+/* Sets *_wanted from the options. */
+void attach_want(struct workload *);
+/* Opens the queue, writes the rules, reads them back. peers: ports of local servers that C's client rules let pass. */
+int attach_queue(struct node *, struct workload *, const struct peer_port *peers, unsigned npeers);
+/* Rules away, then what waits in the queue is answered, then the socket is closed. netns_gone: only the descriptors. */
+void detach_queue(struct node *, struct workload *, bool netns_gone);
+/* Filters on every link; exclude: the queue's ports are not copied (only when it is ready). */
+int attach_mirror(struct node *, struct workload *, bool exclude);
+void detach_mirror(struct node *, struct workload *);
+/* Reads back only. True when all is as wanted. */
+bool attach_check(struct node *, struct workload *);
+/* True when the options in force for the queue are those the rules in the kernel say. */
+bool attach_queue_current(const struct workload *);
+
+#endif

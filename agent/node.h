@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* node: the running agent: everything tapqd owns, on its main thread.
+ *
+ * Start is a list (node_start), stop is its mirror (node_stop). Between them node_run waits for link events, control requests,
+ * signals and time, and node_reconcile brings the kernel to what is wanted. */
+#ifndef TQ_AGENT_NODE_H
+#define TQ_AGENT_NODE_H
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+
+#include "agent/config.h"
+#include "agent/control.h"
+#include "agent/names.h"
+#include "agent/policy_file.h"
+#include "agent/sink.h"
+#include "agent/worker.h"
+#include "agent/workload.h"
+#include "bridge/bridge.h"
+#include "bridge/link.h"
+#include "tc/filter.h"
+
+#define WORKERS_MAX 64
+
+/* Counters of the agent itself; agent/counters.def. */
+enum node_counter {
+#define X(id, name, help) NODE_C_##id,
+#include "agent/counters.def"
+#undef X
+	NODE_C_COUNT
+};
+extern const struct counter_desc node_counter_descs[NODE_C_COUNT];
+
+struct node_args {
+	const char *config_file;
+	const char *const *overrides;	/* KEY=VALUE of -o and -m, in force after every reload too */
+	unsigned noverrides;
+};
+
+struct node {
+	struct node_args args;
+	struct config *config;
+	int mode_switched;		/* `tapq mode`: enum mode; -1: as configured. Kept over a reload, not over a stop */
+	struct policy_file *policy;	/* NULL: none */
+	char *policy_name;		/* where it came from */
+	struct names *names;
+	struct registry reg;
+
+	struct tc *tc;			/* opened with the first mirror */
+	struct link_watch *links;
+	struct bridge_pair bridge;
+	bool bridge_up;
+	struct source *mirrors[WORKERS_MAX];	/* owned by the workers; NULL: none */
+
+	unsigned nworkers;
+	struct worker *workers[WORKERS_MAX];
+	struct evring *rings[WORKERS_MAX];
+	int sink_wake;
+	struct sinks *sinks;
+	uint64_t event_mask;		/* last one that the workers were told */
+	struct control *control;
+
+	int epfd, sigfd, timerfd;
+	bool stopping, keep;		/* keep: leave rules, filters and bridges for the next start */
+	int exit_code;
+	int64_t started;		/* ns since the epoch */
+	int64_t overlap_start, overlap_end;	/* a switch is under way: ns; 0: not */
+	unsigned rounds;		/* seconds since the start, by the timer */
+	bool scan_wanted;
+	bool world_changed;
+	uint64_t counters[NODE_C_COUNT];
+};
+
+/* On error *exit_code is what the process should exit with (1 runtime, 2 configuration, 3 preflight). */
+struct node *node_start(const struct node_args *, int *exit_code, struct err *);
+int node_run(struct node *);		/* until stopped; the exit code */
+void node_stop(struct node *);		/* NULL is fine */
+
+/* ---- for agent/answer.c, agent/attach.c ---- */
+
+/* Brings every workload that changed (all: every one) to what is wanted: new path first, then the world is told, the old path away afterwards. */
+void node_reconcile(struct node *, bool all);
+/* Reads rules and filters of every workload back. Returns how many are not as wanted (what differs is repaired by the next reconcile). */
+unsigned node_check(struct node *);
+/* Gives the workers a new snapshot. judge: the policy changed. */
+void node_publish(struct node *, bool judge, int64_t overlap);
+int node_reload(struct node *, struct err *);
+int node_set_mode(struct node *, enum mode, struct err *);
+/* Takes the policy file's content in force; takes pf. */
+void node_set_policy(struct node *, struct policy_file *pf, const char *name);
+
+/* agent/answer.c: the control socket's handler. */
+int node_answer(void *ctx, const struct control_request *, struct jbuf *out, struct err *);
+/* agent/stats.c: all counters, {"name": value} nested by dots when nested, into an open object. */
+void node_put_counters(struct node *, struct jbuf *, bool nested, const char *pattern);
+void node_tell_stats(struct node *);
+
+#endif

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/workload.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "bridge/netns.h"
+
+/* ---- names ---- */
+
+/* The container's id as its runtime wrote it into the cgroup path: the last run of 64 hexadecimal digits; 12 of them. */
+static bool name_from_cgroup(pid_t pid, char *out, size_t size)
+{
+	char path[64], line[1024];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof line, f)) {
+		size_t run = 0;
+
+		for (const char *p = line; *p; p++) {
+			run = isxdigit((unsigned char)*p) ? run + 1 : 0;
+			if (run == 64) {
+				snprintf(out, size, "%.12s", p - 63);
+				found = true;
+			}
+		}
+	}
+	fclose(f);
+	return found;
+}
+
+/* Without a runtime's id the workload's own host name tells most; else the namespace's number. */
+static void name_discovered(char *out, size_t size, const char *nsname, pid_t pid, uint64_t ino)
+{
+	char path[64], host[65] = "", own[65] = "";
+	FILE *f;
+
+	if (nsname) {
+		snprintf(out, size, "%s", nsname);
+		return;
+	}
+	if (pid && name_from_cgroup(pid, out, size))
+		return;
+	snprintf(path, sizeof path, "/proc/%d/root/etc/hostname", (int)pid);
+	f = pid ? fopen(path, "re") : NULL;
+	if (f) {
+		if (!fgets(host, sizeof host, f))
+			host[0] = 0;
+		fclose(f);
+		host[strcspn(host, "\n")] = 0;
+	}
+	gethostname(own, sizeof own - 1);
+	if (host[0] && strcmp(host, own))
+		snprintf(out, size, "%s", host);
+	else
+		snprintf(out, size, "netns-%llu", (unsigned long long)ino);
+}
+
+/* ---- the list ---- */
+
+static struct workload *by_cookie(struct registry *r, uint64_t cookie)
+{
+	for (struct workload *w = r->first; w; w = w->next)
+		if (w->cookie == cookie)
+			return w;
+	return NULL;
+}
+
+struct workload *registry_find(struct registry *r, const char *name)
+{
+	for (struct workload *w = r->first; w; w = w->next)
+		if (!strcmp(w->name, name))
+			return w;
+	return NULL;
+}
+
+static int copy_labels(struct labels *to, const struct labels *from)
+{
+	*to = (struct labels){ 0 };
+	if (!from->n)
+		return 0;
+	to->v = calloc(from->n, sizeof *to->v);
+	if (!to->v)
+		return -ENOMEM;
+	for (unsigned i = 0; i < from->n; i++) {
+		to->v[i].key = strdup(from->v[i].key);
+		to->v[i].value = strdup(from->v[i].value);
+		to->n++;
+		if (!to->v[i].key || !to->v[i].value)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void free_labels(struct labels *l)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		free(l->v[i].key);
+		free(l->v[i].value);
+	}
+	free(l->v);
+	*l = (struct labels){ 0 };
+}
+
+void registry_drop(struct registry *r, struct workload *w)
+{
+	for (struct workload **p = &r->first; *p; p = &(*p)->next) {
+		if (*p == w) {
+			*p = w->next;
+			r->count--;
+			break;
+		}
+	}
+	if (w->nsfd >= 0)
+		close(w->nsfd);
+	free_labels(&w->labels);
+	free(w);
+}
+
+static bool app_ports_equal(const struct app_ports *a, const struct app_ports *b)
+{
+	if (a->all != b->all || a->n != b->n)
+		return false;
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->port[i].port != b->port[i].port || a->port[i].ipproto != b->port[i].ipproto)
+			return false;
+	return true;
+}
+
+static int find_port(const struct app_ports *a, const struct app_port *p)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->port[i].port == p->port && a->port[i].ipproto == p->ipproto)
+			return (int)i;
+	return -1;
+}
+
+/* Changes of `tapq apps` on top of what the configuration says. */
+static void apply_changes(const struct registry *r, struct workload *w, struct wl_opts *o)
+{
+	for (const struct app_change *c = r->changes; c; c = c->next) {
+		int at = find_port(&o->apps, &c->port);
+
+		if (strcmp(c->name, w->name))
+			continue;
+		if (c->add && at < 0 && o->apps.n < APP_PORTS_MAX)
+			o->apps.port[o->apps.n++] = c->port;
+		else if (!c->add && at >= 0)
+			o->apps.port[at] = o->apps.port[--o->apps.n];
+	}
+}
+
+static void configure_one(struct registry *r, const struct config *c, struct workload *w)
+{
+	struct wl_opts o = config_workload_opts(c, w->name, &w->labels, w->own);
+
+	apply_changes(r, w, &o);
+	if (o.mode != w->opts.mode || o.side != w->opts.side || o.loopback != w->opts.loopback || o.fail != w->opts.fail ||
+	    !app_ports_equal(&o.apps, &w->opts.apps))
+		w->changed = true;
+	w->opts = o;
+}
+
+/* ---- scanning ---- */
+
+static bool same_links(const struct workload *w, const struct link_end *ends, unsigned n)
+{
+	if (n != w->nlinks)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		const struct link_end *a = &w->links[i].end, *b = &ends[i];
+
+		if (a->host_ifindex != b->host_ifindex || a->ifindex != b->ifindex || memcmp(a->mac, b->mac, 6) || strcmp(a->name, b->name) ||
+		    a->gso_max_size != b->gso_max_size || a->naddrs != b->naddrs || memcmp(a->addrs, b->addrs, a->naddrs * sizeof a->addrs[0]))
+			return false;
+	}
+	return true;
+}
+
+/* Takes the new ends over; a link that is still there keeps its view and its state. */
+static void take_links(struct registry *r, struct workload *w, const struct link_end *ends, unsigned n)
+{
+	struct wl_link links[WORKLOAD_LINKS_MAX];
+
+	memset(links, 0, sizeof links);
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < w->nlinks; k++)
+			if (w->links[k].end.host_ifindex == ends[i].host_ifindex && !memcmp(w->links[k].end.mac, ends[i].mac, 6))
+				links[i] = w->links[k];
+		links[i].end = ends[i];
+		if (!links[i].view)
+			links[i].view = r->next_view += 2;
+	}
+	memcpy(w->links, links, sizeof links);
+	w->nlinks = n;
+	w->changed = true;
+	if (n)
+		w->iface = names_add_iface(r->names, ends[0].host_name);
+}
+
+static int read_links(struct registry *r, struct workload *w)
+{
+	struct link_end ends[WORKLOAD_LINKS_MAX];
+	struct err err = { "" };
+	int n;
+
+	memset(ends, 0, sizeof ends);
+	n = link_find(w->nsfd, w->own ? w->own->interface : NULL, ends, WORKLOAD_LINKS_MAX, &err);
+	if (n < 0)
+		return n;	/* vanishing: the reaper decides */
+	if (!same_links(w, ends, (unsigned)n))
+		take_links(r, w, ends, (unsigned)n);
+	return n;
+}
+
+struct scan {
+	struct registry *r;
+	const struct config *c;
+	bool changed;
+};
+
+/* Adds or refreshes the workload of this namespace; takes a duplicate of nsfd. */
+static void seen(struct scan *s, int nsfd, const char *nsname, pid_t pid, const struct static_workload *own)
+{
+	struct err err = { "" };
+	struct workload *w;
+	uint64_t cookie;
+	struct stat st;
+
+	if (netns_cookie(nsfd, &cookie, &err) || fstat(nsfd, &st))
+		return;
+	w = by_cookie(s->r, cookie);
+	if (w) {
+		if (!own && w->own)
+			return;		/* found by name already in this scan */
+		read_links(s->r, w);
+		s->changed |= w->changed;
+		return;
+	}
+	if (s->r->count >= WORKLOADS_MAX) {
+		log_error(AGENT, "netns %llu: not watched: there are %d workloads already", (unsigned long long)st.st_ino, WORKLOADS_MAX);
+		return;
+	}
+	w = calloc(1, sizeof *w);
+	if (!w)
+		return;
+	w->nsfd = dup(nsfd);
+	w->cookie = cookie;
+	w->ino = st.st_ino;
+	w->pid = pid;
+	w->own = own;
+	if (own)
+		snprintf(w->name, sizeof w->name, "%s", own->name);
+	else
+		name_discovered(w->name, sizeof w->name, nsname, pid, w->ino);
+	if (w->nsfd < 0 || (!own && config_excluded(s->c, w->name)) || (own && copy_labels(&w->labels, &own->labels)) || read_links(s->r, w) <= 0) {
+		w->next = NULL;
+		if (w->nsfd >= 0)
+			close(w->nsfd);
+		free_labels(&w->labels);
+		free(w);
+		return;
+	}
+	w->id = names_add_workload(s->r->names, w->name, &w->labels);
+	w->changed = true;
+	w->next = s->r->first;
+	s->r->first = w;
+	s->r->count++;
+	s->r->found++;
+	configure_one(s->r, s->c, w);
+	w->changed = true;
+	s->changed = true;
+	log_info(AGENT, "workload %s: %s at %s", w->name, w->links[0].end.name, w->links[0].end.host_name);
+}
+
+static void on_netns(void *ctx, int nsfd, const char *name, pid_t pid)
+{
+	if (nsfd >= 0)
+		seen(ctx, nsfd, name, pid, NULL);
+}
+
+int registry_scan(struct registry *r, const struct config *c, bool *changed, struct err *err)
+{
+	struct scan s = { .r = r, .c = c };
+	int rc = 0;
+
+	for (unsigned i = 0; i < c->nstatics; i++) {
+		const struct static_workload *own = &c->statics[i];
+		struct err why = { "" };
+		int fd = own->netns ? netns_open(own->netns, &why) : netns_open_pid(own->pid, &why);
+
+		if (fd < 0) {
+			log_debug(AGENT, "workload %s: %s", own->name, why.text);
+			continue;
+		}
+		seen(&s, fd, NULL, own->pid, own);
+		close(fd);
+	}
+	if (c->discover_netns)
+		rc = link_each_netns(on_netns, &s, err);
+	*changed = s.changed;
+	return rc;
+}
+
+int registry_reap(struct registry *r, void (*gone)(void *ctx, struct workload *), void *ctx, struct err *err)
+{
+	struct workload *next;
+	int rc = census_take(&r->census, getpid(), err);
+
+	if (rc)
+		return rc;
+	for (struct workload *w = r->first; w; w = next) {
+		pid_t pid = w->pid;
+
+		next = w->next;
+		if (census_has(&r->census, w->ino, &pid)) {
+			w->pid = pid;
+			continue;
+		}
+		log_info(AGENT, "workload %s is gone", w->name);
+		r->gone++;
+		gone(ctx, w);
+	}
+	return 0;
+}
+
+/* ---- configuration ---- */
+
+static const struct static_workload *own_of(const struct config *c, const char *name)
+{
+	for (unsigned i = 0; i < c->nstatics; i++)
+		if (!strcmp(c->statics[i].name, name))
+			return &c->statics[i];
+	return NULL;
+}
+
+void registry_configure(struct registry *r, const struct config *c, void (*gone)(void *ctx, struct workload *), void *ctx)
+{
+	struct workload *next;
+
+	for (struct workload *w = r->first; w; w = next) {
+		bool was_static = w->own != NULL;
+
+		next = w->next;
+		w->own = own_of(c, w->name);
+		if (!w->own && (was_static || !c->discover_netns || config_excluded(c, w->name))) {
+			gone(ctx, w);	/* the next scan finds it again if it is still wanted */
+			continue;
+		}
+		configure_one(r, c, w);
+	}
+}
+
+int registry_change_app(struct registry *r, const struct config *c, struct workload *w, bool add, const struct app_port *p, struct err *err)
+{
+	bool has = find_port(&w->opts.apps, p) >= 0;
+	struct app_change *n;
+
+	if (w->opts.apps.all)
+		return err_set(err, -EINVAL, "workload %s: its apps are `all`", w->name);
+	if (add == has)
+		return err_set(err, add ? -EEXIST : -ENOENT, "workload %s: port %u is %s", w->name, p->port, add ? "an app already" : "no app of it");
+	if (add && w->opts.apps.n == APP_PORTS_MAX)
+		return err_set(err, -ENOSPC, "workload %s: has %d apps already", w->name, APP_PORTS_MAX);
+	n = calloc(1, sizeof *n);
+	if (!n)
+		return err_set(err, -ENOMEM, "no memory");
+	snprintf(n->name, sizeof n->name, "%s", w->name);
+	n->add = add;
+	n->port = *p;
+	/* In the order in which they were said; an earlier opposite one of the same port is undone by it. */
+	struct app_change **end = &r->changes;
+	while (*end) {
+		struct app_change *old = *end;
+
+		if (!strcmp(old->name, n->name) && old->port.port == p->port && old->port.ipproto == p->ipproto) {
+			*end = old->next;
+			free(old);
+		} else {
+			end = &old->next;
+		}
+	}
+	*end = n;
+	configure_one(r, c, w);
+	return 0;
+}
+
+void registry_free(struct registry *r)
+{
+	while (r->first)
+		registry_drop(r, r->first);
+	while (r->changes) {
+		struct app_change *c = r->changes;
+
+		r->changes = c->next;
+		free(c);
+	}
+	census_free(&r->census);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* workload: the containers of this node: who they are, where they are found, when they are gone.
+ *
+ * Identity is the netns' cookie. A workload lives until no process but ours is in its netns and no path names it; then
+ * every descriptor of ours is closed, so that the kernel can take the netns down. Main thread only. */
+#ifndef TQ_AGENT_WORKLOAD_H
+#define TQ_AGENT_WORKLOAD_H
+
+#include <sys/types.h>
+
+#include "agent/config.h"
+#include "agent/names.h"
+#include "base/source.h"
+#include "bridge/census.h"
+#include "bridge/link.h"
+#include "nfq/queue.h"
+#include "nfq/reset.h"
+#include "nfq/rules.h"
+#include "tc/filter.h"
+
+#define WORKLOAD_LINKS_MAX 8
+#define WORKLOADS_MAX 4096
+
+struct worker;
+
+/* One veth of a workload. */
+struct wl_link {
+	struct link_end end;
+	uint32_t view;			/* even, > 0, never used again */
+	bool mirror_wanted;
+	bool mirror_ready;		/* read back and complete */
+	bool excluding;			/* exclusions for its queue are in the filters */
+	struct tc_state tc;
+	struct err tc_error;		/* last failure; empty: none */
+};
+
+/* The workload's NFQUEUE side; on its first link. */
+struct wl_queue {
+	bool wanted, ready;		/* ready: socket open, rules read back and complete */
+	struct source *source;		/* owned by `worker` while it runs there */
+	struct worker *worker;
+	struct reset *reset;
+	struct rules_state rules;
+	uint64_t generation;		/* rules_generation when they were last read back */
+	struct err error;
+	struct app_ports apps;		/* what the rules in force say */
+	enum app_side side;
+	bool loopback, bypass;
+	uint64_t unseen_base;		/* packets that earlier rules queued (rewriting resets their counters) */
+};
+
+struct workload {
+	struct workload *next;
+	uint32_t id;			/* in names; never reused */
+	uint32_t iface;			/* id of its first host veth's name */
+	char name[CONFIG_NAME_MAX];
+	struct labels labels;		/* owned */
+	const struct static_workload *own;	/* in the configuration in force; NULL: discovered */
+	int nsfd;
+	uint64_t cookie, ino;
+	pid_t pid;			/* some process in it; 0: none known */
+	struct wl_opts opts;		/* in force */
+	struct wl_link links[WORKLOAD_LINKS_MAX];
+	unsigned nlinks;
+	struct wl_queue queue;
+	bool quarantined;
+	bool changed;			/* links or options changed: to be reconciled */
+	unsigned backoff;		/* rounds to wait after a failure */
+};
+
+/* App ports that `tapq apps` added or took away, by workload name: kept over a reload, not over a stop. */
+struct app_change {
+	struct app_change *next;
+	char name[CONFIG_NAME_MAX];
+	bool add;
+	struct app_port port;
+};
+
+struct registry {
+	struct workload *first;
+	unsigned count;
+	uint32_t next_view;
+	struct names *names;
+	struct census census;
+	struct app_change *changes;
+	uint64_t found, gone;		/* counters */
+};
+
+/* Looks for workloads: static ones first (their names win), then every veth's netns when the configuration discovers. New ones are added
+ * with `changed` set; links and addresses of known ones are read anew (changed when they differ). *changed tells whether anything did. */
+int registry_scan(struct registry *, const struct config *, bool *changed, struct err *);
+/* Marks the dead: calls `gone` for each workload whose netns is no more in use; the callback detaches it and then calls registry_drop. */
+int registry_reap(struct registry *, void (*gone)(void *ctx, struct workload *), void *ctx, struct err *);
+/* Closes the descriptor and frees. */
+void registry_drop(struct registry *, struct workload *);
+/* Options of each workload from this configuration; `changed` where they differ. Workloads that are now excluded go to `gone`. */
+void registry_configure(struct registry *, const struct config *, void (*gone)(void *ctx, struct workload *), void *ctx);
+struct workload *registry_find(struct registry *, const char *name);
+/* -EEXIST/-ENOENT: nothing to add/take away; -ENOSPC: too many ports. */
+int registry_change_app(struct registry *, const struct config *, struct workload *, bool add, const struct app_port *, struct err *);
+void registry_free(struct registry *);
+
+#endif
