@@ -65,12 +65,14 @@ static int open_queue(struct node *n, struct workload *w)
 	return rc;
 }
 
-static void close_queue(struct workload *w)
+static void close_queue(struct node *n, struct workload *w)
 {
 	struct wl_queue *q = &w->queue;
 
-	if (q->source)
+	if (q->source) {
+		node_keep_stats(n, PATH_NFQ, q->source);
 		worker_remove_source(q->worker, q->source);
+	}
 	reset_close(q->reset);
 	q->source = NULL;
 	q->reset = NULL;
@@ -124,7 +126,7 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 	q->error = none;
 	/* What the socket was opened with (FAIL_OPEN) follows the options: open it anew when that changed. */
 	if (q->source && (q->bypass != want.bypass || worker_source_broken(q->worker, q->source)))
-		close_queue(w);
+		close_queue(n, w);
 	rc = q->source ? 0 : open_queue(n, w);
 	q->bypass = want.bypass;
 	if (!rc)
@@ -152,7 +154,7 @@ void detach_queue(struct node *n, struct workload *w, bool netns_gone)
 
 	if (rc < 0)
 		failed(n, w, "rules away", rc, &err);
-	close_queue(w);
+	close_queue(n, w);
 	memset(&w->queue.rules, 0, sizeof w->queue.rules);
 	memset(&w->queue.apps, 0, sizeof w->queue.apps);
 	w->queue.error.text[0] = 0;

@@ -15,6 +15,8 @@ struct eve_conf {
 
 /* Appends the line, newline included. */
 void eve_format(struct jbuf *, const struct eve_conf *, const struct event *);
+/* "2026-01-02T03:04:05.123456+0000"; returns buf. */
+const char *eve_timestamp(int64_t ns, bool utc, char buf[64]);
 /* Community ID 1.0 of the tuple ("1:" + base64 of SHA-1, seed 0). out: 32 bytes. */
 void eve_community_id(const struct event *, char out[32]);
 

@@ -67,10 +67,18 @@ struct node {
 	int64_t started;		/* ns since the epoch */
 	int64_t overlap_start, overlap_end;	/* a switch is under way: ns; 0: not */
 	unsigned rounds;		/* seconds since the start, by the timer */
-	bool scan_wanted;
+	bool scan_wanted, bridge_look;
+	uint64_t beats[WORKERS_MAX];	/* of each worker when last looked at */
+	unsigned still[WORKERS_MAX];	/* looks since it last moved */
 	bool world_changed;
 	uint64_t counters[NODE_C_COUNT];
+	struct source_stats closed[PATH_COUNT];	/* sums of sources that were closed since the start */
 };
+
+/* What all sources of a path did since the start. */
+void node_path_stats(const struct node *, enum path, struct source_stats *sum);
+/* Adds what a source did so far to `closed`: just before it is closed. */
+void node_keep_stats(struct node *, enum path, const struct source *);
 
 /* On error *exit_code is what the process should exit with (1 runtime, 2 configuration, 3 preflight). */
 struct node *node_start(const struct node_args *, int *exit_code, struct err *);

@@ -44,6 +44,10 @@ struct command {
 	int result;
 };
 
+/* Traffic by workload id: chunks that come into being with the first packet of one of their ids. */
+#define TRAFFIC_CHUNK 1024
+#define TRAFFIC_CHUNKS 1024
+
 struct worker {
 	struct worker_conf conf;
 	struct dpi *dpi;
@@ -53,6 +57,7 @@ struct worker {
 	int epfd, evfd;
 	bool stopping;
 	uint64_t beats;
+	struct worker_traffic *traffic[TRAFFIC_CHUNKS];
 	struct frame frames[BATCH];
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -110,6 +115,26 @@ uint32_t worker_view(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, 
 
 /* ---- sources ---- */
 
+static void count_traffic(struct worker *w, const struct frame *f)
+{
+	uint32_t chunk = f->workload / TRAFFIC_CHUNK;
+	struct worker_traffic *t;
+	bool in = f->flags & FRAME_ENTERING;
+
+	if (!f->workload || chunk >= TRAFFIC_CHUNKS || f->path >= WORKER_PATHS)
+		return;
+	t = w->traffic[chunk];
+	if (!t) {
+		t = calloc(TRAFFIC_CHUNK, sizeof *t);
+		if (!t)
+			return;
+		__atomic_store_n(&w->traffic[chunk], t, __ATOMIC_RELEASE);
+	}
+	t += f->workload % TRAFFIC_CHUNK;
+	counter_add(&t->packets[f->path][in], 1);
+	counter_add(&t->bytes[f->path][in], f->wirelen);
+}
+
 /* Runs one source until it has nothing more or its turn is over; true when it should be asked again at once. */
 static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 {
@@ -124,6 +149,7 @@ static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 			const struct frame *f = &w->frames[i];
 			enum verdict v = dpi_inspect(w->dpi, f);
 
+			count_traffic(w, f);
 			if (!f->held)
 				continue;
 			e->src->ops->answer(e->src, f, v);
@@ -408,6 +434,8 @@ void worker_stop(struct worker *w)
 	close(w->evfd);
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->answered);
+	for (unsigned i = 0; i < TRAFFIC_CHUNKS; i++)
+		free(w->traffic[i]);
 	free(w->entries);
 	free(w);
 }
@@ -468,3 +496,19 @@ void worker_sizes(struct worker *w, struct dpi_sizes *out)
 const uint64_t *worker_counters(const struct worker *w) { return dpi_counters(w->dpi); }
 const uint64_t *worker_app_flows(const struct worker *w) { return dpi_app_flows(w->dpi); }
 uint64_t worker_beats(const struct worker *w) { return counter_get(&w->beats); }
+
+void worker_add_traffic(const struct worker *w, uint32_t workload, struct worker_traffic *sum)
+{
+	uint32_t chunk = workload / TRAFFIC_CHUNK;
+	const struct worker_traffic *t = chunk < TRAFFIC_CHUNKS ? __atomic_load_n(&w->traffic[chunk], __ATOMIC_ACQUIRE) : NULL;
+
+	if (!t)
+		return;
+	t += workload % TRAFFIC_CHUNK;
+	for (unsigned p = 0; p < WORKER_PATHS; p++) {
+		for (unsigned d = 0; d < 2; d++) {
+			sum->packets[p][d] += counter_get(&t->packets[p][d]);
+			sum->bytes[p][d] += counter_get(&t->bytes[p][d]);
+		}
+	}
+}

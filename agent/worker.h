@@ -42,7 +42,15 @@ void worker_set_event_mask(struct worker *, uint64_t mask);
 unsigned worker_flows(struct worker *, struct dpi_flow_info *out, unsigned max);
 void worker_sizes(struct worker *, struct dpi_sizes *);
 
+/* What a workload sent (0) and got (1), by path label, as this worker saw it: frames handed to the core, before the guard. */
+#define WORKER_PATHS 4
+struct worker_traffic {
+	uint64_t packets[WORKER_PATHS][2];
+	uint64_t bytes[WORKER_PATHS][2];
+};
+
 /* Any time, without the worker: */
+void worker_add_traffic(const struct worker *, uint32_t workload, struct worker_traffic *sum);	/* adds to *sum */
 const uint64_t *worker_counters(const struct worker *);
 const uint64_t *worker_app_flows(const struct worker *);
 uint64_t worker_beats(const struct worker *);	/* rounds of its loop; at least two a second while it lives */

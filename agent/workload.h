@@ -64,6 +64,8 @@ struct workload {
 	unsigned nlinks;
 	struct wl_queue queue;
 	bool quarantined;
+	unsigned peers;			/* local servers' ports that its client rules let pass */
+	bool todo;			/* within one reconcile: this one is being worked on */
 	bool changed;			/* links or options changed: to be reconciled */
 	unsigned backoff;		/* rounds to wait after a failure */
 };

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The main thread: start, wait, stop. What each round does to workloads is agent/reconcile.c; what is answered to tapq is
+ * agent/answer.c. Nothing here touches a packet. */
+#include "agent/node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/attach.h"
+#include "agent/notify.h"
+#include "agent/reconcile.h"
+#include "base/log.h"
+
+#define EVRING_BYTES (8u << 20)
+#define ROUND_MS 250		/* timer of the main loop */
+#define ROUNDS_PER_S (1000 / ROUND_MS)
+#define RESCAN_ROUNDS (5 * ROUNDS_PER_S)
+#define CHECK_ROUNDS (2 * ROUNDS_PER_S)
+
+const struct counter_desc node_counter_descs[NODE_C_COUNT] = {
+#define X(id, name, help) { name, help },
+#include "agent/counters.def"
+#undef X
+};
+
+int64_t node_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- start, as a list ---- */
+
+static int start_wait(struct node *n, struct err *err)
+{
+	struct itimerspec every = { .it_interval = { 0, ROUND_MS * 1000000L }, .it_value = { 0, ROUND_MS * 1000000L } };
+	struct epoll_event ev = { .events = EPOLLIN };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);	/* before any thread starts: all inherit it */
+	signal(SIGPIPE, SIG_IGN);
+	n->epfd = epoll_create1(EPOLL_CLOEXEC);
+	n->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	n->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	n->sink_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (n->epfd < 0 || n->sigfd < 0 || n->timerfd < 0 || n->sink_wake < 0 || timerfd_settime(n->timerfd, 0, &every, NULL))
+		return err_set(err, -errno, "main loop: %s", strerror(errno));
+	ev.data.fd = n->sigfd;
+	if (epoll_ctl(n->epfd, EPOLL_CTL_ADD, n->sigfd, &ev))
+		return err_set(err, -errno, "main loop: %s", strerror(errno));
+	ev.data.fd = n->timerfd;
+	if (epoll_ctl(n->epfd, EPOLL_CTL_ADD, n->timerfd, &ev))
+		return err_set(err, -errno, "main loop: %s", strerror(errno));
+	return 0;
+}
+
+static int start_control(struct node *n, struct err *err)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	pid_t owner = 0;
+
+	n->control = control_open(n->config->control, node_answer, n, &owner, err);
+	if (!n->control)
+		return owner ? err_set(err, -EADDRINUSE, "%s: tapqd is running already, pid %d", n->config->control, (int)owner) : -EIO;
+	ev.data.fd = control_fd(n->control);
+	return epoll_ctl(n->epfd, EPOLL_CTL_ADD, ev.data.fd, &ev) ? err_set(err, -errno, "control: %s", strerror(errno)) : 0;
+}
+
+static int start_links(struct node *n, struct err *err)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	n->links = link_watch_open(err);
+	if (!n->links)
+		return -EIO;
+	ev.data.fd = link_watch_fd(n->links);
+	return epoll_ctl(n->epfd, EPOLL_CTL_ADD, ev.data.fd, &ev) ? err_set(err, -errno, "link events: %s", strerror(errno)) : 0;
+}
+
+static int start_workers(struct node *n, struct err *err)
+{
+	struct eve_conf eve = { .node = n->config->node, .names = n->names };
+
+	for (unsigned i = 0; i < n->nworkers; i++) {
+		n->rings[i] = evring_new(EVRING_BYTES, n->sink_wake);
+		if (!n->rings[i])
+			return err_set(err, -ENOMEM, "worker %u: no memory for its events", i);
+	}
+	n->sinks = sinks_start(&eve, n->config->sinks, n->config->nsinks, n->rings, n->nworkers, n->sink_wake, err);
+	if (!n->sinks)
+		return -EIO;
+	n->event_mask = sinks_mask(n->sinks);
+	for (unsigned i = 0; i < n->nworkers; i++) {
+		struct worker_conf w = {
+			.index = i,
+			.events = n->rings[i],
+			.watchdog = n->config->watchdog,
+			.dpi = {
+				.max_flows = n->config->max_flows / n->nworkers,
+				.memcap = n->config->memcap / n->nworkers,
+				.midstream = n->config->midstream,
+				.flow_report = n->config->flow_report,
+				.event_mask = n->event_mask,
+			},
+		};
+
+		if (getrandom(&w.dpi.key, sizeof w.dpi.key, 0) != sizeof w.dpi.key || getrandom(&w.dpi.flow_id_seed, sizeof w.dpi.flow_id_seed, 0) != sizeof w.dpi.flow_id_seed)
+			return err_set(err, -EIO, "worker %u: no random key", i);
+		n->workers[i] = worker_start(&w, err);
+		if (!n->workers[i])
+			return -EIO;
+	}
+	return 0;
+}
+
+static int load_policy(struct node *n, struct err *err)
+{
+	struct policy_file *pf = NULL;
+
+	if (n->config->policy) {
+		pf = policy_file_load(n->config->policy, err);
+		if (!pf)
+			return -EINVAL;
+	}
+	policy_file_free(n->policy);
+	free(n->policy_name);
+	n->policy = pf;
+	n->policy_name = pf ? strdup(n->config->policy) : NULL;
+	return 0;
+}
+
+struct node *node_start(const struct node_args *args, int *exit_code, struct err *err)
+{
+	struct node *n = calloc(1, sizeof *n);
+	struct err why = { "" };
+	bool changed;
+
+	*exit_code = 2;
+	if (!n) {
+		err_set(err, -ENOMEM, "no memory");
+		return NULL;
+	}
+	n->args = *args;
+	n->mode_switched = -1;
+	n->epfd = n->sigfd = n->timerfd = n->sink_wake = -1;
+	n->started = node_now();
+	n->config = config_load(args->config_file, args->overrides, args->noverrides, err);
+	if (!n->config || load_policy(n, err))
+		goto fail;
+	log_set("all", n->config->log_level);
+	*exit_code = 1;
+	n->nworkers = n->config->workers ? n->config->workers : 1;
+	if (n->nworkers > WORKERS_MAX)
+		n->nworkers = WORKERS_MAX;
+	n->names = names_new();
+	n->reg.names = n->names;
+	if (!n->names) {
+		err_set(err, -ENOMEM, "no memory");
+		goto fail;
+	}
+	if (start_wait(n, err) || start_control(n, err) || start_links(n, err) || start_workers(n, err) || reconcile_bridge(n, true, err))
+		goto fail;
+	if (registry_scan(&n->reg, n->config, &changed, &why))
+		log_warn(AGENT, "looking for workloads: %s", why.text);
+	node_publish(n, true, 0);
+	node_reconcile(n, true);
+	notify_ready();
+	log_info(AGENT, "ready: mode %s, %u workloads, %u workers", mode_name(n->config->mode), n->reg.count, n->nworkers);
+	return n;
+fail:
+	n->keep = true;		/* what an earlier run left is not ours to take away when we could not even start */
+	node_stop(n);
+	return NULL;
+}
+
+void node_stop(struct node *n)
+{
+	if (!n)
+		return;
+	notify_stopping();
+	reconcile_all_away(n);
+	for (unsigned i = 0; i < n->nworkers; i++)
+		worker_stop(n->workers[i]);
+	sinks_stop(n->sinks);
+	for (unsigned i = 0; i < n->nworkers; i++)
+		evring_free(n->rings[i]);
+	reconcile_bridge_away(n);
+	link_watch_close(n->links);
+	control_close(n->control);
+	registry_free(&n->reg);
+	names_free(n->names);
+	policy_file_free(n->policy);
+	free(n->policy_name);
+	config_free(n->config);
+	for (int *fd = (int[]){ n->epfd, n->sigfd, n->timerfd, n->sink_wake, -2 }; *fd != -2; fd++)
+		if (*fd >= 0)
+			close(*fd);
+	free(n);
+}
+
+/* ---- configuration, policy, mode ---- */
+
+void node_set_policy(struct node *n, struct policy_file *pf, const char *name)
+{
+	struct policy_file *old = n->policy;
+	char *old_name = n->policy_name;
+
+	n->policy = pf;
+	n->policy_name = name ? strdup(name) : NULL;
+	node_publish(n, true, 0);
+	policy_file_free(old);
+	free(old_name);
+}
+
+static void on_excluded(void *ctx, struct workload *w)
+{
+	struct node *n = ctx;
+
+	detach_queue(n, w, false);
+	detach_mirror(n, w);
+	registry_drop(&n->reg, w);
+	n->world_changed = true;
+}
+
+static void set_mode_in(struct config *c, enum mode m)
+{
+	c->mode = m;
+	c->defaults.mode = m;
+}
+
+/* Keys that live as long as the process. */
+static void warn_fixed(const struct config *old, const struct config *c)
+{
+	if (strcmp(old->control, c->control) || strcmp(old->bridge, c->bridge) || old->workers != c->workers || old->max_flows != c->max_flows ||
+	    old->memcap != c->memcap || old->queue_base != c->queue_base || old->ring_blocks != c->ring_blocks || old->ring_block_size != c->ring_block_size)
+		log_warn(AGENT, "control, bridge, dpi.workers, dpi.max_flows, dpi.memcap, nfq.queue_base and tc.ring take effect at the next start");
+}
+
+int node_reload(struct node *n, struct err *err)
+{
+	struct config *c = config_load(n->args.config_file, n->args.overrides, n->args.noverrides, err), *old = n->config;
+	struct policy_file *pf = NULL;
+	bool changed;
+	int rc = c ? 0 : -EINVAL;
+
+	if (!rc && c->policy && !(pf = policy_file_load(c->policy, err)))
+		rc = -EINVAL;
+	if (!rc)
+		rc = sinks_replace(n->sinks, c->sinks, c->nsinks, err);
+	if (rc) {
+		counter_add(&n->counters[NODE_C_RELOADS_FAILED], 1);
+		policy_file_free(pf);
+		config_free(c);
+		return rc;
+	}
+	notify_reloading();
+	counter_add(&n->counters[NODE_C_RELOADS], 1);
+	warn_fixed(old, c);
+	if (n->mode_switched >= 0)
+		set_mode_in(c, (enum mode)n->mode_switched);
+	log_set("all", c->log_level);
+	sinks_reopen(n->sinks);
+	n->config = c;
+	/* What the process was started with stays in force; the new values wait for the next start. */
+	c->queue_base = old->queue_base;
+	free(c->bridge);
+	c->bridge = strdup(old->bridge);
+	registry_configure(&n->reg, c, on_excluded, n);
+	config_free(old);
+	node_set_policy(n, pf, c->policy);
+	registry_scan(&n->reg, c, &changed, err);
+	node_reconcile(n, false);
+	notify_ready();
+	return 0;
+}
+
+int node_set_mode(struct node *n, enum mode m, struct err *err)
+{
+	(void)err;
+	if (n->config->mode == m)
+		return 0;
+	n->mode_switched = (int)m;
+	set_mode_in(n->config, m);
+	counter_add(&n->counters[NODE_C_MODE_SWITCHES], 1);
+	registry_configure(&n->reg, n->config, on_excluded, n);
+	node_reconcile(n, false);
+	return 0;
+}
+
+/* ---- the loop ---- */
+
+static void on_link(void *ctx, const struct link_event *e)
+{
+	struct node *n = ctx;
+
+	switch (e->kind) {
+	case LINK_RESYNC:
+		counter_add(&n->counters[NODE_C_RESYNCS], 1);
+		n->scan_wanted = true;
+		reconcile_bridge_soon(n);
+		break;
+	case LINK_GONE:
+		if (!strncmp(e->name, n->config->bridge, strlen(n->config->bridge)))
+			reconcile_bridge_soon(n);
+		n->scan_wanted = true;
+		break;
+	case LINK_NEW:
+	case LINK_ADDR:
+	case LINK_NSID:
+		n->scan_wanted = true;
+		break;
+	}
+}
+
+static void on_signal(struct node *n)
+{
+	struct signalfd_siginfo si;
+	struct err err = { "" };
+
+	while (read(n->sigfd, &si, sizeof si) == sizeof si) {
+		if (si.ssi_signo == SIGHUP) {
+			if (node_reload(n, &err))
+				log_error(AGENT, "reload: %s", err.text);
+			else
+				log_info(AGENT, "reloaded");
+			continue;
+		}
+		n->stopping = true;
+		n->keep = si.ssi_signo == SIGTERM && n->config->on_stop == ON_STOP_KEEP;
+	}
+}
+
+static void on_gone(void *ctx, struct workload *w)
+{
+	struct node *n = ctx;
+
+	detach_queue(n, w, true);	/* its rules go with the netns */
+	detach_mirror(n, w);
+	registry_drop(&n->reg, w);
+	n->world_changed = true;
+}
+
+static void watch_workers(struct node *n)
+{
+	static const unsigned rounds_per_look = ROUNDS_PER_S;
+	uint64_t mask;
+
+	/* A worker beats at least every 100 ms; the time that it may be still is the watchdog's, counted in looks. */
+	for (unsigned i = 0; i < n->nworkers; i++) {
+		uint64_t beats = worker_beats(n->workers[i]);
+
+		if (beats != n->beats[i])
+			n->still[i] = 0;
+		else if (++n->still[i] * (1000000000LL / rounds_per_look) > n->config->watchdog + 1000000000LL) {
+			log_error(AGENT, "worker %u does not move: the process ends so that the kernel does as nfq.fail says", i);
+			_exit(1);
+		}
+		n->beats[i] = beats;
+	}
+	mask = sinks_mask(n->sinks);
+	if (mask != n->event_mask) {
+		n->event_mask = mask;
+		for (unsigned i = 0; i < n->nworkers; i++)
+			worker_set_event_mask(n->workers[i], mask);
+	}
+}
+
+static void on_round(struct node *n)
+{
+	struct err err = { "" };
+	uint64_t ticks;
+
+	if (read(n->timerfd, &ticks, sizeof ticks) != sizeof ticks)
+		return;
+	n->rounds++;
+	watch_workers(n);
+	notify_watchdog();
+	if (n->rounds % ROUNDS_PER_S == 2 && registry_reap(&n->reg, on_gone, n, &err))
+		log_warn(AGENT, "%s", err.text);
+	if (n->rounds % RESCAN_ROUNDS == 0)
+		n->scan_wanted = true;
+	if (n->rounds % CHECK_ROUNDS == 0) {
+		reconcile_bridge(n, false, &err);
+		node_check(n);
+		node_reconcile(n, false);
+	}
+	if (n->config->stats_interval && n->rounds % (n->config->stats_interval * ROUNDS_PER_S) == 0)
+		node_tell_stats(n);
+}
+
+static void settle(struct node *n)
+{
+	struct err err = { "" };
+	bool changed = false;
+
+	if (n->bridge_look) {
+		n->bridge_look = false;
+		if (reconcile_bridge(n, false, &err))
+			log_error(BRIDGE, "%s", err.text);
+	}
+	if (n->scan_wanted) {
+		n->scan_wanted = false;
+		if (registry_scan(&n->reg, n->config, &changed, &err))
+			log_warn(AGENT, "looking for workloads: %s", err.text);
+		if (changed)
+			node_reconcile(n, false);
+	}
+	if (n->world_changed)
+		node_publish(n, false, 0);
+	reconcile_overlap(n);
+}
+
+int node_run(struct node *n)
+{
+	struct epoll_event evs[16];
+	struct err err = { "" };
+
+	while (!n->stopping) {
+		int t = control_timeout(n->control);
+		int got = epoll_wait(n->epfd, evs, 16, t >= 0 && t < 1000 ? t : 1000);
+
+		for (int i = 0; i < got; i++) {
+			if (evs[i].data.fd == n->sigfd)
+				on_signal(n);
+			else if (evs[i].data.fd == n->timerfd)
+				on_round(n);
+			else if (evs[i].data.fd == link_watch_fd(n->links))
+				link_watch_read(n->links, on_link, n, &err);
+		}
+		control_run(n->control);
+		settle(n);
+	}
+	return n->exit_code;
+}

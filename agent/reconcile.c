@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/reconcile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/attach.h"
+#include "base/log.h"
+#include "tc/mirror.h"
+
+#define OVERLAP_OPEN 60000000000LL	/* ns: longer than any switch takes; ended by overlap_end */
+#define OVERLAP_TAIL 400000000LL	/* ns: the mirror's frames come later than the queue's (block retire time, a busy ring) */
+#define RETIRE_MS 8
+
+/* ---- bridges and rings ---- */
+
+static bool any_mirror(const struct node *n)
+{
+	if (n->config->mode != DATAPATH_NFQ)
+		return true;
+	for (const struct workload *w = n->reg.first; w; w = w->next)
+		if (w->opts.mode != DATAPATH_NFQ)
+			return true;
+	return false;
+}
+
+static void close_rings(struct node *n)
+{
+	for (unsigned i = 0; i < n->nworkers; i++) {
+		if (n->mirrors[i]) {
+			node_keep_stats(n, PATH_TC, n->mirrors[i]);
+			worker_remove_source(n->workers[i], n->mirrors[i]);
+		}
+		n->mirrors[i] = NULL;
+	}
+}
+
+static int open_rings(struct node *n, struct err *err)
+{
+	struct mirror_conf m = {
+		.ifindex = { n->bridge.ifindex[0], n->bridge.ifindex[1] },
+		.block_size = n->config->ring_block_size,
+		.blocks = n->config->ring_blocks / n->nworkers,
+		.retire_ms = RETIRE_MS,
+		.fanout_group = n->nworkers > 1 ? (uint16_t)(getpid() * 2) : 0,
+		.fanout_workers = n->nworkers,
+		.path = PATH_TC,
+		.view = worker_view,
+	};
+
+	for (unsigned i = 0; i < n->nworkers; i++) {
+		int rc;
+
+		m.view_ctx = n->workers[i];
+		n->mirrors[i] = mirror_open(&m, err);
+		if (!n->mirrors[i])
+			return -EIO;
+		rc = worker_add_source(n->workers[i], n->mirrors[i], NULL, NULL, err);
+		if (rc) {
+			n->mirrors[i]->ops->close(n->mirrors[i]);
+			n->mirrors[i] = NULL;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+void reconcile_bridge_soon(struct node *n)
+{
+	n->bridge_look = true;
+}
+
+int reconcile_bridge(struct node *n, bool first, struct err *err)
+{
+	bool made = false, broken = false;
+	pid_t owner = 0;
+	unsigned ports = 0;
+	int rc;
+
+	if (!any_mirror(n))
+		return 0;
+	if (!n->tc && !(n->tc = tc_open(err)))
+		return -EIO;
+	for (unsigned i = 0; n->bridge_up && i < n->nworkers; i++)
+		broken |= !n->mirrors[i] || worker_source_broken(n->workers[i], n->mirrors[i]);
+	if (n->bridge_up && !broken && !bridge_check(&n->bridge, &ports, err))
+		return 0;
+	rc = bridge_ensure(n->config->bridge, &n->bridge, &made, &owner, err);
+	if (rc == -EBUSY && owner)
+		err_set(err, rc, "bridge %s: another tapqd uses it, pid %d", n->config->bridge, (int)owner);
+	if (rc)
+		return rc;
+	if (!first)
+		counter_add(&n->counters[NODE_C_BRIDGE_REMADE], made);
+	if (!n->bridge_up || made || broken) {
+		close_rings(n);
+		rc = open_rings(n, err);
+		if (rc)
+			return rc;
+	}
+	n->bridge_up = true;
+	if (!first && made) {
+		log_warn(BRIDGE, "%s was gone: made again, every filter is written again", n->config->bridge);
+		node_reconcile(n, true);
+	}
+	return 0;
+}
+
+void reconcile_bridge_away(struct node *n)
+{
+	struct err err = { "" };
+
+	if (n->bridge_up && !n->keep && bridge_remove(n->config->bridge, &err))
+		log_error(BRIDGE, "%s", err.text);
+	tc_close(n->tc);
+	n->tc = NULL;
+	n->bridge_up = false;
+}
+
+/* ---- the world ---- */
+
+static void fill_port(const struct node *n, const struct workload *w, unsigned i, struct world_port *p)
+{
+	const struct wl_link *l = &w->links[i];
+
+	memset(p, 0, sizeof *p);
+	p->row.workload = w->id;
+	p->row.queue = i == 0 && w->queue.ready;
+	p->row.mirror = l->mirror_ready;
+	p->row.loopback = w->queue.loopback;
+	p->row.side = w->queue.side;
+	p->row.apps = w->queue.apps;
+	p->view = l->view;
+	memcpy(p->mac, l->end.mac, 6);
+	p->naddrs = l->end.naddrs;
+	memcpy(p->addrs, l->end.addrs, sizeof p->addrs);
+	if (n->policy)
+		policy_file_groups(n->policy, w->name, &w->labels, &p->groups);
+}
+
+void node_publish(struct node *n, bool judge, int64_t overlap)
+{
+	struct world_port *ports = calloc((size_t)n->reg.count * WORKLOAD_LINKS_MAX + 1, sizeof *ports);
+	struct world *world;
+	unsigned count = 0;
+
+	if (!ports)
+		return;		/* the old snapshot stays in force; the next round tries again */
+	for (const struct workload *w = n->reg.first; w; w = w->next)
+		for (unsigned i = 0; i < w->nlinks; i++)
+			fill_port(n, w, i, &ports[count++]);
+	world = world_new(ports, count, n->policy ? policy_file_policy(n->policy) : NULL, n->overlap_start, n->overlap_end);
+	free(ports);
+	if (!world)
+		return;
+	for (unsigned i = 0; i < n->nworkers; i++)
+		worker_set_world(n->workers[i], world, judge, overlap);
+	world_unref(world);
+	n->world_changed = false;
+}
+
+static void begin_overlap(struct node *n)
+{
+	n->overlap_start = node_now();
+	n->overlap_end = n->overlap_start + OVERLAP_OPEN;
+	node_publish(n, false, OVERLAP_OPEN);
+}
+
+static void end_overlap_soon(struct node *n)
+{
+	n->overlap_end = node_now() + OVERLAP_TAIL;
+	node_publish(n, false, OVERLAP_TAIL);
+}
+
+void reconcile_overlap(struct node *n)
+{
+	if (!n->overlap_end || node_now() < n->overlap_end)
+		return;
+	n->overlap_start = n->overlap_end = 0;
+	node_publish(n, false, 0);
+}
+
+/* ---- workloads ---- */
+
+static bool mirrored(const struct workload *w)
+{
+	for (unsigned i = 0; i < w->nlinks; i++)
+		if (w->links[i].mirror_ready)
+			return true;
+	return false;
+}
+
+static bool mirror_wanted(const struct workload *w) { return w->nlinks && w->links[0].mirror_wanted; }
+
+static bool mirror_current(const struct workload *w)
+{
+	for (unsigned i = 0; i < w->nlinks; i++)
+		if (w->links[i].mirror_ready != w->links[i].mirror_wanted || (i == 0 && w->links[i].mirror_wanted && w->links[i].excluding != w->queue.ready))
+			return false;
+	return true;
+}
+
+/* Something that packets flow through already changes its owner. */
+static bool switches(const struct workload *w)
+{
+	return (w->queue.ready || mirrored(w)) && (!attach_queue_current(w) || mirror_wanted(w) != mirrored(w));
+}
+
+/* New path: the queue and its rules, the mirror without exclusions where the queue's ports change. */
+static void new_path(struct node *n, struct workload *w)
+{
+	struct peer_port peers[ATTACH_PEERS_MAX];
+	unsigned npeers = attach_peers(n, w, peers);
+
+	if (mirror_wanted(w) && !attach_queue_current(w) && (w->queue.ready || mirrored(w)))
+		attach_mirror(n, w, false);
+	if (w->queue.wanted)
+		attach_queue(n, w, peers, npeers);
+	else if (mirror_wanted(w) && !mirrored(w))
+		attach_mirror(n, w, false);
+	w->peers = npeers;
+}
+
+/* The old path away, and what depends on the new one's success. */
+static void old_path(struct node *n, struct workload *w)
+{
+	if (!w->queue.wanted && w->queue.source)
+		detach_queue(n, w, false);
+	if (mirror_wanted(w))
+		attach_mirror(n, w, true);
+	else if (mirrored(w))
+		detach_mirror(n, w);
+}
+
+/* Client rules follow the queues of local servers: rewritten when these came or went. */
+static void follow_peers(struct node *n)
+{
+	for (struct workload *w = n->reg.first; w; w = w->next) {
+		struct peer_port peers[ATTACH_PEERS_MAX];
+		unsigned npeers;
+
+		if (!w->queue.ready || !(w->queue.side & SIDE_CLIENT))
+			continue;
+		npeers = attach_peers(n, w, peers);
+		if (npeers || w->peers)
+			attach_queue(n, w, peers, npeers);
+		w->peers = npeers;
+	}
+}
+
+void node_reconcile(struct node *n, bool all)
+{
+	bool any = false, overlap = false, queues = false;
+
+	for (struct workload *w = n->reg.first; w; w = w->next) {
+		if (w->backoff && !all && !w->changed) {
+			w->backoff--;
+			continue;
+		}
+		attach_want(w);
+		w->todo = all || w->changed || !attach_queue_current(w) || !mirror_current(w);
+		w->changed = false;
+		any |= w->todo;
+		overlap |= w->todo && switches(w);
+		queues |= w->todo && (w->queue.wanted || w->queue.source);
+	}
+	if (!any)
+		return;
+	if (overlap)
+		begin_overlap(n);
+	for (struct workload *w = n->reg.first; w; w = w->next)
+		if (w->todo)
+			new_path(n, w);
+	node_publish(n, false, overlap ? OVERLAP_OPEN : 0);
+	for (struct workload *w = n->reg.first; w; w = w->next)
+		if (w->todo)
+			old_path(n, w);
+	if (queues)
+		follow_peers(n);
+	for (struct workload *w = n->reg.first; w; w = w->next)
+		w->todo = false;
+	if (overlap)
+		end_overlap_soon(n);
+	else
+		node_publish(n, false, 0);
+}
+
+unsigned node_check(struct node *n)
+{
+	unsigned wrong = 0;
+
+	for (struct workload *w = n->reg.first; w; w = w->next) {
+		if (attach_check(n, w))
+			continue;
+		wrong++;
+		if (!w->backoff)
+			counter_add(&n->counters[NODE_C_REPAIRED], 1);
+		w->changed = !w->backoff;
+	}
+	return wrong;
+}
+
+void reconcile_all_away(struct node *n)
+{
+	for (struct workload *w = n->reg.first; w; w = w->next) {
+		if (!n->keep) {
+			detach_mirror(n, w);
+			detach_queue(n, w, false);
+		} else if (w->queue.source) {
+			detach_queue(n, w, true);
+		}
+	}
+	close_rings(n);
+}
