@@ -304,7 +304,7 @@ static void serve(struct control *c, struct conn *k, uint32_t events)
 
 	if ((events & EPOLLOUT) && !write_out(c, k))
 		return;
-	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || !read_in(c, k))
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !read_in(c, k))
 		return;
 	while (!k->waiting && !k->out && k->in_len && (end = memchr(k->in, '\n', k->in_len))) {
 		size_t line = (size_t)(end - k->in), rest = k->in_len - line - 1;

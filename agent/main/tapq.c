@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tapq: the user's command. One table of commands; most ask tapqd over its control socket, `policy check`, `replay` and
+ * `cleanup` work without it. Human-readable by default, --json everywhere; errors are one line on stderr. */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/cleanup.h"
+#include "agent/config.h"
+#include "agent/control.h"
+#include "agent/policy_file.h"
+#include "agent/replay.h"
+#include "agent/show.h"
+
+#define DEFAULT_SOCKET "/run/tapqueue/control.sock"
+#define TIMEOUT_MS 30000
+#define EXIT_USAGE 2
+
+struct tapq {
+	const char *socket;
+	bool json;
+	int argc;		/* of the command, argv[0] its name */
+	char **argv;
+};
+
+static int fail(const struct err *e)
+{
+	fprintf(stderr, "tapq: %s\n", e->text);
+	return 1;
+}
+
+static int usage_error(const char *text)
+{
+	fprintf(stderr, "tapq: %s\n", text);
+	return EXIT_USAGE;
+}
+
+static json_t *ask(const struct tapq *t, const char *command, json_t *args, struct err *err)
+{
+	return control_call(t->socket, command, args, NULL, TIMEOUT_MS, err);
+}
+
+static void print_json(const json_t *v)
+{
+	json_dumpf(v, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+	putchar('\n');
+}
+
+/* Asks and prints: as JSON, or by `show`. */
+static int ask_show(const struct tapq *t, const char *command, json_t *args, void (*show)(FILE *, const json_t *))
+{
+	struct err err = { "" };
+	json_t *data = ask(t, command, args, &err);
+
+	if (!data)
+		return fail(&err);
+	if (t->json || !show)
+		print_json(data);
+	else
+		show(stdout, data);
+	json_decref(data);
+	return 0;
+}
+
+/* A positive number of an option, or -1. */
+static long number(const char *text, long max)
+{
+	char *end;
+	long v = strtol(text, &end, 10);
+
+	return *text && !*end && v >= 0 && v <= max ? v : -1;
+}
+
+/* ---- commands ---- */
+
+static int cmd_status(const struct tapq *t)
+{
+	static const struct option options[] = { { "wait", required_argument, NULL, 'w' }, { 0 } };
+	struct timespec pause = { 0, 100000000 };
+	struct err err = { "" };
+	time_t until = time(NULL);
+	json_t *data;
+	bool ready;
+	int o;
+
+	while ((o = getopt_long(t->argc, t->argv, "", options, NULL)) != -1) {
+		long s = o == 'w' ? number(optarg, 86400) : -1;
+
+		if (s < 0)
+			return usage_error("status [--wait SECONDS]");
+		until += s;
+	}
+	for (;;) {
+		data = ask(t, "status", json_object(), &err);
+		ready = json_is_true(json_object_get(data, "ready")) && !json_array_size(json_object_get(data, "missing"));
+		if (ready || time(NULL) >= until)
+			break;
+		json_decref(data);
+		nanosleep(&pause, NULL);
+	}
+	if (!data)
+		return fail(&err);
+	if (t->json)
+		print_json(data);
+	else
+		show_status(stdout, data);
+	json_decref(data);
+	return ready ? 0 : 1;
+}
+
+static int cmd_mode(const struct tapq *t)
+{
+	struct err err = { "" };
+	json_t *data;
+
+	if (t->argc > 2)
+		return usage_error("mode [tc|nfq|mixed]");
+	data = ask(t, "mode", t->argc == 2 ? json_pack("{s:s}", "mode", t->argv[1]) : json_object(), &err);
+	if (!data)
+		return fail(&err);
+	if (t->json)
+		print_json(data);
+	else
+		puts(json_string_value(json_object_get(data, "mode")));
+	json_decref(data);
+	return 0;
+}
+
+static int cmd_workloads(const struct tapq *t)
+{
+	return t->argc > 1 ? usage_error("workloads takes no argument") : ask_show(t, "workloads", json_object(), show_workloads);
+}
+
+static int cmd_flows(const struct tapq *t)
+{
+	static const struct option options[] = {
+		{ "workload", required_argument, NULL, 'w' },
+		{ "app", required_argument, NULL, 'a' },
+		{ "verdict", required_argument, NULL, 'v' },
+		{ "limit", required_argument, NULL, 'l' },
+		{ 0 },
+	};
+	json_t *args = json_object();
+	int o;
+
+	while ((o = getopt_long(t->argc, t->argv, "", options, NULL)) != -1) {
+		if (o == 'w')
+			json_object_set_new(args, "workload", json_string(optarg));
+		else if (o == 'a')
+			json_object_set_new(args, "app", json_string(optarg));
+		else if (o == 'v')
+			json_object_set_new(args, "verdict", json_string(optarg));
+		else if (o == 'l' && number(optarg, 1000000) > 0)
+			json_object_set_new(args, "limit", json_integer(number(optarg, 1000000)));
+		else {
+			json_decref(args);
+			return usage_error("flows [--workload W] [--app A] [--verdict V] [--limit N]");
+		}
+	}
+	return ask_show(t, "flows", args, show_flows);
+}
+
+static int follow(const struct tapq *t, int fd)
+{
+	FILE *f = fdopen(fd, "r");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	if (!f)
+		return 1;
+	while ((n = getline(&line, &size, f)) > 0) {
+		json_t *e = t->json ? NULL : json_loadb(line, (size_t)n, 0, NULL);
+
+		if (e)
+			show_event(stdout, e);
+		else
+			fwrite(line, 1, (size_t)n, stdout);
+		json_decref(e);
+		if (fflush(stdout))
+			break;
+	}
+	free(line);
+	fclose(f);
+	return 0;
+}
+
+static int cmd_events(const struct tapq *t)
+{
+	static const struct option options[] = { { "follow", no_argument, NULL, 'f' }, { "type", required_argument, NULL, 't' }, { 0 } };
+	json_t *types = json_array(), *data;
+	struct err err = { "" };
+	int o, fd = -1;
+
+	while ((o = getopt_long(t->argc, t->argv, "ft:", options, NULL)) != -1) {
+		if (o == 't')
+			json_array_append_new(types, json_string(optarg));
+		else if (o != 'f') {
+			json_decref(types);
+			return usage_error("events [-f] [--type T]...");
+		}
+	}
+	data = control_call(t->socket, "events", json_pack("{s:o}", "types", types), &fd, TIMEOUT_MS, &err);
+	if (!data)
+		return fail(&err);
+	json_decref(data);
+	return follow(t, fd);
+}
+
+static int cmd_counters(const struct tapq *t)
+{
+	if (t->argc > 2)
+		return usage_error("counters [PATTERN]");
+	return ask_show(t, "counters", t->argc == 2 ? json_pack("{s:s}", "pattern", t->argv[1]) : json_object(), show_counters);
+}
+
+static int cmd_apps(const struct tapq *t)
+{
+	if (t->argc != 4)
+		return usage_error("apps WORKLOAD add|del tcp/PORT");
+	return ask_show(t, "apps", json_pack("{s:s, s:s, s:s}", "workload", t->argv[1], "op", t->argv[2], "app", t->argv[3]), NULL);
+}
+
+static int cmd_log(const struct tapq *t)
+{
+	char *level = t->argc == 2 ? strchr(t->argv[1], '=') : NULL;
+
+	if (t->argc > 2 || (t->argc == 2 && !level))
+		return usage_error("log [MODULE=LEVEL]");
+	if (level)
+		*level++ = 0;
+	return ask_show(t, "log", level ? json_pack("{s:s, s:s}", "module", t->argv[1], "level", level) : json_object(), NULL);
+}
+
+static int cmd_reload(const struct tapq *t)
+{
+	return t->argc > 1 ? usage_error("reload takes no argument") : ask_show(t, "reload", json_object(), NULL);
+}
+
+static int cmd_cleanup(const struct tapq *t)
+{
+	static const struct option options[] = { { "bridge", required_argument, NULL, 'b' }, { 0 } };
+	const char *bridge = "vbr-neuv";
+	struct cleanup_result r;
+	struct err err = { "" };
+	int o;
+
+	while ((o = getopt_long(t->argc, t->argv, "", options, NULL)) != -1) {
+		if (o != 'b')
+			return usage_error("cleanup [--bridge NAME]");
+		bridge = optarg;
+	}
+	if (cleanup_run(bridge, t->socket, &r, &err))
+		return fail(&err);
+	if (t->json)
+		printf("{\"devices\":%u,\"namespaces\":%u,\"bridges\":%u}\n", r.devices, r.namespaces, r.bridges);
+	else
+		printf("cleaned: filters on %u devices, chains in %u network namespaces, %s\n", r.devices, r.namespaces, r.bridges ? "the bridges" : "no bridge");
+	return 0;
+}
+
+/* ---- policy ---- */
+
+static int policy_check(const struct tapq *t)
+{
+	struct err err = { "" };
+	struct policy_file *pf;
+	const struct policy *p;
+
+	if (t->argc != 3)
+		return usage_error("policy check FILE");
+	pf = policy_file_load(t->argv[2], &err);
+	if (!pf)
+		return fail(&err);
+	p = policy_file_policy(pf);
+	if (t->json)
+		printf("{\"ok\":true,\"rules\":%u,\"groups\":%u}\n", policy_rule_count(p), policy_group_count(p));
+	else
+		printf("%s: ok, %u rules, %u groups\n", t->argv[2], policy_rule_count(p), policy_group_count(p));
+	policy_file_free(pf);
+	return 0;
+}
+
+static int policy_load(const struct tapq *t)
+{
+	struct err err = { "" };
+	struct policy_file *pf;
+	int rc;
+
+	if (t->argc != 3)
+		return usage_error(t->argc > 3 && !strcmp(t->argv[3], "--confirm") ? "policy load --confirm: not in this version" : "policy load FILE");
+	pf = policy_file_load(t->argv[2], &err);	/* its lines are told with the file's name before anything is sent */
+	if (!pf)
+		return fail(&err);
+	rc = ask_show(t, "policy load", json_pack("{s:s, s:s}", "text", policy_file_text(pf), "name", t->argv[2]), NULL);
+	policy_file_free(pf);
+	return rc;
+}
+
+static int policy_show(const struct tapq *t)
+{
+	struct err err = { "" };
+	json_t *data = ask(t, "policy show", json_object(), &err);
+
+	if (!data)
+		return fail(&err);
+	if (t->json)
+		print_json(data);
+	else
+		fputs(json_string_value(json_object_get(data, "text")), stdout);
+	json_decref(data);
+	return 0;
+}
+
+static int policy_test(const struct tapq *t)
+{
+	static const struct option options[] = {
+		{ "from", required_argument, NULL, 'f' }, { "to", required_argument, NULL, 't' }, { "port", required_argument, NULL, 'p' },
+		{ "app", required_argument, NULL, 'a' }, { 0 },
+	};
+	static const char *const keys[] = { ['f'] = "from", ['t'] = "to", ['p'] = "port", ['a'] = "app" };
+	json_t *args = json_object();
+	int o;
+
+	while ((o = getopt_long(t->argc - 1, t->argv + 1, "", options, NULL)) != -1) {
+		if (o == '?') {
+			json_decref(args);
+			return usage_error("policy test --from W --to W --port tcp/PORT [--app A]");
+		}
+		json_object_set_new(args, keys[o], json_string(optarg));
+	}
+	return ask_show(t, "policy test", args, NULL);
+}
+
+static int cmd_policy(const struct tapq *t)
+{
+	static const struct { const char *name; int (*fn)(const struct tapq *); } subs[] = {
+		{ "check", policy_check }, { "load", policy_load }, { "show", policy_show }, { "test", policy_test },
+	};
+
+	for (size_t i = 0; t->argc > 1 && i < sizeof subs / sizeof subs[0]; i++)
+		if (!strcmp(t->argv[1], subs[i].name))
+			return subs[i].fn(t);
+	if (t->argc > 1 && !strcmp(t->argv[1], "learned"))
+		return usage_error("policy learned: not in this version");
+	return usage_error("policy check FILE | load FILE | show | test --from W --to W --port tcp/PORT [--app A]");
+}
+
+/* ---- replay ---- */
+
+static int cmd_replay(const struct tapq *t)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' }, { "policy", required_argument, NULL, 'p' }, { "workloads", required_argument, NULL, 'w' },
+		{ "output", required_argument, NULL, 'o' }, { "no-events", no_argument, NULL, 'n' }, { 0 },
+	};
+	struct replay_args a = { .totals = stdout };
+	const char *output = NULL;
+	struct err err = { "" };
+	int o, rc;
+
+	while ((o = getopt_long(t->argc, t->argv, "c:o:", options, NULL)) != -1) {
+		switch (o) {
+		case 'c': a.config = optarg; break;
+		case 'p': a.policy = optarg; break;
+		case 'w': a.workloads = optarg; break;
+		case 'o': output = optarg; break;
+		case 'n': a.no_events = true; break;
+		default: return usage_error("replay [-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP...");
+		}
+	}
+	a.files = t->argv + optind;
+	a.nfiles = (unsigned)(t->argc - optind);
+	if (!a.nfiles || (a.no_events && output))
+		return usage_error("replay [-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP...");
+	a.out = a.no_events ? NULL : output && strcmp(output, "-") ? fopen(output, "we") : stdout;
+	if (!a.no_events && !a.out) {
+		err_set(&err, -errno, "%s: %s", output, strerror(errno));
+		return fail(&err);
+	}
+	rc = replay_run(&a, &err);
+	if (a.out && fclose(a.out) && !rc)
+		rc = err_set(&err, -errno, "%s: %s", output ? output : "standard output", strerror(errno));
+	return rc ? fail(&err) : 0;
+}
+
+/* ---- the table ---- */
+
+static const struct {
+	const char *name;
+	int (*fn)(const struct tapq *);	/* NULL: not in this version */
+	const char *help;
+} commands[] = {
+	{ "status", cmd_status, "[--wait SECONDS]  health in one screen; exit 0 only when every workload is covered" },
+	{ "mode", cmd_mode, "[tc|nfq|mixed]  show or switch the datapath mode" },
+	{ "workloads", cmd_workloads, "containers: names, interfaces, datapath, apps, packets" },
+	{ "flows", cmd_flows, "[--workload W] [--app A] [--verdict V] [--limit N]" },
+	{ "events", cmd_events, "[-f] [--type T]...  the stream of events" },
+	{ "counters", cmd_counters, "[PATTERN]  every counter with its help text" },
+	{ "policy", cmd_policy, "check FILE | load FILE | show | test --from W --to W --port P [--app A]" },
+	{ "apps", cmd_apps, "W add|del tcp/8080  change the NFQUEUE app ports of a workload" },
+	{ "log", cmd_log, "[MODULE=LEVEL]" },
+	{ "replay", cmd_replay, "[-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP..." },
+	{ "reload", cmd_reload, "read configuration and policy again" },
+	{ "cleanup", cmd_cleanup, "[--bridge NAME]  remove everything a crashed tapqd left behind" },
+	{ "quarantine", NULL, NULL }, { "capture", NULL, NULL }, { "rules", NULL, NULL }, { "top", NULL, NULL }, { "why", NULL, NULL },
+};
+
+static void help(FILE *f)
+{
+	fputs("usage: tapq [-s SOCKET] [--json] COMMAND\n\n", f);
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (commands[i].fn)
+			fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
+}
+
+/* --json may stand anywhere. */
+static bool take_json(int *argc, char **argv)
+{
+	bool found = false;
+	int out = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		if (!strcmp(argv[i], "--json"))
+			found = true;
+		else
+			argv[out++] = argv[i];
+	}
+	argv[out] = NULL;
+	*argc = out;
+	return found;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { "socket", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'v' }, { 0 } };
+	struct tapq t = { .socket = DEFAULT_SOCKET };
+	int o;
+
+	t.json = take_json(&argc, argv);
+	while ((o = getopt_long(argc, argv, "+s:h", options, NULL)) != -1) {
+		switch (o) {
+		case 's':
+			t.socket = optarg;
+			break;
+		case 'v':
+			puts("tapq " TQ_VERSION);
+			return 0;
+		case 'h':
+			help(stdout);
+			return 0;
+		default:
+			return usage_error("--help tells the commands");
+		}
+	}
+	t.argc = argc - optind;
+	t.argv = argv + optind;
+	optind = 0;		/* glibc: start anew with the command's own options */
+	for (size_t i = 0; t.argc && i < sizeof commands / sizeof commands[0]; i++) {
+		if (strcmp(commands[i].name, t.argv[0]))
+			continue;
+		if (commands[i].fn)
+			return commands[i].fn(&t);
+		fprintf(stderr, "tapq: %s: not in this version\n", t.argv[0]);
+		return EXIT_USAGE;
+	}
+	if (t.argc)
+		fprintf(stderr, "tapq: %s: no such command\n", t.argv[0]);
+	else
+		help(stderr);
+	return EXIT_USAGE;
+}

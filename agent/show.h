@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* show: answers of tapqd and event lines in a form for people. */
+#ifndef TQ_AGENT_SHOW_H
+#define TQ_AGENT_SHOW_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+void show_status(FILE *, const json_t *);
+void show_workloads(FILE *, const json_t *);
+void show_flows(FILE *, const json_t *);
+void show_counters(FILE *, const json_t *);
+/* One EVE event as one line: time, type, path, ends with names, application, verdict, what it says. */
+void show_event(FILE *, const json_t *);
+
+#endif
