@@ -30,6 +30,7 @@ struct packet {
 	uint16_t frag_off;	/* bytes */
 	bool frag_more;
 	uint32_t frag_id;
+	uint16_t frag_next;	/* IPv6 fragment: offset within ip of the next-header byte that named the fragment header */
 	const uint8_t *eth_src, *eth_dst;	/* NULL without Ethernet */
 	/* TCP */
 	uint32_t seq, ack;
@@ -49,7 +50,13 @@ enum decode_result {
 	DECODE_BAD,		/* *why says what */
 };
 
-/* why: a counter of dpi/counters.def (DPI_C_DECODE_...). */
+/* VLAN ids in `vlan` are those that separate networks: a priority tag (id 0) is passed over, as the kernel does.
+ * bad_csum: the receiver would throw the packet away, as far as it can be told: transport checksums are judged only
+ * where every byte is there and the frame's flags do not say that they are unfinished or were checked already. Captures
+ * taken on a sending host often hold unfinished ones without saying so: the caller decides what it means.
+ * Ports of ICMP: an echo's id in both; type and code otherwise. A transport that is not decoded (GRE, ESP...) gives
+ * DECODE_OK with l4_known false.
+ * why: a counter of dpi/counters.def (DPI_C_DECODE_...). */
 enum decode_result decode_frame(const struct frame *, struct packet *out, enum dpi_counter *why);
 /* Transport of a datagram that defragmentation made whole: `ip` is header and payload in one piece. */
 enum decode_result decode_ip(const struct frame *, struct bytes ip, struct packet *out, enum dpi_counter *why);
