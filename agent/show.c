@@ -2,6 +2,8 @@
 #include "agent/show.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *str(const json_t *o, const char *key)
