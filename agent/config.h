@@ -73,11 +73,13 @@ struct config {
 	int table;		/* enum ipt_table */
 	uint16_t queue_base;
 	uint32_t mark, mask;
+	bool offload;		/* wanted; this version answers every packet of a queued flow by itself */
 	unsigned workers;	/* 0: auto */
 	uint32_t max_flows;
 	uint64_t memcap;
 	bool midstream;
-	char *policy;		/* file; NULL: none was named and the default does not exist */
+	char *policy;		/* file; NULL: none (named as "", or not named and the default does not exist) */
+	bool policy_named;
 	struct sink_conf *sinks;		unsigned nsinks;
 	int64_t flow_report;	/* ns */
 	unsigned stats_interval;/* s; 0: none */

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "nfq/rules.h"
 
-#define WORD_LIST_PAIRS_MAX 64	/* no mapping has more different keys */
+#define SECTION_KEYS_MAX 64	/* no mapping has more different keys */
 
 static const struct word modes[] = { { "tc", DATAPATH_TC }, { "nfq", DATAPATH_NFQ }, { "mixed", DATAPATH_MIXED }, { 0 } };
 static const struct word on_stops[] = { { "remove", ON_STOP_REMOVE }, { "keep", ON_STOP_KEEP }, { 0 } };
@@ -27,29 +27,32 @@ static const struct word levels[] = { { "error", LOG_LVL_ERROR }, { "warn", LOG_
 
 /* ---- items of lists ---- */
 
-static int check_static(const struct yaml *y, struct fy_node *node, const char *path, void *item, struct err *e)
+static int check_static(const struct yaml *y, struct fy_node *node, const char *path, const void *items, unsigned n, struct err *e)
 {
-	const struct static_workload *w = item;
+	const struct static_workload *all = items, *w = all + n;
 
 	if (!w->name)
 		return yaml_fail(y, node, e, "%s: name is missing", path);
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(all[i].name, w->name))
+			return yaml_fail(y, node, e, "%s.name: '%s' is there twice", path, w->name);
 	if (!w->netns == !w->pid)
 		return yaml_fail(y, node, e, "%s: expected either netns (a path) or pid", path);
 	return 0;
 }
 
-static int check_override(const struct yaml *y, struct fy_node *node, const char *path, void *item, struct err *e)
+static int check_override(const struct yaml *y, struct fy_node *node, const char *path, const void *items, unsigned n, struct err *e)
 {
-	const struct override *o = item;
+	const struct override *o = (const struct override *)items + n;
 
 	if (!o->workload && !o->labels.n)
 		return yaml_fail(y, node, e, "%s: match is missing (workload or labels)", path);
 	return 0;
 }
 
-static int check_sink(const struct yaml *y, struct fy_node *node, const char *path, void *item, struct err *e)
+static int check_sink(const struct yaml *y, struct fy_node *node, const char *path, const void *items, unsigned n, struct err *e)
 {
-	const struct sink_conf *s = item;
+	const struct sink_conf *s = (const struct sink_conf *)items + n;
 
 	if (s->type == SINK_STDOUT && s->path)
 		return yaml_fail(y, node, e, "%s: stdout takes no path", path);
@@ -69,7 +72,7 @@ static const struct key static_keys[] = {
 	{ .path = "name", .ops = &value_text, AT(static_workload, name), .min = 1, .max = CONFIG_NAME_MAX - 1 },
 	{ .path = "netns", .ops = &value_text, AT(static_workload, netns), .min = 1, .max = 4095 },
 	{ .path = "pid", .ops = &value_number, AT(static_workload, pid), .min = 1, .max = 4194304 },
-	{ .path = "interface", .ops = &value_text, AT(static_workload, interface), .min = 1, .max = 15 },
+	{ .path = "interface", .ops = &value_ifname, AT(static_workload, interface), .min = 1, .max = 15 },
 	{ .path = "labels", .ops = &value_labels, AT(static_workload, labels) },
 	WL_KEYS(static_workload),
 	{ 0 }
@@ -99,10 +102,10 @@ const struct key config_keys[] = {
 	{ .path = "workloads.overrides", .ops = &value_list, AT(config, overrides), .n_at = offsetof(struct config, noverrides),
 	  .item_size = sizeof(struct override), .items = override_keys, .check = check_override, .max = 1024 },
 	{ .path = "workloads.exclude", .ops = &value_globs, AT(config, exclude), .n_at = offsetof(struct config, nexclude), .max = 1024 },
-	{ .path = "bridge.name", .ops = &value_text, AT(config, bridge), .min = 1, .max = 12, .dflt = "vbr-neuv" },
+	{ .path = "bridge.name", .ops = &value_ifname, AT(config, bridge), .min = 1, .max = 12, .dflt = "vbr-neuv" },
 	{ .path = "tc.engine", .ops = &value_word, .words = engines, .dflt = "auto" },
 	{ .path = "tc.blocks", .ops = &value_word, AT(config, tc_shared_blocks), .words = blocks, .dflt = "auto" },
-	{ .path = "tc.ring.block_size", .ops = &value_size, AT(config, ring_block_size), .min = 128 << 10, .max = 64 << 20, .dflt = "1MiB" },
+	{ .path = "tc.ring.block_size", .ops = &value_size_pow2, AT(config, ring_block_size), .min = 128 << 10, .max = 64 << 20, .dflt = "1MiB" },
 	{ .path = "tc.ring.blocks", .ops = &value_number, AT(config, ring_blocks), .min = 2, .max = 4096, .dflt = "64" },
 	{ .path = "tc.shunt_bytes", .ops = &value_fixed, .dflt = "1MiB" },
 	{ .path = "nfq.apps", .ops = &value_apps, AT(config, defaults.apps), .dflt = "[]" },
@@ -118,12 +121,12 @@ const struct key config_keys[] = {
 	{ .path = "dpi.max_flows", .ops = &value_number, AT(config, max_flows), .min = 1024, .max = 1 << 24, .dflt = "262144" },
 	{ .path = "dpi.memcap", .ops = &value_size, AT(config, memcap), .min = 16 << 20, .max = 1ull << 40, .dflt = "512MiB" },
 	{ .path = "dpi.midstream", .ops = &value_bool, AT(config, midstream), .dflt = "true" },
-	{ .path = "policy", .ops = &value_opt_text, AT(config, policy), .max = 4095 },
+	{ .path = "policy", .ops = &value_opt_text, AT(config, policy), .max = 4095, .set_at = offsetof(struct config, policy_named) },
 	{ .path = "events", .ops = &value_list, AT(config, sinks), .n_at = offsetof(struct config, nsinks), .item_size = sizeof(struct sink_conf), .items = sink_keys,
 	  .check = check_sink, .max = 16, .dflt = "[{type: file, path: /var/log/tapqueue/eve.json, types: all}]" },
-	{ .path = "flow_report", .ops = &value_duration, AT(config, flow_report), .max = 86400, .dflt = "0" },
+	{ .path = "flow_report", .ops = &value_duration, AT(config, flow_report), .max = 86400000, .dflt = "0" },
 	{ .path = "stats_interval", .ops = &value_seconds, AT(config, stats_interval), .max = 86400, .dflt = "30" },
-	{ .path = "watchdog", .ops = &value_duration, AT(config, watchdog), .min = 1, .max = 3600, .dflt = "2s" },
+	{ .path = "watchdog", .ops = &value_duration, AT(config, watchdog), .min = 500, .max = 3600000, .dflt = "2s" },
 	{ .path = "control", .ops = &value_text, AT(config, control), .min = 1, .max = 107, .dflt = "/run/tapqueue/control.sock" },
 	{ .path = "metrics", .ops = &value_fixed, .dflt = "127.0.0.1:9477" },
 	{ .path = "log.level", .ops = &value_word_text, AT(config, log_level), .words = levels, .dflt = "info" },
@@ -162,12 +165,12 @@ static bool is_section(const struct key *table, const char *prefix, size_t n)
 
 static int fail_unknown(const struct yaml *y, struct fy_node *at, const char *path, const char *within, const char *name, const struct key *table, struct err *e)
 {
-	char first[WORD_LIST_PAIRS_MAX][48];
-	const char *names[WORD_LIST_PAIRS_MAX + 1], *near;
+	char first[SECTION_KEYS_MAX][48];
+	const char *names[SECTION_KEYS_MAX + 1], *near;
 	unsigned n = 0;
 	size_t skip = strlen(within);
 
-	for (const struct key *k = table; k->path && n < WORD_LIST_PAIRS_MAX; k++) {
+	for (const struct key *k = table; k->path && n < SECTION_KEYS_MAX; k++) {
 		if (strncmp(k->path, within, skip))
 			continue;
 		snprintf(first[n], sizeof first[n], "%.*s", (int)strcspn(k->path + skip, "."), k->path + skip);
@@ -213,7 +216,7 @@ static int get_pair(void *ctx, const char *name, struct fy_node *key_node, struc
 	section[n - 1] = 0;
 	for (const struct key *k = w->table; k->path; k++)
 		if (!strcmp(k->path, section))
-			return get_value(w->y, value ? value : key_node, path, k, w->base, e);
+			return get_value(w->y, value, path, k, w->base, e);
 	section[n - 1] = '.';
 	if (is_section(w->table, section, (size_t)n))
 		return schema_get(w->y, value, path, section, w->table, w->base, e);
@@ -224,7 +227,7 @@ int schema_get(const struct yaml *y, struct fy_node *map, const char *path, cons
 {
 	struct walk w = { .y = y, .path = path, .within = within, .table = table, .base = base };
 
-	return yaml_each_pair(y, map, path, WORD_LIST_PAIRS_MAX, get_pair, &w, e);
+	return yaml_each_pair(y, map, path, SECTION_KEYS_MAX, get_pair, &w, e);
 }
 
 int schema_get_path(const struct yaml *y, struct fy_node *node, const char *path, const struct key *table, void *base, struct err *e)

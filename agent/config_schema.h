@@ -38,7 +38,8 @@ struct key {
 	/* lists: the field is a pointer, its count (unsigned) stands at n_at of the same struct */
 	size_t n_at, item_size;
 	const struct key *items;	/* table of an item's keys */
-	int (*check)(const struct yaml *, struct fy_node *, const char *path, void *item, struct err *);
+	/* A whole item at items[n]; those before it are checked already. */
+	int (*check)(const struct yaml *, struct fy_node *, const char *path, const void *items, unsigned n, struct err *);
 };
 
 /* Where a key is kept. */
@@ -46,8 +47,8 @@ struct key {
 
 extern const struct key config_keys[];		/* of struct config; {0} at the end */
 
-extern const struct value_ops value_text, value_opt_text /* empty: NULL */, value_word, value_word_text /* kept as text */, value_bool, value_number, value_size,
-	value_duration /* ns */, value_seconds, value_mark /* uint32_t[2] */, value_apps, value_labels, value_globs, value_list, value_discover, value_types,
+extern const struct value_ops value_text, value_opt_text /* empty: NULL */, value_ifname, value_word, value_word_text /* kept as text */, value_bool, value_number, value_size,
+	value_size_pow2,	value_duration /* ns; min and max in ms */, value_seconds, value_mark /* uint32_t[2] */, value_apps, value_labels, value_globs, value_list, value_discover, value_types,
 	value_fixed /* a key of a later version: only its default is taken */;
 
 /* Reads a mapping over the table into base. path: where it stands ("": the top), within: the section of the table that it is ("" or "nfq."). */
@@ -60,6 +61,9 @@ void schema_put(const struct key *table, const void *base, FILE *);
 void schema_put_flow(const struct key *table, const void *base, FILE *);
 void schema_release(const struct key *table, void *base);
 
+/* "path: what is there is not expected". */
+int value_fail(const struct yaml *, struct fy_node *, const char *path, const char *expected, struct err *);
+int value_no_memory(struct err *);
 void value_put_text(const char *, FILE *);	/* in double quotes */
 /* "64MiB", "65536"; "2s", "200ms", "5" (seconds) to ns. 0 or -EINVAL. */
 int value_parse_size(const char *, uint64_t *out);
