@@ -53,13 +53,14 @@ struct rule_spec {		/* borrowed by policy_add_rule for the call */
 struct policy_builder *policy_begin(enum policy_mode default_mode);
 /* Adds a group; names are unique. mode -1: none of its own. Returns its number (>= 1) or -errno. */
 int policy_add_group(struct policy_builder *, const char *name, int mode, struct err *);
-/* Addresses that are in (or, with `not`, subtracted from) the group by themselves. */
+/* Addresses that are in (or, with `not`, subtracted from) the group by themselves. A group that only subtracts and asks
+ * for no workload property holds nobody. Prefixes of IPv6 never hold IPv4 addresses. */
 int policy_group_cidr(struct policy_builder *, unsigned group, const struct cidr *, bool not, struct err *);
 /* The group also asks for a workload property (name, labels) that the caller evaluates: membership of the
  * caller's bits is then needed AND the CIDRs hold (keys AND, items OR). Without it CIDRs alone decide. */
 void policy_group_needs_workload(struct policy_builder *, unsigned group);
 int policy_add_rule(struct policy_builder *, const struct rule_spec *, struct err *);
-/* Freezes; takes the builder. Never fails for lack of rules. Initial reference 1. */
+/* Freezes; takes the builder. Never fails for lack of rules; NULL when the system has no memory. Initial reference 1. */
 struct policy *policy_build(struct policy_builder *);
 void policy_builder_free(struct policy_builder *);	/* NULL is fine */
 struct policy *policy_ref(struct policy *);		/* thread-safe */
@@ -89,9 +90,11 @@ struct policy_answer {
 	uint32_t rule;		/* 0: none */
 	enum reason reason;
 	bool enforce;		/* mode protect (or the rule's own): verdict is to be carried out */
+	uint32_t looked;	/* rules that were looked at: what the judgement cost */
 };
 
-/* O(rules that the port and groups leave over); no allocation. */
+/* O(rules that the port and groups leave over); no allocation. Where every way it can still end is an enforced deny or
+ * drop, it is that of the first such rule at once, not PENDING. */
 struct policy_answer policy_judge(const struct policy *, const struct policy_query *);
 
 #endif

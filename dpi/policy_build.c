@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* policy_build: gathers groups and rules, refuses what has no meaning, and compiles them into the table that policy.c
+ * reads. Runs on the main thread when a policy file is read; may allocate and take its time (10,000 rules: milliseconds). */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "dpi/policy_table.h"
+
+#define RULE_ID_MAX 999999u
+#define INDEX_GROUPS_MAX 16u	/* a rule that names more groups on its side stands under `any`, for every flow to look at */
+#define INDEX_ENTRIES_MAX 64u	/* a rule that would make more entries by single ports is looked at whatever the port */
+
+/* An array that grows by doubling. */
+struct vec {
+	void *p;
+	uint32_t n, size;
+};
+
+struct policy_builder {
+	struct policy *p;
+	struct vec prefix, rule, group_no, port;
+	uint64_t id_used[RULE_ID_MAX / 64 + 1];
+};
+
+/* Room for n more elements of `each` bytes; the first of them, or NULL. The caller adds to v->n. */
+static void *vec_room(struct vec *v, uint32_t n, size_t each)
+{
+	if (n > v->size - v->n) {
+		uint32_t size = v->size ? v->size : 64;
+		void *q;
+
+		while (size - v->n < n) {
+			if (size > UINT32_MAX / 2)
+				return NULL;
+			size *= 2;
+		}
+		q = realloc(v->p, size * each);
+		if (!q)
+			return NULL;
+		v->p = q;
+		v->size = size;
+	}
+	return (char *)v->p + v->n * each;
+}
+
+static void policy_free(struct policy *p)
+{
+	for (unsigned g = 0; p->group_name && g < p->ngroups; g++)
+		free(p->group_name[g]);
+	free(p->group_name);
+	free(p->prefix);
+	free(p->rule);
+	free(p->group_no);
+	free(p->port);
+	free(p->rule_no);
+	free(p->exact);
+	free(p);
+}
+
+struct policy_builder *policy_begin(enum policy_mode default_mode)
+{
+	struct policy_builder *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->p = calloc(1, sizeof(*b->p));
+	if (b->p)
+		b->p->group_name = calloc(POLICY_GROUPS_MAX, sizeof(char *));
+	if (!b->p || !b->p->group_name || !(b->p->group_name[POLICY_GROUP_ANY] = strdup("any"))) {
+		policy_builder_free(b);
+		return NULL;
+	}
+	b->p->ngroups = 1;
+	b->p->default_mode = default_mode;
+	return b;
+}
+
+void policy_builder_free(struct policy_builder *b)
+{
+	if (!b)
+		return;
+	if (b->p)
+		policy_free(b->p);
+	free(b->prefix.p);
+	free(b->rule.p);
+	free(b->group_no.p);
+	free(b->port.p);
+	free(b);
+}
+
+/* ---- groups ---- */
+
+int policy_add_group(struct policy_builder *b, const char *name, int mode, struct err *e)
+{
+	struct policy *p = b->p;
+	unsigned g = p->ngroups;
+
+	if (!name[0])
+		return err_set(e, -EINVAL, "a group has no name");
+	if (policy_group_by_name(p, name) >= 0)
+		return err_set(e, -EEXIST, strcmp(name, "any") == 0 ? "group %s: the name is reserved for everybody" : "group %s: the name is used twice", name);
+	if (mode < -1 || mode > MODE_PROTECT)
+		return err_set(e, -EINVAL, "group %s: no such mode", name);
+	if (g == POLICY_GROUPS_MAX)
+		return err_set(e, -E2BIG, "group %s: more than %d groups", name, POLICY_GROUPS_MAX - 1);
+	p->group_name[g] = strdup(name);
+	if (!p->group_name[g])
+		return err_set(e, -ENOMEM, "group %s: out of memory", name);
+	if (mode >= 0) {
+		set_add(&p->has_mode, g);
+		p->group_mode[g] = (enum policy_mode)mode;
+	}
+	p->ngroups++;
+	return (int)g;
+}
+
+static bool group_exists(const struct policy *p, unsigned group) { return group > POLICY_GROUP_ANY && group < p->ngroups; }
+
+int policy_group_cidr(struct policy_builder *b, unsigned group, const struct cidr *c, bool not, struct err *e)
+{
+	struct prefix *pr;
+
+	if (!group_exists(b->p, group))
+		return err_set(e, -EINVAL, "group number %u: no such group", group);
+	if (c->len > 128)
+		return err_set(e, -EINVAL, "group %s: a prefix of %u bits", b->p->group_name[group], c->len);
+	pr = vec_room(&b->prefix, 1, sizeof(*pr));
+	if (!pr)
+		return err_set(e, -ENOMEM, "group %s: out of memory", b->p->group_name[group]);
+	*pr = (struct prefix){ .net = c->net, .group = (uint16_t)group, .len = c->len, .not = not };
+	b->prefix.n++;
+	if (!not)
+		set_add(&b->p->has_cidr, group);
+	return 0;
+}
+
+void policy_group_needs_workload(struct policy_builder *b, unsigned group)
+{
+	if (group_exists(b->p, group))
+		set_add(&b->p->needs_workload, group);
+}
+
+/* ---- rules ---- */
+
+static int check_groups(const struct policy_builder *b, const struct rule_spec *r, const char *key, const uint16_t *list, unsigned n, struct err *e)
+{
+	if (!n)
+		return err_set(e, -EINVAL, "rule %u (line %u): `%s` is empty; say `any` for everybody", r->id, r->line, key);
+	for (unsigned i = 0; i < n; i++)
+		if (list[i] >= b->p->ngroups)
+			return err_set(e, -EINVAL, "rule %u (line %u): `%s` names a group that is not there", r->id, r->line, key);
+	return 0;
+}
+
+static int check_rule(const struct policy_builder *b, const struct rule_spec *r, struct err *e)
+{
+	int rc;
+
+	if (!r->id || r->id > RULE_ID_MAX)
+		return err_set(e, -ERANGE, "rule %u (line %u): ids of rules are 1 to %u", r->id, r->line, RULE_ID_MAX);
+	if (b->id_used[r->id / 64] >> (r->id % 64) & 1)
+		return err_set(e, -EEXIST, "rule %u (line %u): the id is used twice", r->id, r->line);
+	if (b->rule.n == POLICY_RULES_MAX)
+		return err_set(e, -E2BIG, "rule %u (line %u): more than %u rules", r->id, r->line, POLICY_RULES_MAX);
+	rc = check_groups(b, r, "from", r->from, r->nfrom, e);
+	if (!rc)
+		rc = check_groups(b, r, "to", r->to, r->nto, e);
+	if (rc)
+		return rc;
+	for (unsigned i = 0; i < r->nports; i++)
+		if (r->ports[i].lo > r->ports[i].hi)
+			return err_set(e, -EINVAL, "rule %u (line %u): ports %u-%u end before they begin", r->id, r->line, r->ports[i].lo, r->ports[i].hi);
+	for (unsigned i = 0; i < r->napps; i++)
+		if ((unsigned)r->apps[i] >= APP_COUNT)
+			return err_set(e, -EINVAL, "rule %u (line %u): no such application", r->id, r->line);
+	if (r->mode < RULE_MODE_NONE || r->mode > MODE_PROTECT)
+		return err_set(e, -EINVAL, "rule %u (line %u): no such mode", r->id, r->line);
+	switch (r->action) {
+	case VERDICT_ALLOW:
+	case VERDICT_ALERT:
+	case VERDICT_DENY:
+	case VERDICT_DROP:
+		return 0;
+	case VERDICT_PENDING:
+		break;
+	}
+	return err_set(e, -EINVAL, "rule %u (line %u): no such action", r->id, r->line);
+}
+
+int policy_add_rule(struct policy_builder *b, const struct rule_spec *s, struct err *e)
+{
+	uint16_t *groups;
+	struct port_range *ports;
+	struct rule *r;
+	int rc = check_rule(b, s, e);
+
+	if (rc)
+		return rc;
+	groups = vec_room(&b->group_no, s->nfrom + s->nto, sizeof(*groups));
+	ports = s->nports ? vec_room(&b->port, s->nports, sizeof(*ports)) : NULL;
+	r = vec_room(&b->rule, 1, sizeof(*r));
+	if (!groups || (s->nports && !ports) || !r)
+		return err_set(e, -ENOMEM, "rule %u (line %u): out of memory", s->id, s->line);
+
+	*r = (struct rule){
+		.id = s->id, .action = s->action, .mode = (int8_t)s->mode, .has_apps = s->napps != 0,
+		.from = { b->group_no.n, s->nfrom }, .to = { b->group_no.n + s->nfrom, s->nto },
+		.first_port = b->port.n, .nports = s->nports,
+	};
+	memcpy(groups, s->from, s->nfrom * sizeof(*groups));
+	memcpy(groups + s->nfrom, s->to, s->nto * sizeof(*groups));
+	if (s->nports)
+		memcpy(ports, s->ports, s->nports * sizeof(*ports));
+	for (unsigned a = 0; a < APP_COUNT; a++)
+		for (unsigned i = 0; i < s->napps; i++)
+			if (app_is((enum app)a, s->apps[i]))
+				r->apps.bits[a / 64] |= UINT64_C(1) << (a % 64);
+	b->group_no.n += s->nfrom + s->nto;
+	b->port.n += s->nports;
+	b->rule.n++;
+	b->id_used[s->id / 64] |= UINT64_C(1) << (s->id % 64);
+	return 0;
+}
+
+/* ---- compiling ---- */
+
+static int prefix_cmp(const void *pa, const void *pb)
+{
+	const struct prefix *a = pa, *b = pb;
+
+	return a->len != b->len ? a->len - b->len : addr_cmp(&a->net, &b->net);
+}
+
+static void build_prefixes(struct policy *p)
+{
+	if (p->nprefixes)
+		qsort(p->prefix, p->nprefixes, sizeof(*p->prefix), prefix_cmp);
+	for (uint32_t i = 0; i < p->nprefixes; i++) {
+		if (!i || p->prefix[i].len != p->prefix[i - 1].len)
+			p->lens[p->nlens++] = (struct prefix_len){ .len = p->prefix[i].len, .first = i };
+		p->lens[p->nlens - 1].n++;
+	}
+}
+
+/* An entry of the index: the list it belongs to, and the rule. */
+struct entry {
+	uint64_t key;
+	uint32_t no;
+};
+
+#define KEY_WIDE (UINT64_C(1) << 62)
+
+static int entry_cmp(const void *pa, const void *pb)
+{
+	const struct entry *a = pa, *b = pb;
+
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
+	return a->no < b->no ? -1 : a->no > b->no;
+}
+
+/* How many rules name each group on each side: a rule is best found by what few others name. */
+static void count_names(const struct policy *p, uint32_t count[2][POLICY_GROUPS_MAX])
+{
+	for (uint32_t no = 0; no < p->nrules; no++) {
+		const struct rule *r = &p->rule[no];
+
+		for (uint32_t i = 0; i < r->to.n; i++)
+			count[SIDE_TO][p->group_no[r->to.first + i]]++;
+		for (uint32_t i = 0; i < r->from.n; i++)
+			count[SIDE_FROM][p->group_no[r->from.first + i]]++;
+	}
+}
+
+static uint64_t names_of(const struct policy *p, const struct rule_groups *g, const uint32_t *count)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < g->n; i++)
+		sum += count[p->group_no[g->first + i]];
+	return sum;
+}
+
+static bool ports_single(const struct policy *p, const struct rule *r)
+{
+	for (uint32_t i = 0; i < r->nports; i++)
+		if (p->port[r->first_port + i].lo != p->port[r->first_port + i].hi)
+			return false;
+	return r->nports != 0;
+}
+
+/* The entries of one rule; false when memory is short. */
+static bool index_rule(const struct policy *p, uint32_t no, uint32_t count[2][POLICY_GROUPS_MAX], struct vec *out)
+{
+	static const uint16_t any[1] = { POLICY_GROUP_ANY };
+	const struct rule *r = &p->rule[no];
+	enum rule_side side = names_of(p, &r->from, count[SIDE_FROM]) < names_of(p, &r->to, count[SIDE_TO]) ? SIDE_FROM : SIDE_TO;
+	const struct rule_groups *g = side == SIDE_FROM ? &r->from : &r->to;
+	const uint16_t *groups = p->group_no + g->first;
+	uint32_t ngroups = g->n;
+	bool single;
+
+	if (ngroups > INDEX_GROUPS_MAX) {
+		groups = any;
+		ngroups = 1;
+	}
+	single = ports_single(p, r) && ngroups * (uint64_t)r->nports <= INDEX_ENTRIES_MAX;
+	for (uint32_t i = 0; i < ngroups; i++)
+		for (uint32_t k = 0; k < (single ? r->nports : 1); k++) {
+			const struct port_range *pr = single ? &p->port[r->first_port + k] : NULL;
+			struct entry *en = vec_room(out, 1, sizeof(*en));
+
+			if (!en)
+				return false;
+			en->key = pr ? exact_key(side, groups[i], pr->ipproto, pr->lo) : exact_key(side, groups[i], 0, 0) | KEY_WIDE;
+			en->no = no;
+			out->n++;
+		}
+	return true;
+}
+
+/* Sorted entries to lists: each run of one key is a list of rule numbers. */
+static bool index_lists(struct policy *p, struct entry *en, uint32_t n)
+{
+	uint32_t nexact = 0, size = 16, used = 0;
+
+	qsort(en, n, sizeof(*en), entry_cmp);
+	for (uint32_t i = 0; i < n; i++)
+		nexact += !(en[i].key & KEY_WIDE) && (!i || en[i].key != en[i - 1].key);
+	while (size < nexact * 2)
+		size *= 2;
+	p->exact_mask = size - 1;
+	p->exact = calloc(size, sizeof(*p->exact));
+	p->rule_no = calloc(n, sizeof(*p->rule_no));
+	if (!p->exact || !p->rule_no)
+		return false;
+	for (uint32_t i = 0, end; i < n; i = end) {
+		uint64_t key = en[i].key;
+		enum rule_side side = key >> 40 & 1 ? SIDE_FROM : SIDE_TO;
+		unsigned group = key >> 24 & (POLICY_GROUPS_MAX - 1);
+		struct rule_list l = { .first = used };
+
+		for (end = i; end < n && en[end].key == key; end++)
+			if (end == i || en[end].no != en[end - 1].no)	/* a rule may name a group or a port twice */
+				p->rule_no[used++] = en[end].no;
+		l.n = used - l.first;
+		set_add(&p->indexed[side], group);
+		if (key & KEY_WIDE) {
+			p->index[side][group].wide = l;
+		} else {
+			uint64_t h = hash_mix64(key);
+
+			while (p->exact[h & p->exact_mask].key)
+				h++;
+			p->exact[h & p->exact_mask] = (struct exact){ key, l };
+			p->index[side][group].has_exact = true;
+		}
+	}
+	return true;
+}
+
+static bool build_index(struct policy *p)
+{
+	uint32_t (*count)[POLICY_GROUPS_MAX] = calloc(2, sizeof(*count));
+	struct vec entries = { 0 };
+	bool ok = count != NULL;
+
+	if (ok)
+		count_names(p, count);
+	for (uint32_t no = 0; ok && no < p->nrules; no++)
+		ok = index_rule(p, no, count, &entries);
+	if (ok && entries.n)
+		ok = index_lists(p, entries.p, entries.n);
+	free(entries.p);
+	free(count);
+	return ok;
+}
+
+struct policy *policy_build(struct policy_builder *b)
+{
+	/* The one word in dpi/ that outlives a core: versions are compared across workers, so they are unique in the process. */
+	static atomic_uint last_version;
+	struct policy *p = b->p;
+
+	p->prefix = b->prefix.p;
+	p->nprefixes = b->prefix.n;
+	p->rule = b->rule.p;
+	p->nrules = b->rule.n;
+	p->group_no = b->group_no.p;
+	p->port = b->port.p;
+	free(b);
+	build_prefixes(p);
+	if (!build_index(p)) {
+		policy_free(p);
+		return NULL;
+	}
+	p->version = atomic_fetch_add(&last_version, 1) + 1;
+	atomic_init(&p->refs, 1);
+	return p;
+}
+
+/* ---- references and names ---- */
+
+struct policy *policy_ref(struct policy *p)
+{
+	atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+	return p;
+}
+
+void policy_unref(struct policy *p)
+{
+	if (p && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1)
+		policy_free(p);
+}
+
+unsigned policy_version(const struct policy *p) { return p->version; }
+unsigned policy_group_count(const struct policy *p) { return p->ngroups; }
+unsigned policy_rule_count(const struct policy *p) { return p->nrules; }
+
+int policy_group_by_name(const struct policy *p, const char *name)
+{
+	for (unsigned g = 0; g < p->ngroups; g++)
+		if (strcmp(p->group_name[g], name) == 0)
+			return (int)g;
+	return -1;
+}
