@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "dpi/packet.h"
+#include "tests/unit/dpi/packets.h"
+#include "tests/unit/unit.h"
+
+static const struct pk_ip v4 = { .src = "10.0.0.1", .dst = "10.0.0.2", .proto = 6 };
+static const struct pk_ip v6 = { .src = "fd00::1", .dst = "fd00::2", .proto = 6 };
+
+/* Decodes at a guard page; what was decoded points into a copy that is gone afterwards, so only numbers may be looked at. */
+static enum decode_result decode_at(const uint8_t *b, size_t n, enum linktype link, uint32_t flags, struct packet *p, enum dpi_counter *why)
+{
+	uint8_t *g = guard_copy(b, n);
+	struct frame f = pk_frame(g, n, link);
+	enum decode_result r;
+
+	f.flags = flags;
+	r = decode_frame(&f, p, why);
+	guard_free(g, n);
+	return r;
+}
+
+static enum decode_result decode(const struct pkt *k, struct packet *p, enum dpi_counter *why)
+{
+	return decode_at(k->b, k->n, LINK_ETHERNET, 0, p, why);
+}
+
+static struct pkt tcp_packet(bool six, const char *payload)
+{
+	static struct pkt k;
+	size_t ip;
+
+	k.n = 0;
+	pk_ether(&k, six ? 0x86dd : 0x0800);
+	ip = k.n;
+	if (six)
+		pk_ip6(&k, &v6);
+	else
+		pk_ip4(&k, &v4);
+	pk_tcp(&k, 1234, 80, 1000, 2000, TCP_ACK | TCP_PSH, "\x01\x01\x08\x0a\0\0\0\x07\0\0\0\x09", 12);
+	pk_bytes(&k, payload, strlen(payload));
+	pk_finish(&k, ip, ip + (six ? 40 : 20), 6);
+	return k;
+}
+
+static void test_tcp(void)
+{
+	for (int six = 0; six < 2; six++) {
+		struct pkt k = tcp_packet(six, "hello");
+		struct packet p;
+		enum dpi_counter why;
+		struct addr a;
+
+		CU_ASSERT_EQUAL(decode(&k, &p, &why), DECODE_OK);
+		CU_ASSERT_EQUAL(p.family, six ? 6 : 4);
+		addr_parse(six ? "fd00::1" : "10.0.0.1", &a);
+		CU_ASSERT(addr_eq(&a, &p.t.src));
+		CU_ASSERT_EQUAL(p.t.sport, 1234);
+		CU_ASSERT_EQUAL(p.t.dport, 80);
+		CU_ASSERT_EQUAL(p.t.ipproto, 6);
+		CU_ASSERT_EQUAL(p.seq, 1000);
+		CU_ASSERT_EQUAL(p.ack, 2000);
+		CU_ASSERT_EQUAL(p.tcp_flags, TCP_ACK | TCP_PSH);
+		CU_ASSERT_EQUAL(p.payload.n, 5);
+		CU_ASSERT(p.has_ts && p.tsval == 7 && p.tsecr == 9);
+		CU_ASSERT_EQUAL(p.iplen, (six ? 40 : 20) + 32 + 5);
+		CU_ASSERT(p.l4_known && !p.bad_csum && !p.fragment);
+	}
+}
+
+/* Ethernet pads short frames; the padding is no payload. */
+static void test_padding(void)
+{
+	struct pkt k = tcp_packet(false, "");
+	struct packet p;
+	enum dpi_counter why;
+
+	pk_bytes(&k, "PADDING", 7);
+	CU_ASSERT_EQUAL(decode(&k, &p, &why), DECODE_OK);
+	CU_ASSERT_EQUAL(p.payload.n, 0);
+	CU_ASSERT_EQUAL(p.iplen, 52);
+	CU_ASSERT(!p.bad_csum);
+}
+
+static void test_checksums(void)
+{
+	for (int six = 0; six < 2; six++) {
+		struct pkt k = tcp_packet(six, "hello");
+		struct packet p;
+		enum dpi_counter why;
+
+		k.b[k.n - 1] ^= 1;
+		CU_ASSERT_EQUAL(decode(&k, &p, &why), DECODE_OK);
+		CU_ASSERT(p.bad_csum);
+		decode_at(k.b, k.n, LINK_ETHERNET, FRAME_CSUM_PARTIAL, &p, &why);
+		CU_ASSERT(!p.bad_csum);
+		decode_at(k.b, k.n, LINK_ETHERNET, FRAME_CSUM_VALID, &p, &why);
+		CU_ASSERT(!p.bad_csum);
+	}
+	struct pkt k = tcp_packet(false, "x");
+	struct packet p;
+	enum dpi_counter why;
+
+	k.b[14 + 8] ^= 1;	/* TTL: only the IPv4 header's own sum covers it */
+	CU_ASSERT_EQUAL(decode(&k, &p, &why), DECODE_OK);
+	CU_ASSERT(p.bad_csum);
+}
+
+/* Every packet at every shorter length, whole on the wire or not: nothing past the end is read, and nothing is OK that lacks a header. */
+static void test_every_length(void)
+{
+	for (int six = 0; six < 2; six++) {
+		struct pkt k = tcp_packet(six, "hello");
+
+		for (size_t n = 0; n <= k.n; n++) {
+			struct packet p;
+			enum dpi_counter why;
+			enum decode_result r = decode_at(k.b, n, LINK_ETHERNET, 0, &p, &why);
+
+			CU_ASSERT_EQUAL(r, n < k.n ? DECODE_BAD : DECODE_OK);	/* cut on the wire: lengths contradict */
+
+			uint8_t *g = guard_copy(k.b, n);
+			struct frame f = pk_frame(g, n, LINK_ETHERNET);
+
+			f.wirelen = (uint32_t)k.n;	/* cut by the capture: what is there counts */
+			f.flags = FRAME_TRUNCATED;
+			r = decode_frame(&f, &p, &why);
+			if (n >= 14u + (six ? 40 : 20) + 20u) {
+				CU_ASSERT(r == DECODE_OK && p.t.dport == 80 && !p.bad_csum && p.iplen == (six ? 40u : 20u) + 37u);
+			} else {
+				CU_ASSERT(r == DECODE_BAD);
+			}
+			guard_free(g, n);
+		}
+	}
+}
+
+struct bend {
+	const char *name;
+	size_t at;
+	uint8_t value;
+	enum dpi_counter why;
+};
+
+static void test_bent(void)
+{
+	static const struct bend four[] = {
+		{ "version", 14, 0x55, DPI_C_DECODE_IPV4_VERSION },
+		{ "header length", 14, 0x44, DPI_C_DECODE_IPV4_HLEN },
+		{ "total length past the frame", 16, 0xff, DPI_C_DECODE_IPV4_LEN },
+		{ "total length within the header", 17, 19, DPI_C_DECODE_IPV4_LEN },
+		{ "data offset within the header", 14 + 20 + 12, 0x40, DPI_C_DECODE_TCP_HLEN },
+		{ "data offset past the packet", 14 + 20 + 12, 0xf0, DPI_C_DECODE_TCP_HLEN },
+	};
+	static const struct bend six[] = {
+		{ "version", 14, 0x40, DPI_C_DECODE_IPV6_VERSION },
+		{ "payload length past the frame", 18, 0xff, DPI_C_DECODE_IPV6_LEN },
+		{ "an extension header past the end", 20, 43, DPI_C_DECODE_IPV6_EXT_SHORT },
+	};
+
+	for (size_t i = 0; i < sizeof four / sizeof *four + sizeof six / sizeof *six; i++) {
+		bool is_six = i >= sizeof four / sizeof *four;
+		const struct bend *b = is_six ? &six[i - sizeof four / sizeof *four] : &four[i];
+		struct pkt k = tcp_packet(is_six, "hello");
+		struct packet p;
+		enum dpi_counter why = DPI_C_COUNT;
+
+		k.b[b->at] = b->value;
+		if (is_six && b->value == 43)
+			k.b[14 + 40 + 1] = 200;
+		if (decode(&k, &p, &why) != DECODE_BAD || why != b->why)
+			CU_FAIL("a bent header is told by another name");
+	}
+}
+
+static void test_vlan(void)
+{
+	struct pkt k = tcp_packet(false, "hello"), q;
+	struct packet p;
+	enum dpi_counter why;
+	struct frame f;
+
+	for (int tags = 0; tags <= 3; tags++) {
+		q.n = 0;
+		pk_bytes(&q, k.b, 12);
+		for (int i = 0; i < tags; i++) {
+			pk_be16(&q, i + 1 < tags ? 0x88a8 : 0x8100);
+			pk_be16(&q, 0xe000u | (unsigned)(100 + i));
+		}
+		pk_bytes(&q, k.b + 12, k.n - 12);
+		enum decode_result r = decode(&q, &p, &why);
+		if (tags == 3) {
+			CU_ASSERT(r == DECODE_BAD && why == DPI_C_DECODE_VLAN_DEEP);
+			continue;
+		}
+		CU_ASSERT(r == DECODE_OK && p.nvlan == tags && p.t.dport == 80);
+		CU_ASSERT(tags < 1 || p.vlan[0] == 100);
+		CU_ASSERT(tags < 2 || p.vlan[1] == 101);
+	}
+	/* The outer one in the metadata, the inner one in the bytes; a priority tag is none. */
+	q.n = 0;
+	pk_bytes(&q, k.b, 12);
+	pk_be16(&q, 0x8100);
+	pk_be16(&q, 7);
+	pk_bytes(&q, k.b + 12, k.n - 12);
+	f = pk_frame(q.b, q.n, LINK_ETHERNET);
+	f.flags = FRAME_VLAN;
+	f.vlan_tci = 42;
+	CU_ASSERT(decode_frame(&f, &p, &why) == DECODE_OK && p.nvlan == 2 && p.vlan[0] == 42 && p.vlan[1] == 7);
+	f.vlan_tci = 0xe000;
+	CU_ASSERT(decode_frame(&f, &p, &why) == DECODE_OK && p.nvlan == 1 && p.vlan[0] == 7);
+}
+
+static void test_ipv6_extensions(void)
+{
+	static const uint8_t exts[] = { 0, 60, 43, 51, 44 };	/* hop-by-hop, destination options, routing, AH, atomic fragment */
+	struct pkt k = { .n = 0 };
+	struct pk_ip h = v6;
+	struct packet p;
+	enum dpi_counter why;
+	size_t l4;
+
+	h.proto = exts[0];
+	pk_ether(&k, 0x86dd);
+	pk_ip6(&k, &h);
+	for (size_t i = 0; i < sizeof exts; i++) {
+		pk_u8(&k, i + 1 < sizeof exts ? exts[i + 1] : 17);
+		pk_u8(&k, exts[i] == 51 ? 4 : 0);
+		pk_zero(&k, exts[i] == 51 ? 22 : 6);
+	}
+	l4 = k.n;
+	pk_udp(&k, 53, 5353, 4);
+	pk_bytes(&k, "data", 4);
+	pk_finish(&k, 14, l4, 17);
+	CU_ASSERT(decode(&k, &p, &why) == DECODE_OK);
+	CU_ASSERT(p.t.ipproto == 17 && p.t.sport == 53 && p.payload.n == 4 && !p.fragment && !p.bad_csum);
+	for (size_t n = 0; n < k.n; n++)
+		CU_ASSERT(decode_at(k.b, n, LINK_ETHERNET, 0, &p, &why) == DECODE_BAD);
+
+	/* more than are followed */
+	k.n = 0;
+	h.proto = 60;
+	pk_ether(&k, 0x86dd);
+	pk_ip6(&k, &h);
+	for (int i = 0; i < 20; i++) {
+		pk_u8(&k, i < 19 ? 60 : 17);
+		pk_zero(&k, 7);
+	}
+	l4 = k.n;
+	pk_udp(&k, 1, 2, 0);
+	pk_finish(&k, 14, l4, 17);
+	CU_ASSERT(decode(&k, &p, &why) == DECODE_BAD && why == DPI_C_DECODE_IPV6_EXT_DEEP);
+}
+
+static void test_fragment_fields(void)
+{
+	struct pkt k = { .n = 0 };
+	struct pk_ip h = v4;
+	struct packet p;
+	enum dpi_counter why;
+
+	h.frag = 0x2000 | 3;
+	h.id = 77;
+	pk_ether(&k, 0x0800);
+	pk_ip4(&k, &h);
+	pk_zero(&k, 64);
+	pk_finish(&k, 14, 0, 0);
+	CU_ASSERT(decode(&k, &p, &why) == DECODE_OK && p.fragment && !p.l4_known && p.frag_off == 24 && p.frag_more && p.frag_id == 77);
+
+	k.n = 0;
+	h = v6;
+	h.proto = 44;
+	pk_ether(&k, 0x86dd);
+	pk_ip6(&k, &h);
+	pk_u8(&k, 17);
+	pk_u8(&k, 0);
+	pk_be16(&k, 16 << 3 | 0);
+	pk_be32(&k, 99);
+	pk_zero(&k, 16);
+	pk_finish(&k, 14, 0, 0);
+	CU_ASSERT(decode(&k, &p, &why) == DECODE_OK && p.fragment && p.frag_off == 128 && !p.frag_more && p.frag_id == 99 && p.t.ipproto == 17 && p.frag_next == 6);
+}
+
+static void test_links(void)
+{
+	struct pkt k = tcp_packet(false, "hello"), q;
+	struct packet p;
+	enum dpi_counter why;
+
+	CU_ASSERT(decode_at(k.b + 14, k.n - 14, LINK_RAW, 0, &p, &why) == DECODE_OK && p.t.dport == 80);
+	q.n = 0;
+	pk_zero(&q, 14);
+	pk_be16(&q, 0x0800);
+	pk_bytes(&q, k.b + 14, k.n - 14);
+	CU_ASSERT(decode_at(q.b, q.n, LINK_SLL, 0, &p, &why) == DECODE_OK && p.t.dport == 80);
+	q.n = 0;
+	pk_be16(&q, 0x0800);
+	pk_zero(&q, 18);
+	pk_bytes(&q, k.b + 14, k.n - 14);
+	CU_ASSERT(decode_at(q.b, q.n, LINK_SLL2, 0, &p, &why) == DECODE_OK && p.t.dport == 80);
+	for (int swap = 0; swap < 2; swap++) {
+		q.n = 0;
+		pk_be32(&q, swap ? 2 : 2u << 24);
+		pk_bytes(&q, k.b + 14, k.n - 14);
+		CU_ASSERT(decode_at(q.b, q.n, LINK_NULL, 0, &p, &why) == DECODE_OK && p.t.dport == 80);
+	}
+	CU_ASSERT(decode_at(k.b, k.n, LINK_UNSUPPORTED, 0, &p, &why) == DECODE_BAD && why == DPI_C_DECODE_LINKTYPE);
+	/* ARP and LLC are no IP */
+	q.n = 0;
+	pk_ether(&q, 0x0806);
+	pk_zero(&q, 28);
+	CU_ASSERT(decode(&q, &p, &why) == DECODE_NOT_IP && p.ethertype == 0x0806 && p.payload.n == 28);
+	q.n = 0;
+	pk_ether(&q, 38);
+	pk_zero(&q, 38);
+	CU_ASSERT(decode(&q, &p, &why) == DECODE_NOT_IP && p.ethertype == 0);
+}
+
+static void test_tcp_options(void)
+{
+	static const uint8_t syn[] = { 2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 20 };
+	static const uint8_t md5[] = { 1, 1, 19, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+	static const uint8_t lying[] = { 2, 40, 0, 0 };
+	static const struct { const uint8_t *o; size_t n; } all[] = { { syn, sizeof syn }, { md5, sizeof md5 }, { lying, sizeof lying } };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct pkt k = { .n = 0 };
+		struct packet p;
+		enum dpi_counter why;
+
+		pk_ether(&k, 0x0800);
+		pk_ip4(&k, &v4);
+		pk_tcp(&k, 1, 2, 3, 4, TCP_SYN, all[i].o, all[i].n);
+		pk_finish(&k, 14, 34, 6);
+		CU_ASSERT(decode(&k, &p, &why) == DECODE_OK);
+		CU_ASSERT_EQUAL(p.mss, i == 0 ? 1460 : 0);
+		CU_ASSERT_EQUAL(p.wscale, i == 0 ? 14 : -1);	/* RFC 7323: never more than 14 */
+		CU_ASSERT_EQUAL(p.sack_ok, i == 0);
+		CU_ASSERT_EQUAL(p.md5, i == 1);
+	}
+}
+
+/* Super-packets: lengths that IPv4 and UDP headers cannot say, or say of one datagram only. */
+static void test_gso(void)
+{
+	struct pkt k = { .n = 0 };
+	struct packet p;
+	enum dpi_counter why;
+	struct pk_ip h = v4;
+
+	h.proto = 17;
+	pk_ether(&k, 0x0800);
+	pk_ip4(&k, &h);
+	pk_udp(&k, 7, 8, 100);
+	pk_zero(&k, 1000);
+	pk_finish(&k, 14, 0, 0);
+	CU_ASSERT(decode_at(k.b, k.n, LINK_ETHERNET, FRAME_GSO_UDP | FRAME_CSUM_PARTIAL, &p, &why) == DECODE_OK && p.payload.n == 1000);
+	CU_ASSERT(decode_at(k.b, k.n, LINK_ETHERNET, FRAME_CSUM_PARTIAL, &p, &why) == DECODE_OK && p.payload.n == 100);
+}
+
+static void test_random(void)
+{
+	uint64_t s = 12345;
+
+	for (int i = 0; i < 20000; i++) {
+		struct pkt k = tcp_packet(i & 1, "hello world");
+		unsigned flips = (unsigned)(rnd(&s) % 6);
+		struct packet p;
+		enum dpi_counter why;
+
+		for (unsigned f = 0; f < flips; f++)
+			k.b[rnd(&s) % k.n] = (uint8_t)rnd(&s);
+		if (decode_at(k.b, rnd(&s) % (k.n + 1), (enum linktype)(rnd(&s) % 6), (uint32_t)(rnd(&s) % 256), &p, &why) == DECODE_OK)
+			CU_ASSERT(p.payload.n <= k.n && p.ip.n <= k.n && p.l4off <= p.ip.n);
+	}
+}
+
+const struct unit_test tests_decode[] = {
+	{ "TCP over both families", test_tcp },
+	{ "Ethernet padding is no payload", test_padding },
+	{ "checksums", test_checksums },
+	{ "every shorter length", test_every_length },
+	{ "bent headers are named", test_bent },
+	{ "VLAN tags in bytes and metadata", test_vlan },
+	{ "IPv6 extension headers", test_ipv6_extensions },
+	{ "fragments", test_fragment_fields },
+	{ "link types", test_links },
+	{ "TCP options", test_tcp_options },
+	{ "super-packets", test_gso },
+	{ "random damage", test_random },
+	{ 0 },
+};
