@@ -61,6 +61,7 @@ const char *addr_format(const struct addr *a, char buf[ADDR_STRLEN]);
 /* "10.0.0.0/8", "fc00::/7", or a bare address (full length). -EINVAL also when host
  * bits are set, so that a typo is not silently widened. */
 int cidr_parse(const char *text, struct cidr *out);
+/* An IPv6 prefix shorter than 96 ("::/0") has no IPv4 address. */
 bool cidr_has(const struct cidr *c, const struct addr *a);
 
 #endif
