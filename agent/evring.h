@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* evring: events from one worker to the sink thread: a single-producer single-consumer byte ring.
- *
- * The producer copies head and body (memcpy) and never waits: a full ring drops the event and counts it. The consumer is
- * woken by an eventfd that the producer writes once per batch (evring_wake). */
+/* evring: events from one worker to the sink thread, over base/spsc.h: head and body are copied, a full ring drops the event and
+ * counts it, and the packet path never waits. */
 #ifndef TQ_AGENT_EVRING_H
 #define TQ_AGENT_EVRING_H
 
@@ -14,12 +12,12 @@
 struct evring;
 
 struct evring *evring_new(uint32_t bytes /* power of two, >= 64 KiB */, int eventfd /* borrowed; -1: none */);
-void evring_free(struct evring *);
+void evring_free(struct evring *);			/* NULL is fine */
 bool evring_put(struct evring *, const struct event *);	/* producer; false: dropped and counted */
 void evring_wake(struct evring *);			/* producer, after a batch: wakes the consumer if anything was put */
 /* Consumer: the oldest event; its body points into the ring until evring_pop. NULL: empty. */
 const struct event *evring_peek(struct evring *);
 void evring_pop(struct evring *);
-uint64_t evring_dropped(const struct evring *);
+uint64_t evring_dropped(const struct evring *);		/* any thread */
 
 #endif
