@@ -92,15 +92,25 @@ static int start_links(struct node *n, struct err *err)
 	return epoll_ctl(n->epfd, EPOLL_CTL_ADD, ev.data.fd, &ev) ? err_set(err, -errno, "link events: %s", strerror(errno)) : 0;
 }
 
+static int start_rings(struct node *n, struct err *err)
+{
+	for (unsigned i = 0; i < n->nworkers; i++) {
+		n->rings[i] = evring_new(EVRING_BYTES, n->sink_wake);
+		n->wakes[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (!n->rings[i] || n->wakes[i] < 0)
+			return err_set(err, -ENOMEM, "worker %u: no memory for its events", i);
+	}
+	if (n->nworkers > 1 && !(n->relay = relay_new(n->nworkers, n->wakes)))
+		return err_set(err, -ENOMEM, "no memory for frames between workers");
+	return 0;
+}
+
 static int start_workers(struct node *n, struct err *err)
 {
 	struct eve_conf eve = { .node = n->config->node, .names = n->names };
 
-	for (unsigned i = 0; i < n->nworkers; i++) {
-		n->rings[i] = evring_new(EVRING_BYTES, n->sink_wake);
-		if (!n->rings[i])
-			return err_set(err, -ENOMEM, "worker %u: no memory for its events", i);
-	}
+	if (start_rings(n, err))
+		return -ENOMEM;
 	n->sinks = sinks_start(&eve, n->config->sinks, n->config->nsinks, n->rings, n->nworkers, n->sink_wake, err);
 	if (!n->sinks)
 		return -EIO;
@@ -109,6 +119,8 @@ static int start_workers(struct node *n, struct err *err)
 		struct worker_conf w = {
 			.index = i,
 			.events = n->rings[i],
+			.relay = n->relay,
+			.wake = n->wakes[i],
 			.watchdog = n->config->watchdog,
 			.dpi = {
 				.max_flows = n->config->max_flows / n->nworkers,
@@ -144,6 +156,14 @@ static int load_policy(struct node *n, struct err *err)
 	return 0;
 }
 
+/* Half of the processors at most: the other half is the traffic's own. */
+static unsigned auto_workers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 4 ? 1 : cpus > 16 ? 8 : (unsigned)cpus / 2;
+}
+
 struct node *node_start(const struct node_args *args, int *exit_code, struct err *err)
 {
 	struct node *n = calloc(1, sizeof *n);
@@ -164,9 +184,11 @@ struct node *node_start(const struct node_args *args, int *exit_code, struct err
 		goto fail;
 	log_set("all", n->config->log_level);
 	*exit_code = 1;
-	n->nworkers = n->config->workers ? n->config->workers : 1;
+	n->nworkers = n->config->workers ? n->config->workers : auto_workers();
 	if (n->nworkers > WORKERS_MAX)
 		n->nworkers = WORKERS_MAX;
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		n->wakes[i] = -1;
 	n->names = names_new();
 	n->reg.names = n->names;
 	if (!n->names) {
@@ -197,8 +219,12 @@ void node_stop(struct node *n)
 	for (unsigned i = 0; i < n->nworkers; i++)
 		worker_stop(n->workers[i]);
 	sinks_stop(n->sinks);
-	for (unsigned i = 0; i < n->nworkers; i++)
+	relay_free(n->relay);
+	for (unsigned i = 0; i < n->nworkers; i++) {
 		evring_free(n->rings[i]);
+		if (n->wakes[i] >= 0)
+			close(n->wakes[i]);
+	}
 	reconcile_bridge_away(n);
 	link_watch_close(n->links);
 	control_close(n->control);

@@ -55,6 +55,8 @@ struct node {
 
 	unsigned nworkers;
 	struct worker *workers[WORKERS_MAX];
+	int wakes[WORKERS_MAX];		/* eventfd of each */
+	struct relay *relay;		/* NULL: one worker */
 	struct evring *rings[WORKERS_MAX];
 	int sink_wake;
 	struct sinks *sinks;

@@ -153,6 +153,15 @@ static void put_sinks(struct node *n, struct list *l)
 	put(l, "sink.ring_dropped", "Events lost because the sink thread fell behind", ring);
 }
 
+static void put_workers(struct node *n, struct list *l)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < n->nworkers; i++)
+		sum += worker_not_relayed(n->workers[i]);
+	put(l, "worker.not_relayed", "Frames that a worker inspected although their flow is another's, because the way there was full", sum);
+}
+
 void node_put_counters(struct node *n, struct jbuf *out, bool nested, const char *pattern)
 {
 	struct list l = { .out = out, .pattern = pattern, .nested = nested };
@@ -161,6 +170,7 @@ void node_put_counters(struct node *n, struct jbuf *out, bool nested, const char
 	put_path(n, &l, PATH_TC);
 	put_path(n, &l, PATH_NFQ);
 	put_sinks(n, &l);
+	put_workers(n, &l);
 	for (unsigned c = 0; c < NODE_C_COUNT; c++)
 		put(&l, node_counter_descs[c].name, node_counter_descs[c].help, counter_get(&n->counters[c]));
 	if (nested)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One loop: wait, carry out commands, run each source that is ready until it has nothing more (or its turn is over),
- * let time pass in the core, wake the sink. The worker alone touches its core and its sources; the main thread reaches them by
+/* One loop: wait, carry out commands, run each source that is ready until it has nothing more (or its turn is over), inspect
+ * what other workers handed over (agent/relay.h), let time pass in the core, wake the sink. The worker alone touches its core and its sources; the main thread reaches them by
  * one command at a time, handed over under a mutex and waited for. */
 #include "agent/worker.h"
 
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,12 +18,15 @@
 #define TURN 16			/* batches of one source before the others get theirs */
 #define TICK_MS 100
 #define SOURCES_MAX 4096
+#define RELAYED_TURN 1024	/* frames of other workers' sources before the own ones get their turn */
 
 struct entry {
 	struct source *src;
 	worker_refuse refuse;
 	void *refuse_ctx;
+	unsigned away;		/* held frames that another worker inspects */
 	bool broken;
+	bool answered;		/* to be flushed */
 };
 
 enum command_kind { CMD_ADD, CMD_REMOVE, CMD_WORLD, CMD_MASK, CMD_FLOWS, CMD_SIZES, CMD_BROKEN, CMD_STOP };
@@ -55,8 +57,8 @@ struct worker {
 	struct entry **entries;
 	unsigned n, size;
 	int epfd, evfd;
-	bool stopping;
-	uint64_t beats;
+	bool stopping, behind;	/* behind: relayed frames were left for the next round */
+	uint64_t beats, not_relayed;
 	struct worker_traffic *traffic[TRAFFIC_CHUNKS];
 	struct frame frames[BATCH];
 	pthread_t thread;
@@ -135,6 +137,78 @@ static void count_traffic(struct worker *w, const struct frame *f)
 	counter_add(&t->bytes[f->path][in], f->wirelen);
 }
 
+static void inspect(struct worker *w, struct entry *e, const struct frame *f)
+{
+	enum verdict v = dpi_inspect(w->dpi, f);
+
+	if (!f->held)
+		return;
+	e->src->ops->answer(e->src, f, v);
+	if (v == VERDICT_DENY && e->refuse)
+		e->refuse(e->refuse_ctx, f);
+}
+
+/* True when the frame went to the worker that its flow belongs to. */
+static bool relayed(struct worker *w, struct entry *e, const struct frame *f)
+{
+	unsigned to;
+
+	if (!w->conf.relay || (to = relay_owner(w->conf.relay, f)) == w->conf.index)
+		return false;
+	if (relay_send(w->conf.relay, w->conf.index, to, f, e)) {
+		e->away += f->held;
+		return true;
+	}
+	counter_add(&w->not_relayed, 1);
+	return false;
+}
+
+/* Frames that other workers read and this one inspects. */
+static void run_relayed(struct worker *w)
+{
+	const struct relayed *m;
+	unsigned from;
+
+	w->behind = false;
+	for (unsigned n = 0; w->conf.relay && (m = relay_next(w->conf.relay, w->conf.index, &from)); n++) {
+		const struct entry *e = m->source;	/* of worker `from`, which keeps it until the answer is back */
+		enum verdict v;
+
+		if (n == RELAYED_TURN) {
+			w->behind = true;
+			break;
+		}
+		v = dpi_inspect(w->dpi, &m->frame);
+		if (m->frame.held) {
+			if (v == VERDICT_DENY && e->refuse)
+				e->refuse(e->refuse_ctx, &m->frame);
+			relay_reply(w->conf.relay, w->conf.index, from, m->source, m->frame.token, v);
+		}
+		relay_done(w->conf.relay, w->conf.index, from);
+	}
+}
+
+/* Answers to frames that were read here and inspected elsewhere. */
+static void take_replies(struct worker *w)
+{
+	struct relay_answer a;
+	bool any = false;
+
+	while (w->conf.relay && relay_take_reply(w->conf.relay, w->conf.index, &a)) {
+		struct entry *e = a.source;
+		struct frame f = { .held = true, .token = a.token };
+
+		e->src->ops->answer(e->src, &f, (enum verdict)a.verdict);
+		e->away--;
+		e->answered = any = true;
+	}
+	for (unsigned i = 0; any && i < w->n; i++) {
+		if (w->entries[i]->answered)
+			w->entries[i]->src->ops->flush(w->entries[i]->src);
+		w->entries[i]->answered = false;
+	}
+}
+
 /* Runs one source until it has nothing more or its turn is over; true when it should be asked again at once. */
 static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 {
@@ -147,17 +221,15 @@ static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 			break;
 		for (int i = 0; i < n; i++) {
 			const struct frame *f = &w->frames[i];
-			enum verdict v = dpi_inspect(w->dpi, f);
 
 			count_traffic(w, f);
-			if (!f->held)
-				continue;
-			e->src->ops->answer(e->src, f, v);
-			if (v == VERDICT_DENY && e->refuse)
-				e->refuse(e->refuse_ctx, f);
+			if (!relayed(w, e, f))
+				inspect(w, e, f);
 		}
 	}
 	e->src->ops->flush(e->src);
+	if (w->conf.relay)
+		relay_wake(w->conf.relay, w->conf.index);
 	if (n < 0) {
 		e->broken = true;
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
@@ -201,6 +273,22 @@ static int add_source(struct worker *w, const struct entry *from)
 	return 0;
 }
 
+/* Other workers do not wait for this one, so the answers come; a second is for a machine that is out of breath. */
+static void wait_for_replies(struct worker *w, const struct entry *e)
+{
+	for (int i = 0; e->away && i < 1000; i++) {
+		struct timespec ms = { 0, 1000000 };
+
+		take_replies(w);
+		run_relayed(w);
+		relay_wake(w->conf.relay, w->conf.index);
+		if (e->away)
+			nanosleep(&ms, NULL);
+	}
+	if (e->away)
+		log_error(AGENT, "worker %u: %u frames of a source were not answered by other workers: left to the kernel", w->conf.index, e->away);
+}
+
 static void remove_source(struct worker *w, const struct source *src)
 {
 	struct entry *e = find(w, src);
@@ -212,6 +300,7 @@ static void remove_source(struct worker *w, const struct source *src)
 		if (!e->broken)
 			epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
 	}
+	wait_for_replies(w, e);
 	e->src->ops->close(e->src);
 	for (unsigned i = 0; i < w->n; i++)
 		if (w->entries[i] == e)
@@ -300,7 +389,7 @@ static void run_commands(struct worker *w)
 
 static int wait_ms(const struct worker *w)
 {
-	int ms = TICK_MS;
+	int ms = w->behind ? 0 : TICK_MS;
 
 	for (unsigned i = 0; i < w->n; i++) {
 		const struct source *s = w->entries[i]->src;
@@ -330,20 +419,25 @@ static void *worker_main(void *arg)
 
 	while (!w->stopping) {
 		int n = epoll_wait(w->epfd, evs, 64, wait_ms(w));
-		bool commands = false;
+		bool woken = false;
 		int64_t now;
 
 		for (int i = 0; i < n; i++) {
 			struct entry *e = evs[i].data.ptr;	/* entries go away by commands only, which run below */
 
 			if (!e)
-				commands = true;
+				woken = true;
 			else if (!e->broken)
 				run_source(w, e, TURN);
 		}
 		run_due(w);
-		if (commands)
+		if (woken)
 			run_commands(w);
+		if (w->conf.relay) {
+			run_relayed(w);
+			take_replies(w);
+			relay_wake(w->conf.relay, w->conf.index);
+		}
 		now = now_ns();
 		if (now - ticked >= (int64_t)TICK_MS * 1000000) {
 			dpi_tick(w->dpi, now);
@@ -354,6 +448,9 @@ static void *worker_main(void *arg)
 	}
 	while (w->n)
 		remove_source(w, w->entries[0]->src);
+	do
+		run_relayed(w);
+	while (w->behind);
 	dpi_flush(w->dpi);
 	evring_wake(w->conf.events);
 	return NULL;
@@ -397,9 +494,9 @@ struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 	ops.ctx = w;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->answered, NULL);
+	w->evfd = conf->wake;
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
-	w->evfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (w->epfd < 0 || w->evfd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->evfd, &ev)) {
+	if (w->epfd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->evfd, &ev)) {
 		err_set(err, -errno, "worker %u: epoll: %s", conf->index, strerror(errno));
 		goto fail;
 	}
@@ -414,8 +511,6 @@ struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 fail:
 	if (w->epfd >= 0)
 		close(w->epfd);
-	if (w->evfd >= 0)
-		close(w->evfd);
 	free(w);
 	return NULL;
 }
@@ -431,7 +526,6 @@ void worker_stop(struct worker *w)
 	dpi_free(w->dpi);
 	world_unref(w->world);
 	close(w->epfd);
-	close(w->evfd);
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->answered);
 	for (unsigned i = 0; i < TRAFFIC_CHUNKS; i++)
@@ -496,6 +590,7 @@ void worker_sizes(struct worker *w, struct dpi_sizes *out)
 const uint64_t *worker_counters(const struct worker *w) { return dpi_counters(w->dpi); }
 const uint64_t *worker_app_flows(const struct worker *w) { return dpi_app_flows(w->dpi); }
 uint64_t worker_beats(const struct worker *w) { return counter_get(&w->beats); }
+uint64_t worker_not_relayed(const struct worker *w) { return counter_get(&w->not_relayed); }
 
 void worker_add_traffic(const struct worker *w, uint32_t workload, struct worker_traffic *sum)
 {

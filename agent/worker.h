@@ -8,6 +8,7 @@
 #define TQ_AGENT_WORKER_H
 
 #include "agent/evring.h"
+#include "agent/relay.h"
 #include "agent/world.h"
 #include "base/source.h"
 #include "dpi/dpi.h"
@@ -18,6 +19,8 @@ struct worker_conf {
 	unsigned index;
 	struct dpi_conf dpi;	/* this worker's share */
 	struct evring *events;	/* borrowed; outlives the worker */
+	struct relay *relay;	/* borrowed; NULL where there is one worker */
+	int wake;		/* the eventfd that wakes it; borrowed */
 	int64_t watchdog;	/* ns */
 };
 
@@ -26,7 +29,8 @@ struct worker *worker_start(const struct worker_conf *, struct err *);
 /* Closes what sources are left, tells every flow, joins. NULL is fine. */
 void worker_stop(struct worker *);
 
-/* Takes the source on success. refuse (NULL: none) is called for each held frame that was answered DENY. */
+/* Takes the source on success. refuse (NULL: none) is called for each held frame that was answered DENY, by whichever worker inspected it: it must bear
+ * several threads. */
 typedef void (*worker_refuse)(void *ctx, const struct frame *);
 int worker_add_source(struct worker *, struct source *, worker_refuse refuse, void *refuse_ctx, struct err *);
 /* Reads what is still there, answers it, closes the source. */
@@ -54,6 +58,7 @@ void worker_add_traffic(const struct worker *, uint32_t workload, struct worker_
 const uint64_t *worker_counters(const struct worker *);
 const uint64_t *worker_app_flows(const struct worker *);
 uint64_t worker_beats(const struct worker *);	/* rounds of its loop; at least two a second while it lives */
+uint64_t worker_not_relayed(const struct worker *);	/* frames of other workers' flows that it inspected itself because the way there was full */
 /* For mirror_conf.view: looks into the worker's own world (worker thread only). ctx is the worker. */
 uint32_t worker_view(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, bool entering, uint32_t *workload);
 
