@@ -1,6 +1,9 @@
-# tapqueue: one plain Makefile. `make` builds, `make check` installs what it needs and runs every test,
-# `make check-fast` the unit tests and goldens, `make demo` shows it all. V=1 prints the commands,
-# SAN=address,undefined builds with sanitizers (into its own directory), CC=clang works.
+# tapqueue: one plain Makefile.
+#   make             build/tapqd and build/tapq        make check-fast   house rules, unit tests, goldens (minutes)
+#   make check       installs what it needs, every test make check-lab   the network namespace labs only
+#   make demo        shows it at work                   make golden      captures to events, against what is kept
+#   make install     DESTDIR, PREFIX                    make fuzz        FUZZ_SECONDS=60 of each target
+# V=1 prints the commands; SAN=address,undefined builds with sanitizers into a directory of its own; CC=clang works.
 
 CC       ?= gcc
 V        ?= 0
@@ -9,7 +12,7 @@ PREFIX   ?= /usr/local
 DESTDIR  ?=
 VERSION  := 0.1.0
 Q        := $(if $(filter 1,$(V)),,@)
-B        := build$(if $(SAN),-san)$(if $(FUZZ),-fuzz)
+B        := build$(if $(SAN),-san)
 
 PKGS     := libnl-3.0 libnl-route-3.0 libmnl libnetfilter_queue libpcap libfyaml jansson nettle
 CPPFLAGS += -D_GNU_SOURCE -DTQ_VERSION='"$(VERSION)"' -I.
@@ -72,9 +75,106 @@ $(B)/tapqd $(B)/tapq: $(B)/%: $(B)/agent/main/%.o $(foreach l,agent tc nfq bridg
 
 unit: $(UNITS:%=$(B)/unit-%)
 
-clean:
-	rm -rf build build-san build-fuzz build-san-fuzz
+# The fuzzer: one binary, its target by name (tests/fuzz). It links the core and base, nothing else, built by clang.
+FUZZ_CC      := clang
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
+OBJ_fuzz     := $(patsubst %.c,build-fuzz/%.o,$(sort $(wildcard tests/fuzz/*.c base/*.c dpi/*.c dpi/proto/*.c)))
+build-fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@$(if $(filter 1,$(V)),,echo "  FUZZ  $<")
+	$(Q)$(FUZZ_CC) $(CPPFLAGS) -std=c11 $(WARN) $(FUZZ_FLAGS) $(LIBCFLAGS) -MMD -MP -c -o $@ $<
+build-fuzz/fuzz: $(OBJ_fuzz)
+	$(Q)$(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(shell pkg-config --libs nettle)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit clean
+# ---- tests ----
+
+# The tests print what they did; each ends with a line of CUnit's or "N passed, N failed". One failure ends the run.
+SANITIZE := SAN=address,undefined
+export ASAN_OPTIONS  ?= detect_leaks=1:abort_on_error=0:exitcode=99
+export UBSAN_OPTIONS ?= print_stacktrace=1
+
+deps:
+	@scripts/install-deps
+
+house:
+	@scripts/check-house
+
+unit-run: unit
+	@for l in $(UNITS); do echo "unit tests: $$l ($(B))"; $(B)/unit-$$l || exit 1; done
+
+golden-run: $(B)/tapq
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/golden/run
+
+fuzz-run: build-fuzz/fuzz
+	@tests/fuzz/run build-fuzz/fuzz $(FUZZ_SECONDS)
+
+lab-run: all
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/lab/run $(LAB)
+
+check: deps house
+	@$(MAKE) --no-print-directory -j2 all unit
+	@$(MAKE) --no-print-directory unit-run golden-run
+	@$(MAKE) --no-print-directory -j2 $(SANITIZE) all unit
+	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run
+	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_SECONDS=10
+	@tests/valgrind $(B)
+	@$(MAKE) --no-print-directory lab-run
+	@$(MAKE) --no-print-directory $(SANITIZE) lab-run LAB="--sanitized"
+	@echo "all of tapqueue's tests passed"
+
+check-fast: deps house
+	@$(MAKE) --no-print-directory -j2 all unit
+	@$(MAKE) --no-print-directory unit-run golden-run
+
+check-lab: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory lab-run
+
+golden: deps
+	@$(MAKE) --no-print-directory golden-run
+
+fuzz: deps
+	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
+	@$(MAKE) --no-print-directory fuzz-run
+
+lint: house
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --suppress=missingIncludeSystem --inline-suppr -I. $(DIRS)
+
+demo: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@scripts/demo
+
+# ---- installing ----
+
+INSTALL  ?= install
+SBIN     := $(DESTDIR)$(PREFIX)/sbin
+BIN      := $(DESTDIR)$(PREFIX)/bin
+MAN      := $(DESTDIR)$(PREFIX)/share/man
+DOC      := $(DESTDIR)$(PREFIX)/share/doc/tapqueue
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+ETC      := $(DESTDIR)/etc/tapqueue
+
+install: all
+	$(INSTALL) -d $(SBIN) $(BIN) $(MAN)/man8 $(MAN)/man5 $(MAN)/man1 $(DOC) $(DESTDIR)$(UNITDIR) $(ETC)
+	$(INSTALL) -m 755 $(B)/tapqd $(SBIN)/tapqd
+	$(INSTALL) -m 755 $(B)/tapq $(BIN)/tapq
+	$(INSTALL) -m 644 docs/man/tapqd.8 $(MAN)/man8/tapqd.8
+	$(INSTALL) -m 644 docs/man/tapq.1 $(MAN)/man1/tapq.1
+	$(INSTALL) -m 644 docs/man/tapqueue.yaml.5 docs/man/tapqueue-policy.yaml.5 $(MAN)/man5/
+	$(INSTALL) -m 644 README.md docs/*.md $(DOC)/
+	sed 's|@sbindir@|$(PREFIX)/sbin|; s|@bindir@|$(PREFIX)/bin|' scripts/tapqd.service.in > $(DESTDIR)$(UNITDIR)/tapqd.service
+	[ -e $(ETC)/tapqueue.yaml ] || $(INSTALL) -m 640 docs/examples/tapqueue.yaml $(ETC)/tapqueue.yaml
+	[ -e $(ETC)/policy.yaml ] || $(INSTALL) -m 640 docs/examples/policy.yaml $(ETC)/policy.yaml
+
+uninstall:
+	rm -f $(SBIN)/tapqd $(BIN)/tapq $(MAN)/man8/tapqd.8 $(MAN)/man1/tapq.1 $(MAN)/man5/tapqueue.yaml.5 $(MAN)/man5/tapqueue-policy.yaml.5 $(DESTDIR)$(UNITDIR)/tapqd.service
+	rm -rf $(DOC)
+
+clean:
+	rm -rf build build-san build-fuzz
+
+-include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
+.PHONY: all unit deps house unit-run golden-run fuzz-run lab-run check check-fast check-lab golden fuzz lint demo install uninstall clean
 .DELETE_ON_ERROR:
