@@ -90,7 +90,7 @@ static inline uint8_t cur_u8(struct cursor *c)
 static inline uint16_t cur_be16(struct cursor *c)
 {
 	const uint8_t *p = cur_take(c, 2);
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+	return (uint16_t)(p ? p[0] << 8 | p[1] : 0);
 }
 
 static inline uint32_t cur_be24(struct cursor *c)
@@ -119,7 +119,7 @@ static inline uint64_t cur_be64(struct cursor *c)
 static inline uint16_t cur_le16(struct cursor *c)
 {
 	const uint8_t *p = cur_take(c, 2);
-	return p ? (uint16_t)(p[1] << 8 | p[0]) : 0;
+	return (uint16_t)(p ? p[1] << 8 | p[0] : 0);
 }
 
 static inline uint32_t cur_le32(struct cursor *c)

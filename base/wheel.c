@@ -9,7 +9,7 @@
 
 #define SLOT_BITS 8
 #define SLOT_MASK (WHEEL_SLOTS - 1)
-#define HORIZON ((int64_t)1 << (SLOT_BITS * WHEEL_LEVELS))
+#define HORIZON ((uint64_t)1 << (SLOT_BITS * WHEEL_LEVELS))
 
 _Static_assert(1 << SLOT_BITS == WHEEL_SLOTS, "slots are a power of two");
 
@@ -55,16 +55,17 @@ void wheel_init(struct wheel *w, int64_t tick_ns, int64_t now_ns)
 /* Puts an unlinked timer where its time wants it. */
 static void place(struct wheel *w, struct wheel_timer *t)
 {
-	int64_t e = tick_of(w, t->when), ahead = e - w->now;
+	int64_t e = tick_of(w, t->when);
+	uint64_t ahead = (uint64_t)e - (uint64_t)w->now;	/* cannot wrap as a difference of signed ones can */
 	unsigned level = 0;
 
-	if (ahead <= 0) {
+	if (e <= w->now) {
 		push(&w->slot[0][w->now & SLOT_MASK], t);
 		return;
 	}
 	if (ahead >= HORIZON) {
 		ahead = HORIZON - 1;
-		e = w->now + ahead;
+		e = w->now + (int64_t)ahead;
 		t->when = e * w->tick;
 	}
 	while (ahead >> (SLOT_BITS * (level + 1)))
@@ -115,10 +116,10 @@ void wheel_advance(struct wheel *w, int64_t now_ns)
 
 		if (from == to)
 			break;
-		if (to - from > WHEEL_SLOTS)
+		if ((uint64_t)to - (uint64_t)from > WHEEL_SLOTS)
 			from = to - WHEEL_SLOTS;
-		while (from++ < to)
-			empty_slot(w, &w->slot[level][from & SLOT_MASK]);
+		while (from < to)
+			empty_slot(w, &w->slot[level][++from & SLOT_MASK]);
 	}
 }
 
