@@ -204,6 +204,15 @@ void world_ends(const struct world *w, const struct frame *f, const struct tuple
 	}
 }
 
+/* A queued packet without any app port: the workload redirected it inside itself, and a rule knew it by its original destination. The mirror
+ * shows it under that one, which is an app port and so is not the mirror's. */
+static bool redirected(const struct world *w, const struct frame *f, const struct tuple *t)
+{
+	const struct world_port *self = f->workload ? world_by_workload(w, f->workload) : NULL;
+
+	return self && self->row.queue && !app_ports_has(&self->row.apps, t->ipproto, t->sport) && !app_ports_has(&self->row.apps, t->ipproto, t->dport);
+}
+
 enum dpi_own world_owner(const struct world *w, const struct frame *f, const struct tuple *t)
 {
 	const struct world_port *end[2];
@@ -212,7 +221,7 @@ enum dpi_own world_owner(const struct world *w, const struct frame *f, const str
 
 	world_ends(w, f, t, end);
 	o = owner_of(end[0] ? &end[0]->row : NULL, end[1] ? &end[1]->row : NULL, t);
-	mine = f->path == PATH_NFQ ? o.kind == OWNER_QUEUE && o.workload == f->workload : o.kind == OWNER_MIRROR;
+	mine = f->path == PATH_NFQ ? (o.kind == OWNER_QUEUE && o.workload == f->workload) || redirected(w, f, t) : o.kind == OWNER_MIRROR;
 	if (mine)
 		return OWN_YES;
 	return f->ts >= w->overlap_start && f->ts < w->overlap_end ? OWN_OVERLAP : OWN_NO;

@@ -47,6 +47,12 @@ class Skip(Exception):
     """A test that cannot run here; says why."""
 
 
+def plain_build_only(fn):
+    """Marks a test that measures time or memory, which a sanitized build would bend."""
+    fn.plain = True
+    return fn
+
+
 class in_netns:
     """with in_netns(name): this thread is inside it (sockets opened there stay there)."""
     def __init__(self, ns):
@@ -75,6 +81,7 @@ class Lab:
         self.containers = list(containers)
         self.has_outside = outside
         self.dir = tempfile.mkdtemp(prefix='tapq-lab-')
+        self.routed = {}
         self.procs = []
         self.made = []
         self.tapqd = None
@@ -86,9 +93,13 @@ class Lab:
         return '%s-%s' % (self.prefix, name)
 
     def v4(self, name):
+        if name in self.routed:
+            return '10.78.%d.2' % self.routed[name]
         return '192.0.2.2' if name == 'outside' else '10.77.0.%d' % (11 + self.containers.index(name))
 
     def v6(self, name):
+        if name in self.routed:
+            return 'fd78:%d::2' % self.routed[name]
         return '2001:db8:77::2' if name == 'outside' else 'fd77::%d' % (11 + self.containers.index(name))
 
     def mac(self, name):
@@ -142,6 +153,19 @@ class Lab:
         run('ip', 'link', 'set', 'eth0', 'up', ns=ns)
         run('ip', 'route', 'add', 'default', 'via', '10.77.0.1', ns=ns)
         run('ip', '-6', 'route', 'add', 'default', 'via', 'fd77::1', ns=ns)
+
+    def add_routed(self, name, number):
+        """A container without a bridge: its veth is a point-to-point link that the node routes to, 10.78.NUMBER.2 and fd78:NUMBER::2."""
+        self.routed[name] = number
+        self.containers.append(name)
+        node, ns, v = self.ns('node'), self._netns(name), self.veth(name)
+        run('ip', 'link', 'add', v, 'type', 'veth', 'peer', 'name', 'eth0', 'address', self.mac(name), 'netns', ns, ns=node)
+        for dev, where, host in ((v, node, 1), ('eth0', ns, 2)):
+            run('ip', 'addr', 'add', '10.78.%d.%d/24' % (number, host), 'dev', dev, ns=where)
+            run('ip', 'addr', 'add', 'fd78:%d::%d/64' % (number, host), 'dev', dev, 'nodad', ns=where)
+            run('ip', 'link', 'set', dev, 'up', ns=where)
+        run('ip', 'route', 'add', 'default', 'via', '10.78.%d.1' % number, ns=ns)
+        run('ip', '-6', 'route', 'add', 'default', 'via', 'fd78:%d::1' % number, ns=ns)
 
     def down(self):
         atexit.unregister(self.down)
@@ -244,15 +268,16 @@ class Lab:
         return p
 
     # ---- tapqd ----
-    def config(self, mode='mixed', apps=('tcp/8080',), policy=None, extra='', static=True, sinks=True):
-        """Writes a configuration and returns its path. static: the containers under their short names; else discovered."""
+    def config(self, mode='mixed', apps=('tcp/8080',), policy=None, extra='', static=True, sinks=True, per={}):
+        """Writes a configuration and returns its path. static: the containers under their short names; else discovered.
+        per: more keys of single containers, {name: 'side: server, apps: [tcp/1]'}."""
         text = 'node: lab\nmode: %s\n' % mode
         text += 'control: %s\n' % self.path('control.sock')
         text += 'stats_interval: 0\n'
         text += 'nfq:\n  apps: [%s]\n' % ', '.join(apps) if 'nfq:' not in extra else ''
         if static:
             text += 'workloads:\n  discover: []\n  static:\n'
-            text += ''.join('    - {name: %s, netns: /run/netns/%s, interface: eth0}\n' % (c, self.ns(c)) for c in self.containers)
+            text += ''.join('    - {name: %s, netns: /run/netns/%s, interface: eth0%s}\n' % (c, self.ns(c), ', ' + per[c] if c in per else '') for c in self.containers)
         elif 'workloads:' not in extra:
             text += 'workloads: {discover: [netns], exclude: ["%s"]}\n' % self.ns('outside')
         if sinks:

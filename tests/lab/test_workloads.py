@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Workloads come and go: discovery, vanishing half-way, two hundred of them, nothing left behind."""
-import os, signal, threading, time
+import os, time
 
-from lablib import BUILD, Lab, in_netns, run, wait_for
+from lablib import Lab, plain_build_only, run, wait_for
 from traffic import http_get
 
 
@@ -59,6 +59,7 @@ def test_netns_deleted_while_being_attached():
         assert lab.stop_tapqd() == 0
 
 
+@plain_build_only
 def test_two_hundred_attached_and_removed():
     with Lab(outside=False, containers=('web',)) as lab:
         lab.start_tapqd(mode='mixed', static=False)
