@@ -65,9 +65,10 @@ void policy_groups(const struct policy *p, const struct addr *a, const struct gr
 	}
 	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++) {
 		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w];
-		uint64_t own = workload ? workload->bits[w] : 0;
+		uint64_t own = workload ? workload->bits[w] : 0, minus = p->minus_workload.bits[w], minus_cidr = p->minus_cidr.bits[w];
+		uint64_t gone = (not.bits[w] | ~minus_cidr) & (own | ~minus) & (minus_cidr | minus);
 
-		out->bits[w] = (in.bits[w] | (needs & ~cidr)) & (own | ~needs) & ~not.bits[w];
+		out->bits[w] = (in.bits[w] | (needs & ~cidr)) & (own | ~needs) & ~gone;
 	}
 	set_add(out, POLICY_GROUP_ANY);
 }

@@ -59,6 +59,9 @@ int policy_group_cidr(struct policy_builder *, unsigned group, const struct cidr
 /* The group also asks for a workload property (name, labels) that the caller evaluates: membership of the
  * caller's bits is then needed AND the CIDRs hold (keys AND, items OR). Without it CIDRs alone decide. */
 void policy_group_needs_workload(struct policy_builder *, unsigned group);
+/* For a group that needs no workload property: the caller's bit says that a workload is subtracted. Where CIDRs are subtracted too,
+ * only what both name is (keys AND, items OR). */
+void policy_group_minus_workload(struct policy_builder *, unsigned group);
 int policy_add_rule(struct policy_builder *, const struct rule_spec *, struct err *);
 /* Freezes; takes the builder. Never fails for lack of rules; NULL when the system has no memory. Initial reference 1. */
 struct policy *policy_build(struct policy_builder *);

@@ -129,8 +129,7 @@ int policy_group_cidr(struct policy_builder *b, unsigned group, const struct cid
 		return err_set(e, -ENOMEM, "group %s: out of memory", b->p->group_name[group]);
 	*pr = (struct prefix){ .net = c->net, .group = (uint16_t)group, .len = c->len, .not = not };
 	b->prefix.n++;
-	if (!not)
-		set_add(&b->p->has_cidr, group);
+	set_add(not ? &b->p->minus_cidr : &b->p->has_cidr, group);
 	return 0;
 }
 
@@ -138,6 +137,12 @@ void policy_group_needs_workload(struct policy_builder *b, unsigned group)
 {
 	if (group_exists(b->p, group))
 		set_add(&b->p->needs_workload, group);
+}
+
+void policy_group_minus_workload(struct policy_builder *b, unsigned group)
+{
+	if (group_exists(b->p, group))
+		set_add(&b->p->minus_workload, group);
 }
 
 /* ---- rules ---- */

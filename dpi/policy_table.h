@@ -66,7 +66,7 @@ struct policy {
 	unsigned ngroups;
 	char **group_name;
 	enum policy_mode group_mode[POLICY_GROUPS_MAX];	/* where has_mode */
-	struct group_set has_mode, has_cidr, needs_workload;
+	struct group_set has_mode, has_cidr, needs_workload, minus_cidr, minus_workload;
 	struct prefix *prefix;
 	uint32_t nprefixes;
 	struct prefix_len lens[129];

@@ -1,0 +1,769 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Theory of operation: one thread owns everything that writes. It takes events from the workers' rings, makes each a line once, and
+ * appends the line to the buffer of each outlet (a sink or a follower) that takes its type. Buffers are written when they are full enough,
+ * when nothing more is in the rings, and at least every 200 ms. A buffer that finds no room loses the new line, counted; whole lines are
+ * kept or lost, never parts: what was begun is finished before anything else is written, and a new connection starts with a new line.
+ *
+ * No descriptor may hold the thread: sockets are written with MSG_DONTWAIT, pipes and terminals after poll and in pieces that a pipe
+ * takes whole. Regular files are the exception, as everywhere.
+ *
+ * The main thread reaches the thread by a mailbox under a mutex (a new set of sinks, followers, lines, "open again") and never waits for
+ * a write. Counters are single words that anybody may read. A replaced set is flushed and freed by the thread. */
+#include "agent/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/counter.h"
+#include "base/log.h"
+
+#define OUT_MAX (1u << 20)	/* buffer of one outlet */
+#define OUT_FULL (64u << 10)	/* is written at once when it holds so much */
+#define LINE_MAX_BYTES (512u << 10)
+#define FLUSH_NS 200000000LL
+#define RETRY_NS 1000000000LL	/* pause between connections, and between looks at a file's name */
+#define FOLLOWERS_MAX 64
+#define SINKS_MAX 64
+#define LINES_MAX 64		/* lines of the main thread that wait */
+#define TURN 256		/* events of one ring before the next ring's */
+#define STOP_NS 2000000000LL	/* what a slow outlet gets at the end */
+
+struct outlet {
+	enum sink_type type;
+	bool follower, socket, regular;
+	char *name;		/* path, or what it is */
+	uint64_t mask;
+	int fd;			/* -1: not open */
+	dev_t dev;
+	ino_t ino;
+	int64_t retry_at;	/* no connection, no look at the name before */
+	bool broken;		/* a follower that is to go */
+	bool begun;		/* the first bytes in the buffer are the rest of a line */
+	char *buf;
+	size_t off, len;	/* what is to be written: [off, len) */
+	uint64_t lines, dropped, errors;
+};
+
+struct set {
+	struct outlet *v;
+	unsigned n;
+};
+
+struct line {
+	enum event_type type;
+	size_t n;
+	char text[];
+};
+
+struct sinks {
+	struct eve_conf eve;
+	char *node;
+	struct evring *const *rings;
+	unsigned nrings;
+	int wake;
+	pthread_t thread;
+	/* the thread's */
+	struct set *set;
+	struct outlet followers[FOLLOWERS_MAX];
+	unsigned nfollowers;
+	struct jbuf line;
+	int64_t flushed;
+	/* the mailbox */
+	pthread_mutex_t lock;
+	struct set *next;	/* to take over */
+	struct set *newest;	/* what the main thread knows */
+	struct { int fd; uint64_t mask; } joining[FOLLOWERS_MAX];
+	unsigned njoining;
+	struct line *lines[LINES_MAX];
+	unsigned nlines;
+	bool reopen, stopping;
+	uint64_t set_mask, follower_mask;
+	/* followers' and the main thread's lines, whoever they went to */
+	uint64_t followed, unfollowed, lost_lines;
+	unsigned present;	/* followers, joining ones included */
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static uint64_t count_lines(const char *p, size_t n)
+{
+	uint64_t lines = 0;
+
+	for (size_t i = 0; i < n; i++)
+		lines += p[i] == '\n';
+	return lines;
+}
+
+/* ---- one outlet ---- */
+
+static void outlet_forget(struct outlet *o)
+{
+	counter_add(&o->dropped, count_lines(o->buf + o->off, o->len - o->off));
+	o->off = o->len = 0;
+	o->begun = false;
+}
+
+static void outlet_shut(struct outlet *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	o->fd = -1;
+	if (o->begun) {		/* its rest makes no sense on another connection */
+		char *end = memchr(o->buf + o->off, '\n', o->len - o->off);
+
+		o->off = end ? (size_t)(end + 1 - o->buf) : o->len;
+		o->begun = false;
+		counter_add(&o->dropped, 1);
+	}
+}
+
+static void outlet_free(struct outlet *o)
+{
+	outlet_shut(o);
+	free(o->name);
+	free(o->buf);
+}
+
+static void outlet_know(struct outlet *o)
+{
+	struct stat st;
+
+	if (fstat(o->fd, &st))
+		return;
+	o->dev = st.st_dev;
+	o->ino = st.st_ino;
+	o->regular = S_ISREG(st.st_mode);
+	o->socket = S_ISSOCK(st.st_mode);
+}
+
+static int open_file(struct outlet *o)
+{
+	/* O_NONBLOCK so that a FIFO nobody reads is an error and not the end of us */
+	int fd = open(o->name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+
+	if (fd < 0)
+		return -errno;
+	outlet_shut(o);
+	o->fd = fd;
+	outlet_know(o);
+	return 0;
+}
+
+static int open_unix(struct outlet *o)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd, rc;
+
+	if (strlen(o->name) >= sizeof a.sun_path)
+		return -ENAMETOOLONG;
+	strcpy(a.sun_path, o->name);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&a, sizeof a)) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	o->fd = fd;
+	outlet_know(o);
+	return 0;
+}
+
+static int outlet_open(struct outlet *o)
+{
+	switch (o->type) {
+	case SINK_FILE:
+		return open_file(o);
+	case SINK_UNIX:
+		return open_unix(o);
+	case SINK_STDOUT:
+		o->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+		if (o->fd < 0)
+			return -errno;
+		outlet_know(o);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* Connects again, and opens a file again whose name means another one now. */
+static void outlet_tend(struct outlet *o, int64_t now, bool reopen)
+{
+	struct stat st;
+	int rc = 0;
+
+	if (o->follower || (now < o->retry_at && !reopen))
+		return;
+	o->retry_at = now + RETRY_NS;
+	if (o->fd < 0)
+		rc = outlet_open(o);
+	else if (o->type == SINK_FILE && (reopen || stat(o->name, &st) || st.st_dev != o->dev || st.st_ino != o->ino))
+		rc = open_file(o);	/* when that fails the old one goes on */
+	if (rc) {
+		counter_add(&o->errors, 1);
+		log_warn(SINK, "%s: %s", o->name, strerror(-rc));
+	}
+}
+
+static ssize_t outlet_write(struct outlet *o, const char *p, size_t n)
+{
+	if (o->socket)
+		return send(o->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!o->regular) {
+		struct pollfd pf = { .fd = o->fd, .events = POLLOUT };
+
+		if (poll(&pf, 1, 0) <= 0 || !(pf.revents & POLLOUT)) {
+			errno = pf.revents & (POLLERR | POLLHUP | POLLNVAL) ? EPIPE : EAGAIN;
+			return -1;
+		}
+		if (n > 4096)	/* PIPE_BUF: what poll promises room for */
+			n = 4096;
+	}
+	return write(o->fd, p, n);
+}
+
+static void outlet_failed(struct outlet *o, int error)
+{
+	counter_add(&o->errors, 1);
+	if (o->follower) {
+		o->broken = true;
+		return;
+	}
+	log_warn(SINK, "%s: %s", o->name, strerror(error));
+	if (o->type == SINK_FILE) {	/* a full disk: the line that was begun waits, the others are lost */
+		char *end = o->begun ? memchr(o->buf + o->off, '\n', o->len - o->off) : NULL;
+		size_t keep = end ? (size_t)(end + 1 - (o->buf + o->off)) : 0;
+
+		counter_add(&o->dropped, count_lines(o->buf + o->off + keep, o->len - o->off - keep));
+		o->len = o->off + keep;
+		return;
+	}
+	outlet_shut(o);
+	o->retry_at = now_ns() + RETRY_NS;
+}
+
+static void outlet_flush(struct outlet *o)
+{
+	while (o->fd >= 0 && o->off < o->len && !o->broken) {
+		ssize_t n = outlet_write(o, o->buf + o->off, o->len - o->off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (n <= 0) {
+			outlet_failed(o, n < 0 ? errno : EIO);
+			return;
+		}
+		counter_add(&o->lines, count_lines(o->buf + o->off, (size_t)n));
+		o->off += (size_t)n;
+		o->begun = o->buf[o->off - 1] != '\n';
+	}
+	if (o->off == o->len)
+		o->off = o->len = 0;
+}
+
+static void outlet_put(struct outlet *o, const char *line, size_t n)
+{
+	if (o->broken)
+		return;
+	if (!o->buf)
+		o->buf = malloc(OUT_MAX);
+	if (o->buf && n > OUT_MAX - o->len)
+		outlet_flush(o);
+	if (o->buf && n > OUT_MAX - o->len && o->off >= OUT_MAX / 2) {	/* seldom enough to cost nothing */
+		memmove(o->buf, o->buf + o->off, o->len - o->off);
+		o->len -= o->off;
+		o->off = 0;
+	}
+	if (!o->buf || n > OUT_MAX - o->len) {
+		counter_add(&o->dropped, 1);
+		return;
+	}
+	memcpy(o->buf + o->len, line, n);
+	o->len += n;
+	if (o->len - o->off >= OUT_FULL && o->regular)
+		outlet_flush(o);
+}
+
+/* ---- sets ---- */
+
+static void set_free(struct set *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < s->n; i++)
+		outlet_free(&s->v[i]);
+	free(s->v);
+	free(s);
+}
+
+static int fill_outlet(struct outlet *o, const struct sink_conf *c, struct err *err)
+{
+	int rc;
+
+	*o = (struct outlet){ .type = c->type, .mask = c->mask, .fd = -1 };
+	o->name = strdup(c->type == SINK_STDOUT ? "stdout" : c->path ? c->path : "");
+	if (!o->name)
+		return err_set(err, -ENOMEM, "events: no memory");
+	rc = outlet_open(o);
+	if (rc && c->type == SINK_UNIX && rc != -ENAMETOOLONG) {
+		o->retry_at = now_ns() + RETRY_NS;	/* whoever listens there may come later */
+		counter_add(&o->errors, 1);
+		return 0;
+	}
+	return rc ? err_set(err, rc, "events: %s: %s", o->name, strerror(-rc)) : 0;
+}
+
+static struct set *set_new(const struct sink_conf *conf, unsigned n, struct err *err)
+{
+	struct set *s;
+
+	if (n > SINKS_MAX) {
+		err_set(err, -E2BIG, "events: more than %d sinks", SINKS_MAX);
+		return NULL;
+	}
+	s = calloc(1, sizeof *s);
+	if (s)
+		s->v = calloc(n ? n : 1, sizeof *s->v);
+	if (!s || !s->v) {
+		free(s);
+		err_set(err, -ENOMEM, "events: no memory");
+		return NULL;
+	}
+	for (; s->n < n; s->n++) {
+		if (fill_outlet(&s->v[s->n], &conf[s->n], err)) {
+			s->n++;
+			set_free(s);
+			return NULL;
+		}
+	}
+	return s;
+}
+
+static uint64_t mask_of(const struct set *s)
+{
+	uint64_t m = 0;
+
+	for (unsigned i = 0; i < s->n; i++)
+		m |= s->v[i].mask;
+	return m;
+}
+
+/* ---- the thread ---- */
+
+static void put_all(struct sinks *s, enum event_type type, const char *line, size_t n)
+{
+	uint64_t bit = 1ULL << type;
+
+	for (unsigned i = 0; i < s->set->n; i++)
+		if (s->set->v[i].mask & bit)
+			outlet_put(&s->set->v[i], line, n);
+	for (unsigned i = 0; i < s->nfollowers; i++)
+		if (s->followers[i].mask & bit)
+			outlet_put(&s->followers[i], line, n);
+}
+
+static bool wanted(const struct sinks *s, uint8_t type)
+{
+	uint64_t bit = type < EV_COUNT ? 1ULL << type : 0;
+
+	for (unsigned i = 0; i < s->set->n; i++)
+		if (s->set->v[i].mask & bit)
+			return true;
+	for (unsigned i = 0; i < s->nfollowers; i++)
+		if (s->followers[i].mask & bit)
+			return true;
+	return false;
+}
+
+/* One turn of each ring; how many events were taken. */
+static unsigned drain(struct sinks *s)
+{
+	unsigned taken = 0;
+
+	for (unsigned r = 0; r < s->nrings; r++) {
+		const struct event *ev;
+
+		for (unsigned i = 0; i < TURN && (ev = evring_peek(s->rings[r])); i++, taken++) {
+			if (wanted(s, ev->type)) {
+				jb_reset(&s->line);
+				eve_format(&s->line, &s->eve, ev);
+				if (!s->line.overflow)
+					put_all(s, (enum event_type)ev->type, s->line.p, s->line.len);
+				else
+					__atomic_fetch_add(&s->lost_lines, 1, __ATOMIC_RELAXED);
+			}
+			evring_pop(s->rings[r]);
+		}
+	}
+	return taken;
+}
+
+static void flush_all(struct sinks *s)
+{
+	for (unsigned i = 0; i < s->set->n; i++)
+		outlet_flush(&s->set->v[i]);
+	for (unsigned i = 0; i < s->nfollowers; i++)
+		outlet_flush(&s->followers[i]);
+}
+
+/* Followers that broke go; under the lock, since the mask and the number are the main thread's too. */
+static void drop_followers(struct sinks *s)
+{
+	uint64_t mask = 0;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < s->nfollowers; i++) {
+		struct outlet *o = &s->followers[i];
+
+		if (o->broken) {
+			outlet_forget(o);
+			counter_add(&s->followed, o->lines);
+			counter_add(&s->unfollowed, o->dropped);
+			outlet_free(o);
+			continue;
+		}
+		mask |= o->mask;
+		if (kept != i)
+			s->followers[kept] = *o;
+		kept++;
+	}
+	s->nfollowers = kept;
+	for (unsigned i = 0; i < s->njoining; i++)
+		mask |= s->joining[i].mask;
+	s->present = kept + s->njoining;
+	s->follower_mask = mask;
+}
+
+static void join_followers(struct sinks *s)
+{
+	for (unsigned i = 0; i < s->njoining; i++) {
+		struct outlet *o = &s->followers[s->nfollowers++];
+
+		*o = (struct outlet){ .follower = true, .fd = s->joining[i].fd, .mask = s->joining[i].mask };
+		outlet_know(o);
+	}
+	s->njoining = 0;
+}
+
+/* The set that is replaced, NULL when none is. */
+static struct set *take_set(struct sinks *s)
+{
+	struct set *old = s->set;
+
+	if (!s->next)
+		return NULL;
+	s->set = s->next;
+	s->next = NULL;
+	return old;
+}
+
+static void retire(struct set *old)
+{
+	for (unsigned i = 0; old && i < old->n; i++)
+		outlet_flush(&old->v[i]);
+	set_free(old);
+}
+
+/* What the main thread left; true when it is time to stop. */
+static bool read_mail(struct sinks *s)
+{
+	struct line *lines[LINES_MAX];
+	struct set *old;
+	unsigned nlines;
+	bool reopen, stopping;
+
+	pthread_mutex_lock(&s->lock);
+	old = take_set(s);
+	drop_followers(s);
+	join_followers(s);
+	nlines = s->nlines;
+	memcpy(lines, s->lines, nlines * sizeof *lines);
+	s->nlines = 0;
+	reopen = s->reopen;
+	s->reopen = false;
+	stopping = s->stopping;
+	pthread_mutex_unlock(&s->lock);
+	retire(old);
+	for (unsigned i = 0; i < nlines; i++) {
+		put_all(s, lines[i]->type, lines[i]->text, lines[i]->n);
+		free(lines[i]);
+	}
+	for (unsigned i = 0; i < s->set->n; i++) {
+		if (reopen)
+			outlet_flush(&s->set->v[i]);
+		outlet_tend(&s->set->v[i], now_ns(), reopen);
+	}
+	return stopping;
+}
+
+static bool blocked(const struct outlet *o) { return o->fd >= 0 && o->off < o->len; }
+
+static void wait_for(struct sinks *s, int ms)
+{
+	struct pollfd p[1 + SINKS_MAX + FOLLOWERS_MAX] = { { .fd = s->wake, .events = POLLIN } };
+	unsigned n = 1;
+	uint64_t count;
+
+	for (unsigned i = 0; i < s->set->n; i++)
+		if (blocked(&s->set->v[i]) && !s->set->v[i].regular)
+			p[n++] = (struct pollfd){ .fd = s->set->v[i].fd, .events = POLLOUT };
+	for (unsigned i = 0; i < s->nfollowers; i++)	/* their going is seen even when there is nothing to tell */
+		p[n++] = (struct pollfd){ .fd = s->followers[i].fd, .events = blocked(&s->followers[i]) ? POLLOUT : 0 };
+	if (poll(p, n, ms) <= 0)
+		return;
+	if (p[0].revents && read(s->wake, &count, sizeof count) < 0)
+		return;		/* somebody else took it */
+	for (unsigned i = 0; i < s->nfollowers; i++)
+		if (p[n - s->nfollowers + i].revents & (POLLERR | POLLHUP | POLLNVAL))
+			s->followers[i].broken = true;
+}
+
+/* The rings are empty: what is left gets a bounded time. */
+static void finish(struct sinks *s)
+{
+	int64_t until = now_ns() + STOP_NS;
+
+	for (;;) {
+		bool left = false;
+
+		flush_all(s);
+		for (unsigned i = 0; i < s->set->n; i++)
+			left |= blocked(&s->set->v[i]);
+		for (unsigned i = 0; i < s->nfollowers; i++)
+			left |= blocked(&s->followers[i]) && !s->followers[i].broken;
+		if (!left || now_ns() >= until)
+			return;
+		wait_for(s, 20);
+	}
+}
+
+static void *sink_main(void *arg)
+{
+	struct sinks *s = arg;
+	bool stopping = false;
+
+	while (!stopping) {
+		unsigned taken = drain(s);
+
+		stopping = read_mail(s);
+		if (!taken || now_ns() - s->flushed >= FLUSH_NS) {
+			flush_all(s);
+			s->flushed = now_ns();
+		}
+		if (!taken && !stopping)
+			wait_for(s, (int)(FLUSH_NS / 1000000));
+	}
+	while (drain(s))
+		;
+	finish(s);
+	return NULL;
+}
+
+/* ---- the main thread's side ---- */
+
+static void wake(struct sinks *s)
+{
+	uint64_t one = 1;
+
+	if (write(s->wake, &one, sizeof one) < 0)
+		return;		/* EAGAIN: it has enough to wake it; else the next 200 ms do */
+}
+
+static void sinks_free(struct sinks *s)
+{
+	for (unsigned i = 0; i < s->nfollowers; i++)
+		outlet_free(&s->followers[i]);
+	for (unsigned i = 0; i < s->njoining; i++)
+		close(s->joining[i].fd);
+	for (unsigned i = 0; i < s->nlines; i++)
+		free(s->lines[i]);
+	set_free(s->set);
+	set_free(s->next);
+	jb_free(&s->line);
+	pthread_mutex_destroy(&s->lock);
+	free(s->node);
+	free(s);
+}
+
+struct sinks *sinks_start(const struct eve_conf *eve, const struct sink_conf *conf, unsigned nsinks, struct evring *const *rings, unsigned nrings, int eventfd, struct err *err)
+{
+	struct sinks *s = calloc(1, sizeof *s);
+	sigset_t all, old;
+	int rc;
+
+	if (!s) {
+		err_set(err, -ENOMEM, "events: no memory");
+		return NULL;
+	}
+	s->eve = *eve;
+	s->node = strdup(eve->node ? eve->node : "");
+	s->eve.node = s->node;		/* the configuration may be replaced under us */
+	s->rings = rings;
+	s->nrings = nrings;
+	s->wake = eventfd;
+	pthread_mutex_init(&s->lock, NULL);
+	jb_init(&s->line, LINE_MAX_BYTES);
+	s->set = s->newest = set_new(conf, nsinks, err);
+	if (!s->set || !s->node) {
+		sinks_free(s);
+		return NULL;
+	}
+	s->set_mask = mask_of(s->set);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&s->thread, NULL, sink_main, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc) {
+		err_set(err, -rc, "events: no thread: %s", strerror(rc));
+		sinks_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void sinks_stop(struct sinks *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->stopping = true;
+	pthread_mutex_unlock(&s->lock);
+	wake(s);
+	pthread_join(s->thread, NULL);
+	sinks_free(s);
+}
+
+/* An outlet that goes on under the same name goes on counting. */
+static void inherit(struct set *to, const struct set *from)
+{
+	for (unsigned i = 0; i < to->n; i++) {
+		for (unsigned k = 0; k < from->n; k++) {
+			if (from->v[k].type != to->v[i].type || strcmp(from->v[k].name, to->v[i].name))
+				continue;
+			counter_add(&to->v[i].lines, counter_get(&from->v[k].lines));
+			counter_add(&to->v[i].dropped, counter_get(&from->v[k].dropped));
+			counter_add(&to->v[i].errors, counter_get(&from->v[k].errors));
+			break;
+		}
+	}
+}
+
+int sinks_replace(struct sinks *s, const struct sink_conf *conf, unsigned nsinks, struct err *err)
+{
+	struct set *set = set_new(conf, nsinks, err), *unused;
+
+	if (!set)
+		return -EINVAL;
+	pthread_mutex_lock(&s->lock);
+	inherit(set, s->newest);
+	unused = s->next;	/* never taken over: nothing was written to it */
+	s->next = s->newest = set;
+	s->set_mask = mask_of(set);
+	pthread_mutex_unlock(&s->lock);
+	set_free(unused);
+	wake(s);
+	return 0;
+}
+
+void sinks_reopen(struct sinks *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->reopen = true;
+	pthread_mutex_unlock(&s->lock);
+	wake(s);
+}
+
+int sinks_follow(struct sinks *s, int fd, uint64_t mask, struct err *err)
+{
+	int rc = 0, flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return err_set(err, -errno, "events: %s", strerror(errno));
+	pthread_mutex_lock(&s->lock);
+	if (s->present == FOLLOWERS_MAX) {
+		rc = err_set(err, -EBUSY, "events: %d follow already", FOLLOWERS_MAX);
+	} else {
+		s->joining[s->njoining].fd = fd;
+		s->joining[s->njoining++].mask = mask;
+		s->present++;
+		s->follower_mask |= mask;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!rc)
+		wake(s);
+	return rc;
+}
+
+uint64_t sinks_mask(struct sinks *s)
+{
+	uint64_t m;
+
+	pthread_mutex_lock(&s->lock);
+	m = s->set_mask | s->follower_mask;
+	pthread_mutex_unlock(&s->lock);
+	return m;
+}
+
+void sinks_put_line(struct sinks *s, enum event_type type, const char *text, size_t n)
+{
+	struct line *l = n <= OUT_MAX ? malloc(sizeof *l + n) : NULL;
+
+	if (l) {
+		l->type = type;
+		l->n = n;
+		memcpy(l->text, text, n);
+	}
+	pthread_mutex_lock(&s->lock);
+	if (l && s->nlines < LINES_MAX) {
+		s->lines[s->nlines++] = l;
+		l = NULL;
+	} else {
+		__atomic_fetch_add(&s->lost_lines, 1, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&s->lock);
+	free(l);
+	wake(s);
+}
+
+unsigned sinks_stats(struct sinks *s, struct sink_stats *out, unsigned max)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->newest->n && n < max; i++) {
+		const struct outlet *o = &s->newest->v[i];
+
+		out[n++] = (struct sink_stats){ o->name, counter_get(&o->lines), counter_get(&o->dropped), counter_get(&o->errors) };
+	}
+	if (n < max) {
+		struct sink_stats f = { "followers", counter_get(&s->followed), counter_get(&s->unfollowed) + counter_get(&s->lost_lines), 0 };
+
+		for (unsigned i = 0; i < s->nfollowers; i++) {	/* they come and go under the lock */
+			f.lines += counter_get(&s->followers[i].lines);
+			f.dropped += counter_get(&s->followers[i].dropped);
+		}
+		out[n++] = f;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
