@@ -47,7 +47,7 @@ struct fact {
 	enum fact_role role;
 };
 
-enum item_kind { ITEM_END, ITEM_OBJ, ITEM_ARR, ITEM_STR, ITEM_U64, ITEM_I64, ITEM_BOOL };
+enum item_kind { ITEM_END, ITEM_OBJ, ITEM_ARR, ITEM_STR, ITEM_U64, ITEM_I64, ITEM_BOOL, ITEM_TIME };
 
 /* One item, 8-byte aligned in the body. A string's bytes follow, padded to 8. */
 struct item {
@@ -55,7 +55,7 @@ struct item {
 	uint8_t kind;			/* enum item_kind */
 	bool cut;			/* the string was longer than what is kept */
 	uint32_t len;			/* of the string */
-	/* ITEM_U64/I64/BOOL: one uint64_t follows */
+	/* ITEM_U64/I64/BOOL/TIME: one uint64_t follows; TIME: ns since the epoch as int64_t, told as a timestamp of the event's own form */
 };
 
 /* Walks a body: NULL at the end. *value points at the string or the number. */

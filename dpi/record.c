@@ -80,6 +80,7 @@ void rec_cstr(struct record *r, const struct fact *f, const char *s) { string_pu
 void rec_u64(struct record *r, const struct fact *f, uint64_t v) { number_put(r, f, ITEM_U64, v); }
 void rec_i64(struct record *r, const struct fact *f, int64_t v) { number_put(r, f, ITEM_I64, (uint64_t)v); }
 void rec_bool(struct record *r, const struct fact *f, bool v) { number_put(r, f, ITEM_BOOL, v); }
+void rec_time(struct record *r, const struct fact *f, int64_t ns) { number_put(r, f, ITEM_TIME, (uint64_t)ns); }
 void rec_obj(struct record *r, const struct fact *f) { open_put(r, f, ITEM_OBJ); }
 void rec_arr(struct record *r, const struct fact *f) { open_put(r, f, ITEM_ARR); }
 
@@ -136,6 +137,7 @@ void rec_append(struct record *r, const void *body, uint32_t len)
 		case ITEM_U64:
 		case ITEM_I64:
 		case ITEM_BOOL:
+		case ITEM_TIME:
 			memcpy(&v, value, sizeof(v));
 			number_put(r, it->fact, it->kind, v);
 			break;
@@ -149,7 +151,7 @@ const struct item *item_next(const uint8_t **pos, const uint8_t *end, const void
 	size_t left = (size_t)(end - *pos), n = 0;
 
 	*value = NULL;
-	if (left < ITEM_SIZE || it->kind > ITEM_BOOL)
+	if (left < ITEM_SIZE || it->kind > ITEM_TIME)
 		return NULL;
 	left -= ITEM_SIZE;
 	if (it->kind == ITEM_STR) {

@@ -26,6 +26,7 @@ static inline void rec_bytes(struct record *r, const struct fact *f, struct byte
 void rec_cstr(struct record *r, const struct fact *f, const char *s);
 void rec_u64(struct record *r, const struct fact *f, uint64_t v);
 void rec_i64(struct record *r, const struct fact *f, int64_t v);
+void rec_time(struct record *r, const struct fact *f, int64_t ns);	/* a timestamp, ns since the epoch */
 void rec_bool(struct record *r, const struct fact *f, bool v);
 void rec_obj(struct record *r, const struct fact *f);	/* f NULL inside an array */
 void rec_arr(struct record *r, const struct fact *f);
