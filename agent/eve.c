@@ -152,6 +152,7 @@ struct walk {
 	bool array[RECORD_NEST];	/* what is open at each depth */
 	unsigned depth;
 	bool cut;
+	bool utc;
 };
 
 static const char *key_of(const struct walk *w, const struct item *it)
@@ -165,6 +166,7 @@ static void put_item(struct walk *w, const struct item *it, const void *value)
 {
 	const char *key = key_of(w, it);
 	uint64_t v = 0;
+	char text[64];
 
 	if (it->kind >= ITEM_U64)
 		memcpy(&v, value, sizeof v);
@@ -197,6 +199,9 @@ static void put_item(struct walk *w, const struct item *it, const void *value)
 	case ITEM_BOOL:
 		jb_bool(w->j, key, v != 0);
 		break;
+	case ITEM_TIME:
+		jb_str(w->j, key, eve_timestamp((int64_t)v, w->utc, text));
+		break;
 	}
 }
 
@@ -220,9 +225,9 @@ static bool is_beside(const struct event *ev, const struct walk *w, const struct
 }
 
 /* Walks items until they end, or until the nest that was open at the start is closed; true when something was cut. */
-static bool put_items(struct jbuf *j, const struct event *ev, const uint8_t *pos, const uint8_t *end, const uint8_t **beside)
+static bool put_items(struct jbuf *j, const struct event *ev, bool utc, const uint8_t *pos, const uint8_t *end, const uint8_t **beside)
 {
-	struct walk w = { .j = j };
+	struct walk w = { .j = j, .utc = utc };
 	const struct item *it;
 	const void *value;
 
@@ -250,17 +255,17 @@ static bool put_items(struct jbuf *j, const struct event *ev, const uint8_t *pos
 	return w.cut;
 }
 
-static bool put_body(struct jbuf *j, const struct event *ev, const char *name)
+static bool put_body(struct jbuf *j, const struct event *ev, bool utc, const char *name)
 {
 	const uint8_t *beside = NULL, *end = ev->body_len ? ev->body + ev->body_len : ev->body;
 	bool cut;
 
 	jb_obj(j, name);
-	cut = put_items(j, ev, ev->body, end, &beside);
+	cut = put_items(j, ev, utc, ev->body, end, &beside);
 	jb_end_obj(j);
 	if (beside) {
 		jb_obj(j, "tcp");
-		cut |= put_items(j, ev, beside, end, NULL);
+		cut |= put_items(j, ev, utc, beside, end, NULL);
 		jb_end_obj(j);
 	}
 	return cut;
@@ -360,7 +365,7 @@ void eve_format(struct jbuf *j, const struct eve_conf *c, const struct event *ev
 		jb_u64(j, "pcap_cnt", ev->number);
 	if (ev->has_tx)
 		jb_u64(j, "tx_id", ev->tx_id);
-	cut = put_body(j, ev, name);
+	cut = put_body(j, ev, c->utc, name);
 	put_tapq(j, c, ev, cut);
 	jb_end_obj(j);
 	jb_newline(j);
