@@ -32,6 +32,7 @@ struct conn {
 	char *out;		/* what is still to be written */
 	size_t out_len, out_pos;
 	bool waiting;		/* an answer comes later */
+	bool eof;		/* the peer has nothing more to say, but may still listen */
 };
 
 struct control {
@@ -278,7 +279,7 @@ static bool read_in(struct control *c, struct conn *k)
 			if (!p) {
 				struct err err;
 
-				err_set(&err, -E2BIG, "a request has at most %u bytes", REQUEST_MAX / 2);
+				err_set(&err, -E2BIG, "a request has at most %u bytes", REQUEST_MAX);
 				if (send_answer(c, k, NULL, &err))
 					drop_conn(c, k, true);
 				return false;
@@ -289,9 +290,13 @@ static bool read_in(struct control *c, struct conn *k)
 		n = recv(k->fd, k->in + k->in_len, k->in_size - k->in_len, 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return true;
-		if (n <= 0) {
+		if (n < 0) {
 			drop_conn(c, k, true);
 			return false;
+		}
+		if (n == 0) {	/* what came before is answered still */
+			k->eof = true;
+			return true;
 		}
 		k->in_len += (size_t)n;
 		k->touched = now_s();
@@ -321,6 +326,10 @@ static void serve(struct control *c, struct conn *k, uint32_t events)
 		}
 		free(copy);
 	}
+	if (k->eof && ((events & (EPOLLHUP | EPOLLERR)) || (!k->waiting && !k->out)))
+		drop_conn(c, k, true);
+	else if (k->eof && k->waiting)
+		epoll_ctl(c->epfd, EPOLL_CTL_MOD, k->fd, &(struct epoll_event){ .data.ptr = k });
 }
 
 void control_run(struct control *c)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/unit.h"
+
+extern const struct unit_test tests_config[];
+extern const struct unit_test tests_control[];
+extern const struct unit_test tests_eve[];
+extern const struct unit_test tests_evring[];
+extern const struct unit_test tests_names[];
+extern const struct unit_test tests_owner[];
+extern const struct unit_test tests_pcapsrc[];
+extern const struct unit_test tests_policy_file[];
+extern const struct unit_test tests_sink[];
+extern const struct unit_test tests_world[];
+extern const struct unit_test tests_yaml[];
+
+const struct unit_suite unit_suites[] = {
+	{ "config", tests_config },
+	{ "control", tests_control },
+	{ "eve", tests_eve },
+	{ "evring", tests_evring },
+	{ "names", tests_names },
+	{ "owner", tests_owner },
+	{ "pcapsrc", tests_pcapsrc },
+	{ "policy_file", tests_policy_file },
+	{ "sink", tests_sink },
+	{ "world", tests_world },
+	{ "yaml", tests_yaml },
+	{ 0 },
+};
