@@ -134,7 +134,7 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 	q->ready = !rc && q->rules.complete;
 	if (rc)
 		return failed(n, w, "queue", rc, &q->error);
-	rules_generation(w->nsfd, &q->generation, &none);
+	q->generation = q->rules.generation;
 	q->apps = want.apps;
 	q->side = want.side;
 	q->loopback = want.loopback;
@@ -268,7 +268,7 @@ static bool check_queue(struct node *n, struct workload *w, const struct peer_po
 			err_set(&q->error, -EIO, "%s", q->rules.differs);
 		return false;
 	}
-	q->generation = generation;
+	q->generation = q->rules.generation;
 	return true;
 }
 

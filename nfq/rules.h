@@ -48,6 +48,7 @@ struct rules_state {
 	bool nat_redirect;		/* it REDIRECTs or DNATs inside itself: --ctorigdstport is matched as well */
 	bool complete;			/* read back and exactly what is wanted, both families */
 	char differs[160];
+	uint64_t generation;		/* rules_generation from just before the tables were read: what was changed since then shows */
 };
 
 struct rules_counts { uint64_t queued_packets, queued_bytes; };	/* of the NFQUEUE rules, both families, since they were written */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One number for all tables of a netns, asked without running a program: nf_tables count their own changes; a legacy table is read by
+ * getsockopt and hashed without its counters, for a rule that replaces another of the same size leaves number and size of entries as they
+ * were. A table is asked for only when /proc names it: asking creates it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+
+#include "bridge/netns.h"
+#include "nfq/ipt.h"
+
+#define ENTRIES_MAX (4u << 20)	/* bytes of one table; a larger one is known by its size alone */
+
+static uint64_t mix(uint64_t h, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ b[i]) * 0x100000001b3ULL;
+	return h;
+}
+
+/* An entry's bytes but for its counters and the kernel's own note (comefrom). */
+static uint64_t mix_entries(uint64_t h, uint8_t *p, size_t n, enum ipt_family f)
+{
+	size_t head = f == IPT_V6 ? sizeof(struct ip6t_entry) : sizeof(struct ipt_entry);
+
+	while (n >= head) {
+		uint16_t next;
+
+		if (f == IPT_V6) {
+			struct ip6t_entry *e = (struct ip6t_entry *)(void *)p;
+
+			memset(&e->counters, 0, sizeof e->counters);
+			e->comefrom = 0;
+			next = e->next_offset;
+		} else {
+			struct ipt_entry *e = (struct ipt_entry *)(void *)p;
+
+			memset(&e->counters, 0, sizeof e->counters);
+			e->comefrom = 0;
+			next = e->next_offset;
+		}
+		if (next < head || next > n)
+			break;
+		h = mix(h, p, next);
+		p += next;
+		n -= next;
+	}
+	return h;
+}
+
+/* Both families' structs have the same form; only the entries differ. */
+static int mix_table(int fd, enum ipt_family f, const char *name, uint64_t *h)
+{
+	int level = f == IPT_V6 ? SOL_IPV6 : SOL_IP;
+	struct ipt_getinfo info;
+	struct ipt_get_entries *get;
+	socklen_t n = sizeof info;
+
+	memset(&info, 0, sizeof info);
+	snprintf(info.name, sizeof info.name, "%s", name);
+	if (getsockopt(fd, level, f == IPT_V6 ? IP6T_SO_GET_INFO : IPT_SO_GET_INFO, &info, &n))
+		return -errno;
+	*h = mix(*h, name, strlen(name));
+	*h = mix(*h, &info.num_entries, sizeof info.num_entries);
+	*h = mix(*h, &info.size, sizeof info.size);
+	if (info.size > ENTRIES_MAX)
+		return 0;
+	n = (socklen_t)(offsetof(struct ipt_get_entries, entrytable) + info.size);
+	get = calloc(1, n);
+	if (!get)
+		return -ENOMEM;
+	snprintf(get->name, sizeof get->name, "%s", name);
+	get->size = info.size;
+	/* Changed since (EAGAIN): the number will differ next time too. */
+	if (!getsockopt(fd, level, f == IPT_V6 ? IP6T_SO_GET_ENTRIES : IPT_SO_GET_ENTRIES, get, &n))
+		*h = mix_entries(*h, (uint8_t *)get->entrytable, info.size, f);
+	free(get);
+	return 0;
+}
+
+static int mix_family(enum ipt_family f, uint64_t *h, struct err *err)
+{
+	char names[1024], *save = NULL;
+	int fd, rc = 0;
+
+	if (!ipt_legacy_names(f, names, sizeof names))
+		return 0;
+	fd = socket(f == IPT_V6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	if (fd < 0)
+		return err_set(err, -errno, "legacy tables: socket: %s", strerror(errno));
+	for (char *t = strtok_r(names, "\n", &save); t && !rc; t = strtok_r(NULL, "\n", &save)) {
+		rc = mix_table(fd, f, t, h);
+		if (rc)
+			err_set(err, rc, "legacy table %s: %s", t, strerror(-rc));
+	}
+	close(fd);
+	return rc;
+}
+
+int ipt_generation(uint64_t *gen, struct err *err)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+	uint32_t nft = 0;
+	int rc = nft_generation(&nft, err);
+
+	h = mix(h, &nft, sizeof nft);
+	for (int f = 0; f < IPT_FAMILIES && !rc; f++) {
+		h = mix(h, &f, sizeof f);
+		rc = mix_family((enum ipt_family)f, &h, err);
+	}
+	*gen = h ? h : 1;
+	return rc;
+}
+
+static int generation(void *ctx, struct err *err) { return ipt_generation(ctx, err); }
+
+int rules_generation(int nsfd, uint64_t *gen, struct err *err)
+{
+	*gen = 0;
+	return netns_run(nsfd, generation, gen, err);
+}

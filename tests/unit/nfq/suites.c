@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stddef.h>
+
+#include "tests/unit/unit.h"
+
+extern const struct unit_test tests_rules_text[], tests_rules_live[], tests_verdicts[];
+
+const struct unit_suite unit_suites[] = {
+	{ "nfq/rules: text, parse, plan", tests_rules_text },
+	{ "nfq/rules: in a namespace", tests_rules_live },
+	{ "nfq/verdicts", tests_verdicts },
+	{ NULL, NULL },
+};
