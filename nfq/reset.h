@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* reset: refuses a connection that was denied: RST to both ends (RFC 9293, 3.5.2), ICMP/ICMPv6 port unreachable for UDP, by a raw socket
- * in the workload's netns, carrying `mark` so that our own chains let it pass. Numbers come from the denied packet and, where given, from the
- * flow (the highest sequence number accepted towards each end): never from the denied packet's acknowledgement alone. */
+ * in the workload's netns, carrying `mark` so that our own chains let it pass. Towards the denied packet's receiver the number is the
+ * packet's own; towards its sender its acknowledgement, which lags while data streams there: so it is to be called for each packet of the
+ * denied flow, and the last one, which acknowledges all that was on the way, resets the sender too. */
 #ifndef TQ_NFQ_RESET_H
 #define TQ_NFQ_RESET_H
 

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The source over one workload's two queues (nfq/queue.h).
+ *
+ * One netlink socket has both numbers. A message may reach 64 KiB and its attributes: messages are read one behind the other into
+ * an arena that is used anew at each batch(), whose pages are only there as far as traffic ever filled them. Only messages from the
+ * kernel count: a workload with CAP_NET_ADMIN could write to our port.
+ *
+ * Verdicts are built into one buffer (nfq/verdicts.h says which) and leave by one send, at flush(), before the next batch, or when
+ * VERDICTS_GATHER accepts are there. The kernel carries them out in order, within the send. What cannot be sent breaks the source:
+ * then the agent closes it, and the kernel does as its rules say.
+ *
+ * Closing with fail: open lets everything pass that still waits; else the kernel drops it. */
+#include "nfq/queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <linux/netlink.h>
+
+#include "base/counter.h"
+#include "nfq/queue_conf.h"
+#include "nfq/verdicts.h"
+
+#define MESSAGE_MAX (72u << 10)		/* 65,535 bytes of packet and its attributes */
+#define ARENA_SIZE (1u << 20)
+#define OUT_SIZE 16384u
+#define VERDICT_SIZE 64u		/* one verdict message has 32 bytes */
+#define CLOCK_APART (10 * INT64_C(1000000000))	/* a kernel's time stamp further from now than this is not of our clock */
+
+struct queue {
+	struct source src;
+	struct queue_conf conf;
+	int fd, proc;
+	uint8_t *arena;
+	uint8_t *out;
+	size_t nout;
+	struct verdicts waits[2];	/* TCP, UDP */
+	unsigned building;		/* which of them emit() writes for */
+	int broken;			/* -errno: a send failed for good */
+	struct source_stats st;		/* written by the worker, read by any thread */
+};
+
+static struct queue *queue_of(const struct source *s) { return (struct queue *)(uintptr_t)s; }
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- verdicts out ---- */
+
+static void send_out(struct queue *q)
+{
+	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+
+	for (unsigned tries = 0; q->nout && !q->broken; tries++) {
+		if (sendto(q->fd, q->out, q->nout, 0, (const struct sockaddr *)&kernel, sizeof kernel) >= 0) {
+			q->nout = 0;
+		} else if (errno != EINTR && (errno != ENOBUFS || tries > 100)) {
+			counter_add(&q->st.errors, 1);
+			q->broken = -errno;
+		}
+	}
+}
+
+static void emit(void *ctx, enum verdict_kind kind, uint32_t id)
+{
+	struct queue *q = ctx;
+	int type = kind == VERDICTS_ACCEPT_UP_TO ? NFQNL_MSG_VERDICT_BATCH : NFQNL_MSG_VERDICT;
+	struct nlmsghdr *h;
+
+	if (q->nout + VERDICT_SIZE > OUT_SIZE)
+		send_out(q);
+	if (q->broken)
+		return;
+	h = nfq_nlmsg_put((char *)q->out + q->nout, type, q->conf.queue_tcp + q->building);
+	nfq_nlmsg_verdict_put(h, (int)id, kind == VERDICTS_DROP ? NF_DROP : NF_ACCEPT);
+	q->nout += MNL_ALIGN(h->nlmsg_len);
+}
+
+static void flush_verdicts(struct queue *q)
+{
+	for (q->building = 0; q->building < 2; q->building++)
+		verdicts_flush(&q->waits[q->building], emit, q);
+	q->building = 0;
+	send_out(q);
+}
+
+static void settle(struct queue *q, unsigned which, uint32_t id, bool accept)
+{
+	q->building = which;
+	if (!verdicts_answer(&q->waits[which], id, accept, emit, q)) {
+		counter_add(&q->st.errors, 1);
+		return;
+	}
+	counter_add(accept ? &q->st.accepted : &q->st.dropped, 1);
+	if (q->waits[which].gathered >= VERDICTS_GATHER)
+		flush_verdicts(q);
+}
+
+static void queue_answer(struct source *s, const struct frame *f, enum verdict v)
+{
+	if (f->held)
+		settle(queue_of(s), (unsigned)(f->token >> 32) & 1, (uint32_t)f->token, !verdict_stops(v));
+}
+
+static void queue_flush(struct source *s) { flush_verdicts(queue_of(s)); }
+
+/* ---- packets in ---- */
+
+static uint32_t be32(const struct nlattr *a)
+{
+	return a && mnl_attr_get_payload_len(a) >= sizeof(uint32_t) ? ntohl(mnl_attr_get_u32(a)) : 0;
+}
+
+static uint32_t checksum_flags(const struct nlattr *info, unsigned which)
+{
+	uint32_t bits = be32(info), flags = 0;
+
+	if (bits & NFQA_SKB_GSO)
+		flags |= which ? FRAME_GSO_UDP : FRAME_GSO_TCP;
+	if (bits & NFQA_SKB_CSUMNOTREADY)
+		return flags | FRAME_CSUM_PARTIAL;
+	return bits & NFQA_SKB_CSUM_NOTVERIFIED ? flags : flags | FRAME_CSUM_VALID;
+}
+
+static int64_t when(const struct nlattr *a)
+{
+	int64_t now = now_ns(), ts;
+	struct nfqnl_msg_packet_timestamp t;
+
+	if (!a || mnl_attr_get_payload_len(a) < sizeof t)
+		return now;
+	memcpy(&t, mnl_attr_get_payload(a), sizeof t);
+	ts = (int64_t)be64toh(t.sec) * 1000000000 + (int64_t)be64toh(t.usec) * 1000;
+	return ts > now - CLOCK_APART && ts < now + CLOCK_APART ? ts : now;
+}
+
+static void fill_frame(const struct queue *q, unsigned which, uint32_t id, uint8_t hook, struct nlattr *const attr[], struct frame *f)
+{
+	const struct queue_conf *c = &q->conf;
+	uint32_t n = mnl_attr_get_payload_len(attr[NFQA_PAYLOAD]);
+
+	memset(f, 0, sizeof *f);
+	f->ts = when(attr[NFQA_TIMESTAMP]);
+	f->data = mnl_attr_get_payload(attr[NFQA_PAYLOAD]);
+	f->caplen = f->wirelen = n;
+	f->flags = checksum_flags(attr[NFQA_SKB_INFO], which);
+	if (be32(attr[NFQA_CAP_LEN]) > n) {
+		f->wirelen = be32(attr[NFQA_CAP_LEN]);
+		f->flags |= FRAME_TRUNCATED;
+	}
+	if (hook == NF_INET_LOCAL_IN)
+		f->flags |= FRAME_ENTERING;
+	else if (hook == NF_INET_LOCAL_OUT)
+		f->flags |= FRAME_LEAVING;
+	f->view = hook == NF_INET_LOCAL_IN ? c->view_in : c->view_out;
+	f->link = LINK_RAW;
+	f->path = c->path;
+	f->held = true;
+	f->domain = c->domain;
+	f->workload = c->workload;
+	f->iface = c->iface;
+	f->token = (uint64_t)which << 32 | id;
+}
+
+/* The packet's header: the first attribute, there even when the rest was cut off. */
+static const struct nfqnl_msg_packet_hdr *packet_header(const struct nlmsghdr *h, size_t left)
+{
+	const struct nlattr *a = mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg));
+	size_t head = MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)) + MNL_ATTR_HDRLEN;
+
+	if (left < head + sizeof(struct nfqnl_msg_packet_hdr) || mnl_attr_get_type(a) != NFQA_PACKET_HDR ||
+	    mnl_attr_get_payload_len(a) < sizeof(struct nfqnl_msg_packet_hdr))
+		return NULL;
+	return mnl_attr_get_payload(a);
+}
+
+/* One packet message of `left` readable bytes; whole: nothing of it was cut off. True: *f is a frame. */
+static bool take_packet(struct queue *q, const struct nlmsghdr *h, size_t left, bool whole, struct frame *f)
+{
+	const struct nfqnl_msg_packet_hdr *ph = packet_header(h, left);
+	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
+	struct nlattr *attr[NFQA_MAX + 1] = { NULL };
+	unsigned which;
+	uint32_t id;
+	int64_t gap;
+
+	if (!ph) {
+		counter_add(&q->st.errors, 1);
+		return false;
+	}
+	which = (unsigned)(ntohs(g->res_id) - q->conf.queue_tcp) & 0xffff;
+	id = ntohl(ph->packet_id);
+	q->building = which & 1;
+	gap = which < 2 ? verdicts_received(&q->waits[which], id, emit, q) : -1;
+	if (gap < 0) {
+		counter_add(&q->st.errors, 1);
+		return false;
+	}
+	if (q->conf.fail_open)
+		counter_add(&q->st.passed_unseen, (uint64_t)gap);
+	else
+		counter_add(&q->st.user_drops, (uint64_t)gap);
+	if (!whole || nfq_nlmsg_parse(h, attr) < 0 || !attr[NFQA_PAYLOAD]) {
+		counter_add(&q->st.errors, 1);
+		settle(q, which, id, q->conf.fail_open);
+		return false;
+	}
+	fill_frame(q, which, id, ph->hook, attr, f);
+	counter_add(&q->st.packets, 1);
+	counter_add(&q->st.bytes, f->caplen);
+	return true;
+}
+
+/* What the kernel refused of our verdicts. A packet whose device went away is not in the queue any more: that is no error. */
+static void take_error(struct queue *q, const struct nlmsghdr *h, size_t left)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+
+	if (left >= MNL_NLMSG_HDRLEN + sizeof *e && e->error && e->error != -ENOENT)
+		counter_add(&q->st.errors, 1);
+}
+
+/* The messages of one datagram (the kernel sends a packet as a datagram of its own). */
+static unsigned take_datagram(struct queue *q, const uint8_t *p, size_t n, bool whole, struct frame *out, unsigned max)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)p;
+	int left = (int)n;
+	unsigned got = 0;
+
+	while (left >= (int)MNL_NLMSG_HDRLEN && h->nlmsg_len >= MNL_NLMSG_HDRLEN && (h->nlmsg_len <= (unsigned)left || !whole)) {
+		struct frame spare;
+
+		if (h->nlmsg_type == NLMSG_ERROR) {
+			take_error(q, h, (size_t)left);
+		} else if (h->nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) {
+			bool room = got < max;
+
+			if (take_packet(q, h, (size_t)left, whole && room, room ? &out[got] : &spare))
+				got++;
+		}
+		if (!whole || MNL_ALIGN(h->nlmsg_len) >= (unsigned)left)
+			break;
+		h = mnl_nlmsg_next(h, &left);
+	}
+	return got;
+}
+
+static int queue_batch(struct source *s, struct frame *out, unsigned max, struct err *err)
+{
+	struct queue *q = queue_of(s);
+	size_t used = 0;
+	unsigned n = 0;
+
+	flush_verdicts(q);
+	while (n < max && ARENA_SIZE - used >= MESSAGE_MAX && !q->broken) {
+		struct sockaddr_nl from = { 0 };
+		socklen_t fromlen = sizeof from;
+		ssize_t r = recvfrom(q->fd, q->arena + used, MESSAGE_MAX, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &fromlen);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0 && errno == ENOBUFS) {	/* not with NETLINK_NO_ENOBUFS; the ids tell what was lost */
+			counter_add(&q->st.errors, 1);
+			continue;
+		}
+		if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (r < 0)
+			return n ? (int)n : err_set(err, -errno, "queue %u: read: %s", q->conf.queue_tcp, strerror(errno));
+		if (from.nl_pid) {
+			counter_add(&q->st.errors, 1);
+			continue;
+		}
+		n += take_datagram(q, q->arena + used, (size_t)r > MESSAGE_MAX ? MESSAGE_MAX : (size_t)r, (size_t)r <= MESSAGE_MAX, out + n, max - n);
+		used += MNL_ALIGN((size_t)r > MESSAGE_MAX ? MESSAGE_MAX : (size_t)r);
+	}
+	if (q->broken)
+		return err_set(err, q->broken, "queue %u: verdicts cannot be sent: %s", q->conf.queue_tcp, strerror(-q->broken));
+	return (int)n;
+}
+
+/* ---- the rest of the source ---- */
+
+static int queue_fd(const struct source *s) { return queue_of(s)->fd; }
+static int queue_timeout(const struct source *s) { (void)s; return -1; }
+
+static void queue_stats(const struct source *s, struct source_stats *out)
+{
+	const struct queue *q = queue_of(s);
+	struct queue_kernel k;
+
+	*out = (struct source_stats){
+		.packets = counter_get(&q->st.packets),
+		.bytes = counter_get(&q->st.bytes),
+		.accepted = counter_get(&q->st.accepted),
+		.dropped = counter_get(&q->st.dropped),
+		.user_drops = counter_get(&q->st.user_drops),
+		.passed_unseen = counter_get(&q->st.passed_unseen),
+		.errors = counter_get(&q->st.errors),
+	};
+	if (queue_proc_read(q->proc, q->conf.queue_tcp, &k))
+		out->kernel_drops = k.dropped;
+}
+
+/* Answers all that waits, read or not: ids up to half the ring of numbers ahead. */
+static void let_go(struct queue *q)
+{
+	for (q->building = 0; q->building < 2; q->building++)
+		emit(q, VERDICTS_ACCEPT_UP_TO, q->waits[q->building].next + INT32_MAX / 2);
+	send_out(q);
+}
+
+static void queue_close(struct source *s)
+{
+	struct queue *q = queue_of(s);
+
+	if (!q)
+		return;
+	if (q->fd >= 0) {
+		flush_verdicts(q);
+		if (q->conf.fail_open)
+			let_go(q);
+		close(q->fd);
+	}
+	if (q->proc >= 0)
+		close(q->proc);
+	if (q->arena)
+		munmap(q->arena, ARENA_SIZE);
+	for (int i = 0; i < 2; i++)
+		verdicts_free(&q->waits[i]);
+	free(q->out);
+	free(q);
+}
+
+static const struct source_ops queue_ops = {
+	.name = "queue", .fd = queue_fd, .batch = queue_batch, .answer = queue_answer, .flush = queue_flush,
+	.timeout = queue_timeout, .stats = queue_stats, .close = queue_close,
+};
+
+/* Four times what the kernel holds, as a power of two: answers may lag that far behind before they must go singly. */
+static uint32_t window_for(uint32_t maxlen)
+{
+	uint32_t w = 1024;
+
+	while (w < 4 * (uint64_t)maxlen && w < 1u << 20)
+		w *= 2;
+	return w;
+}
+
+struct source *queue_open(const struct queue_conf *c, struct err *err)
+{
+	struct queue *q = calloc(1, sizeof *q);
+	uint32_t window = window_for(c->maxlen ? c->maxlen : QUEUE_MAXLEN);
+	int rc = 0;
+
+	if (!q) {
+		err_set(err, -ENOMEM, "queue %u: no memory", c->queue_tcp);
+		return NULL;
+	}
+	q->src.ops = &queue_ops;
+	q->conf = *c;
+	q->fd = q->proc = -1;
+	q->out = malloc(OUT_SIZE);
+	q->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (q->arena == MAP_FAILED)
+		q->arena = NULL;
+	for (int i = 0; i < 2 && !rc; i++)
+		rc = verdicts_init(&q->waits[i], window);
+	if (rc || !q->out || !q->arena) {
+		err_set(err, -ENOMEM, "queue %u: no memory", c->queue_tcp);
+		goto fail;
+	}
+	q->proc = queue_proc_open(c->nsfd, err);
+	if (q->proc < 0)
+		goto fail;
+	q->fd = queue_socket(c, err);
+	if (q->fd < 0)
+		goto fail;
+	return &q->src;
+fail:
+	queue_close(&q->src);
+	return NULL;
+}

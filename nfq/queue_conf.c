@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The queue's socket: made in the workload's netns, bound to both numbers, each with its own flags; and what the kernel counts. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <linux/netlink.h>
+
+#include "bridge/netns.h"
+#include "nfq/queue_conf.h"
+
+#define PROC_QUEUES "/proc/thread-self/net/netfilter/nfnetlink_queue"
+
+/* ---- /proc ---- */
+
+/* One line: number portid waiting copy_mode copy_range dropped user_dropped id_sequence 1. False: not a line of that queue. */
+static bool proc_line(const char *line, unsigned queue, uint32_t *portid, struct queue_kernel *k)
+{
+	uint64_t v[8];
+	char *end;
+
+	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++) {
+		v[i] = strtoull(line, &end, 10);
+		if (end == line)
+			return false;
+		line = end;
+	}
+	if (v[0] != queue)
+		return false;
+	*portid = (uint32_t)v[1];
+	k->waiting += v[2];
+	k->dropped += v[5];
+	k->user_dropped += v[6];
+	k->id_sequence += v[7];
+	return true;
+}
+
+static uint32_t proc_find(const char *text, unsigned queue, struct queue_kernel *k)
+{
+	uint32_t portid = 0;
+
+	for (const char *p = text; p && *p; p = strchr(p, '\n'), p += p ? 1 : 0)
+		if (proc_line(p, queue, &portid, k))
+			return portid;
+	return 0;
+}
+
+static int open_proc(void *ctx, struct err *err)
+{
+	int fd = open(PROC_QUEUES, O_RDONLY | O_CLOEXEC);
+
+	(void)ctx;
+	return fd < 0 ? err_set(err, -errno, "nfnetlink_queue: %s", strerror(errno)) : fd;
+}
+
+int queue_proc_open(int nsfd, struct err *err) { return netns_run(nsfd, open_proc, NULL, err); }
+
+/* The file belongs to the netns it was opened in, and may be read at 0 again by any thread. */
+static bool read_proc(int fd, char *text, size_t size)
+{
+	size_t n = 0;
+	ssize_t r;
+
+	while (n + 1 < size && (r = pread(fd, text + n, size - 1 - n, (off_t)n)) > 0)
+		n += (size_t)r;
+	text[n] = 0;
+	return n > 0;
+}
+
+bool queue_proc_read(int fd, uint16_t queue_tcp, struct queue_kernel *k)
+{
+	char text[16384];
+	bool found = false;
+
+	memset(k, 0, sizeof *k);
+	if (fd < 0 || !read_proc(fd, text, sizeof text))
+		return false;
+	for (unsigned i = 0; i < 2; i++)
+		found |= proc_find(text, queue_tcp + i, k) != 0;
+	return found;
+}
+
+int queue_kernel_counts(int nsfd, uint16_t queue_tcp, struct queue_kernel *k, struct err *err)
+{
+	int fd = queue_proc_open(nsfd, err);
+	bool found;
+
+	memset(k, 0, sizeof *k);
+	if (fd < 0)
+		return fd;
+	found = queue_proc_read(fd, queue_tcp, k);
+	close(fd);
+	return found ? 0 : err_set(err, -ENOENT, "queue %u: nobody listens", queue_tcp);
+}
+
+/* ---- the socket ---- */
+
+/* Sends one configuration message and waits for the kernel's yes or no. */
+static int configure(int fd, struct nlmsghdr *h)
+{
+	char answer[1024];
+
+	h->nlmsg_flags |= NLM_F_ACK;
+	if (send(fd, h, h->nlmsg_len, 0) < 0)
+		return -errno;
+	for (unsigned i = 0; i < 4096; i++) {	/* packets of the other number may come in between: they stay unanswered until closed */
+		struct nlmsghdr *a = (struct nlmsghdr *)(void *)answer;
+		ssize_t n = recv(fd, answer, sizeof answer, 0);
+
+		if (n < 0)
+			return -errno;
+		if ((size_t)n >= sizeof *a + sizeof(struct nlmsgerr) && a->nlmsg_type == NLMSG_ERROR)
+			return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(a))->error;
+	}
+	return -EPROTO;
+}
+
+/* The one who has the number, for the error's text. */
+static int taken(int nsfd, unsigned queue, int rc, struct err *err)
+{
+	struct queue_kernel k = { 0 };
+	struct err none = { "" };
+	char text[16384];
+	uint32_t portid;
+	int fd;
+
+	if (rc != -EPERM && rc != -EBUSY)
+		return err_set(err, rc, "queue %u: bind: %s", queue, strerror(-rc));
+	fd = queue_proc_open(nsfd, &none);
+	portid = fd >= 0 && read_proc(fd, text, sizeof text) ? proc_find(text, queue, &k) : 0;
+	if (fd >= 0)
+		close(fd);
+	if (portid)
+		return err_set(err, rc, "queue %u: another program has it (netlink port %u): nfq.queue_base can be changed", queue, portid);
+	return err_set(err, rc, "queue %u: bind: %s: CAP_NET_ADMIN is needed", queue, strerror(-rc));
+}
+
+static int bind_queue(int fd, const struct queue_conf *c, unsigned queue, bool gso, struct err *err)
+{
+	char buf[512];
+	uint32_t flags = (c->fail_open ? NFQA_CFG_F_FAIL_OPEN : 0) | (gso ? NFQA_CFG_F_GSO : 0);
+	struct nlmsghdr *h = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, queue);
+	int rc;
+
+	/* All of it in one message: no packet is queued with half of it. */
+	nfq_nlmsg_cfg_put_cmd(h, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
+	nfq_nlmsg_cfg_put_params(h, NFQNL_COPY_PACKET, 0xffff);
+	nfq_nlmsg_cfg_put_qmaxlen(h, c->maxlen ? c->maxlen : QUEUE_MAXLEN);
+	mnl_attr_put_u32(h, NFQA_CFG_FLAGS, htonl(flags));
+	mnl_attr_put_u32(h, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
+	rc = configure(fd, h);
+	return rc ? taken(c->nsfd, queue, rc, err) : 0;
+}
+
+int queue_socket(const struct queue_conf *c, struct err *err)
+{
+	struct sockaddr_nl me = { .nl_family = AF_NETLINK };
+	int size = (int)(c->rcvbuf ? c->rcvbuf : QUEUE_RCVBUF), on = 1, rc;
+	int fd = netns_socket(c->nsfd, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, err);
+
+	if (fd < 0)
+		return fd;
+	/* Without NO_ENOBUFS a full buffer stays closed until all of it was read, and more is lost. Losses show as gaps in the ids. */
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) || bind(fd, (struct sockaddr *)&me, sizeof me)) {
+		rc = err_set(err, -errno, "queue %u: socket: %s", c->queue_tcp, strerror(errno));
+		close(fd);
+		return rc;
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	rc = bind_queue(fd, c, c->queue_tcp, c->gso, err);
+	if (!rc)	/* a UDP super-packet would not tell its segments' size */
+		rc = bind_queue(fd, c, c->queue_tcp + 1U, false, err);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}

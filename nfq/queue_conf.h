@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* queue_conf: between nfq/queue.c (the source) and nfq/queue_conf.c (its socket and the kernel's counts). */
+#ifndef TQ_NFQ_QUEUE_CONF_H
+#define TQ_NFQ_QUEUE_CONF_H
+
+#include "nfq/queue.h"
+
+#define QUEUE_MAXLEN 4096u
+#define QUEUE_RCVBUF (4u << 20)
+
+/* A netlink socket bound to queue_tcp and queue_tcp + 1, or -errno. */
+int queue_socket(const struct queue_conf *, struct err *);
+/* The netns' list of queues, kept open; -errno. */
+int queue_proc_open(int nsfd, struct err *);
+/* Sums of both numbers; false when neither is there. Any thread. */
+bool queue_proc_read(int fd, uint16_t queue_tcp, struct queue_kernel *);
+
+#endif
