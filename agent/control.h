@@ -37,6 +37,6 @@ void control_finish(struct control *, uint64_t id, const struct jbuf *data, cons
 void control_close(struct control *);		/* removes the socket file; NULL is fine */
 
 /* The client's side: sends one request, gets the answer ("data", owned by the caller) or NULL + err. fd stays open in *fd_out for `events` (else NULL). */
-json_t *control_call(const char *path, const char *command, json_t *args /* taken */, int *fd_out, int timeout_ms, struct err *);
+json_t *control_call(const char *path, const char *command, json_t *args /* taken; NULL: none */, int *fd_out, int timeout_ms, struct err *);
 
 #endif

@@ -101,7 +101,7 @@ static char *read_line(int fd, int timeout_ms, size_t *len, struct err *err)
 
 json_t *control_call(const char *path, const char *command, json_t *args, int *fd_out, int timeout_ms, struct err *err)
 {
-	json_t *req = json_pack("{s:s, s:o}", "command", command, "args", args), *answer = NULL, *data = NULL;
+	json_t *req = json_pack("{s:s, s:o*}", "command", command, "args", args), *answer = NULL, *data = NULL;
 	char *text = req ? json_dumps(req, JSON_COMPACT) : NULL, *line = NULL;
 	int fd = connect_to(path, err);
 	size_t n = 0;
