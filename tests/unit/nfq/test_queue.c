@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The queue source against the kernel: every packet once, flagged, answered; what is lost is counted. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <linux/netlink.h>
+#include <netinet/udp.h>
+
+#include "bridge/netns.h"
+#include "nfq/queue.h"
+#include "nfq/rules.h"
+#include "tests/unit/nfq/nslab.h"
+#include "tests/unit/unit.h"
+
+#define PATH 3
+#define BULK (20u << 20)
+
+struct world {
+	struct nslab l;
+	struct rules_want want;
+	struct rules_state st;
+	struct ns_queue q;
+};
+
+static struct queue_conf conf_of(const struct world *w)
+{
+	return (struct queue_conf){ .nsfd = w->l.a, .queue_tcp = 4, .fail_open = true, .gso = true, .path = PATH, .workload = 77, .domain = 5,
+		.view_in = 11, .view_out = 10, .iface = 2 };
+}
+
+static bool world_open(struct world *w, const struct queue_conf *conf, enum ipt_backend b)
+{
+	struct queue_conf c;
+	struct err err = { "" };
+	unsigned changes;
+
+	memset(w, 0, sizeof *w);
+	if (!nslab_open(&w->l))
+		return false;
+	w->want = (struct rules_want){ .interface = "eth0", .side = SIDE_BOTH, .loopback = true, .bypass = true, .queue_tcp = 4, .mark = 0x1000, .mask = 0x1000, .backend = b };
+	w->want.apps.n = 2;
+	w->want.apps.port[0] = (struct app_port){ IPPROTO_TCP, 8080 };
+	w->want.apps.port[1] = (struct app_port){ IPPROTO_UDP, 53 };
+	w->want.bypass = !conf || conf->fail_open;
+	CU_ASSERT_EQUAL_FATAL(rules_ensure(w->l.a, &w->want, &w->st, &changes, &err), 0);
+	c = conf ? *conf : conf_of(w);
+	c.nsfd = w->l.a;
+	w->q.src = queue_open(&c, &err);
+	if (!w->q.src)
+		printf("%s ", err.text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(w->q.src);
+	return true;
+}
+
+static struct source_stats stats_of(const struct world *w)
+{
+	struct source_stats s;
+
+	w->q.src->ops->stats(w->q.src, &s);
+	return s;
+}
+
+static void world_close(struct world *w)
+{
+	if (w->q.src)
+		w->q.src->ops->close(w->q.src);
+	nslab_close(&w->l);
+}
+
+/* Which end serves, and where. The queue is always a's. */
+static const struct { const char *name, *addr; bool server_a, client_a; } places[] = {
+	{ "veth v4 server", "10.9.0.1", true, false }, { "veth v6 server", "fd09::1", true, false },
+	{ "veth v4 client", "10.9.0.2", false, true }, { "veth v6 client", "fd09::2", false, true },
+	{ "lo v4", "127.0.0.1", true, true }, { "lo v6", "::1", true, true },
+};
+#define PLACES (sizeof places / sizeof places[0])
+
+/* Frames say what they are. */
+static enum verdict check_frame(struct ns_queue *q, const struct frame *f)
+{
+	unsigned *bad = q->ctx;
+	bool in = f->flags & FRAME_ENTERING, out = f->flags & FRAME_LEAVING;
+
+	*bad += in == out || f->view != (in ? 11u : 10u) || f->link != LINK_RAW || !f->held || f->path != PATH || f->workload != 77 || f->domain != 5 ||
+		f->iface != 2 || f->wirelen != f->caplen || f->caplen < 28 || (f->data[0] >> 4 != 4 && f->data[0] >> 4 != 6) || f->ts < 1600000000000000000;
+	if (f->data[0] >> 4 == 4)
+		*bad += f->caplen <= 65535 && ((unsigned)f->data[2] << 8 | f->data[3]) != f->caplen;
+	return VERDICT_ALLOW;
+}
+
+static void test_tcp_echo(void)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		struct world w;
+		unsigned bad = 0;
+		char buf[32];
+		int ls, c, s;
+
+		if (!world_open(&w, NULL, i & 1 ? IPT_LEGACY : IPT_NFT))
+			return;
+		w.q.judge = check_frame;
+		w.q.ctx = &bad;
+		ls = ns_listen(places[i].server_a ? w.l.a : w.l.b, places[i].addr, 8080);
+		c = ns_connect(places[i].client_a ? w.l.a : w.l.b, places[i].addr, 8080);
+		CU_ASSERT_EQUAL(ns_handshake(&w.q, c, ls, &s), 0);
+		CU_ASSERT_EQUAL(send(c, "question", 8, 0), 8);
+		CU_ASSERT_EQUAL(ns_recv(&w.q, s, buf, sizeof buf, 2000), 8);
+		CU_ASSERT_EQUAL(send(s, "answer", 6, 0), 6);
+		CU_ASSERT_EQUAL(ns_recv(&w.q, c, buf, sizeof buf, 2000), 6);
+		CU_ASSERT(w.q.in >= 3 && w.q.out >= 3);
+		CU_ASSERT_EQUAL(w.q.in + w.q.out, w.q.frames);
+		CU_ASSERT_EQUAL(bad, 0);
+		CU_ASSERT_EQUAL(stats_of(&w).packets, w.q.frames);
+		CU_ASSERT_EQUAL(stats_of(&w).bytes, w.q.bytes);
+		CU_ASSERT_EQUAL(stats_of(&w).accepted, w.q.frames);
+		CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
+		close(ls);
+		close(c);
+		close(s);
+		world_close(&w);
+	}
+}
+
+static void test_udp_once(void)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		struct world w;
+		unsigned bad = 0;
+		struct sockaddr_storage to = ns_addr(places[i].addr, 53);
+		char buf[32];
+		int s, c;
+
+		if (!world_open(&w, NULL, i & 1 ? IPT_LEGACY : IPT_NFT))
+			return;
+		w.q.judge = check_frame;
+		w.q.ctx = &bad;
+		s = ns_udp(places[i].server_a ? w.l.a : w.l.b, places[i].addr, 53);
+		c = ns_socket(places[i].client_a ? w.l.a : w.l.b, to.ss_family, SOCK_DGRAM);
+		CU_ASSERT_EQUAL(connect(c, (struct sockaddr *)&to, ns_addrlen(&to)), 0);
+		for (int k = 0; k < 10; k++) {
+			struct sockaddr_storage from;
+			socklen_t n = sizeof from;
+
+			CU_ASSERT_EQUAL(send(c, "ping", 4, 0), 4);
+			for (int64_t until = ns_now_ms() + 2000; recvfrom(s, buf, sizeof buf, 0, (struct sockaddr *)&from, &n) < 0 && ns_now_ms() < until; )
+				ns_wait(&w.q, s, -1, 20);
+			CU_ASSERT_EQUAL(sendto(s, "pong", 4, 0, (struct sockaddr *)&from, n), 4);
+			CU_ASSERT_EQUAL(ns_recv(&w.q, c, buf, sizeof buf, 2000), 4);
+		}
+		CU_ASSERT_EQUAL(w.q.frames, 20);	/* each packet once, on lo too */
+		CU_ASSERT_EQUAL(w.q.in, 10);
+		CU_ASSERT_EQUAL(w.q.out, 10);
+		CU_ASSERT_EQUAL(w.q.partial, 0);	/* the UDP queue is without GSO: checksums are filled in */
+		CU_ASSERT_EQUAL(bad, 0);
+		close(s);
+		close(c);
+		world_close(&w);
+	}
+}
+
+static void test_bulk(void)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		struct world w;
+		uint64_t got;
+		int ls, c, s;
+
+		if (!world_open(&w, NULL, IPT_NFT))
+			return;
+		ls = ns_listen(places[i].server_a ? w.l.a : w.l.b, places[i].addr, 8080);
+		c = ns_connect(places[i].client_a ? w.l.a : w.l.b, places[i].addr, 8080);
+		CU_ASSERT_EQUAL(ns_handshake(&w.q, c, ls, &s), 0);
+		got = ns_bulk(&w.q, c, s, BULK);
+		CU_ASSERT_EQUAL(got, BULK);
+		got = ns_bulk(&w.q, s, c, BULK);
+		CU_ASSERT_EQUAL(got, BULK);
+		CU_ASSERT(w.q.bytes > 2 * BULK);
+		CU_ASSERT(w.q.gso > 0);
+		CU_ASSERT(w.q.max_caplen > 16000);
+		CU_ASSERT(w.q.frames < 2 * BULK / 1000);	/* super-packets */
+		CU_ASSERT_EQUAL(stats_of(&w).passed_unseen, 0);
+		CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
+		close(ls);
+		close(c);
+		close(s);
+		world_close(&w);
+	}
+}
+
+static void test_without_gso(void)
+{
+	struct queue_conf c0 = { .queue_tcp = 4, .fail_open = true };
+	struct world w;
+	int ls, c, s;
+
+	if (!world_open(&w, &c0, IPT_NFT))
+		return;
+	ls = ns_listen(w.l.a, "fd09::1", 8080);
+	c = ns_connect(w.l.b, "fd09::1", 8080);
+	CU_ASSERT_EQUAL(ns_handshake(&w.q, c, ls, &s), 0);
+	CU_ASSERT_EQUAL(ns_bulk(&w.q, s, c, 1u << 20), 1u << 20);
+	CU_ASSERT_EQUAL(w.q.gso, 0);
+	CU_ASSERT(w.q.max_caplen <= 1500);
+	close(ls);
+	close(c);
+	close(s);
+	world_close(&w);
+}
+
+/* ---- verdicts ---- */
+
+/* The datagram's number stands in its payload. */
+static unsigned number_of(const struct frame *f)
+{
+	unsigned n;
+
+	memcpy(&n, f->data + f->caplen - sizeof n, sizeof n);
+	return n;
+}
+
+#define MANY 1000u
+
+static enum verdict drop_thirds(struct ns_queue *q, const struct frame *f)
+{
+	(void)q;
+	return number_of(f) % 3 == 0 ? VERDICT_DROP : VERDICT_ALLOW;
+}
+
+struct kept {
+	struct frame f[MANY];
+	unsigned n;
+};
+
+static enum verdict keep(struct ns_queue *q, const struct frame *f)
+{
+	struct kept *k = q->ctx;
+
+	if (k->n < MANY)
+		k->f[k->n++] = *f;
+	return VERDICT_PENDING;
+}
+
+static enum verdict keep_sevenths(struct ns_queue *q, const struct frame *f) { return number_of(f) % 7 == 0 ? keep(q, f) : drop_thirds(q, f); }
+
+static void send_numbers(struct world *w, int c, unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++) {
+		CU_ASSERT_EQUAL(send(c, &i, sizeof i, 0), (ssize_t)sizeof i);
+		if (i % 32 == 31)
+			ns_queue_turn(&w->q);
+	}
+	ns_queue_turn(&w->q);
+}
+
+/* How many of 0 .. MANY - 1 arrived, and that only those did which `fits`. */
+static unsigned arrived(struct world *w, int s, bool (*fits)(unsigned))
+{
+	static bool seen[MANY];
+	unsigned n = 0, number;
+
+	memset(seen, 0, sizeof seen);
+	while (ns_recv(&w->q, s, &number, sizeof number, 200) == (ssize_t)sizeof number) {
+		CU_ASSERT(number < MANY && !seen[number] && fits(number));
+		if (number < MANY)
+			seen[number] = true;
+		n++;
+	}
+	return n;
+}
+
+static bool not_third(unsigned n) { return n % 3; }
+static bool any(unsigned n) { return n < MANY; }
+
+static int udp_pair(struct world *w, const char *addr, int *s)
+{
+	struct sockaddr_storage to = ns_addr(addr, 53);
+	int c = ns_socket(w->l.b, to.ss_family, SOCK_DGRAM), big = 4 << 20;
+
+	*s = ns_udp(w->l.a, addr, 53);
+	setsockopt(*s, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big);
+	CU_ASSERT_EQUAL(connect(c, (struct sockaddr *)&to, ns_addrlen(&to)), 0);
+	return c;
+}
+
+static void test_accept_and_drop(void)
+{
+	struct world w;
+	int s, c;
+
+	if (!world_open(&w, NULL, IPT_NFT))
+		return;
+	c = udp_pair(&w, "fd09::1", &s);
+	w.q.judge = drop_thirds;
+	send_numbers(&w, c, 0, MANY);
+	CU_ASSERT_EQUAL(arrived(&w, s, not_third), MANY - (MANY + 2) / 3);
+	CU_ASSERT_EQUAL(stats_of(&w).accepted, MANY - (MANY + 2) / 3);
+	CU_ASSERT_EQUAL(stats_of(&w).dropped, (MANY + 2) / 3);
+	CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
+	close(s);
+	close(c);
+	world_close(&w);
+}
+
+/* Some frames are answered late, in reverse, while others go on; each gets its own verdict and none waits in the end. */
+static void test_out_of_order(void)
+{
+	static struct kept k;
+	struct queue_kernel kc;
+	struct err err = { "" };
+	struct world w;
+	unsigned late = (MANY + 6) / 7;
+	int s, c;
+
+	if (!world_open(&w, NULL, IPT_NFT))
+		return;
+	k.n = 0;
+	c = udp_pair(&w, "10.9.0.1", &s);
+	w.q.judge = keep_sevenths;
+	w.q.ctx = &k;
+	send_numbers(&w, c, 0, MANY);
+	CU_ASSERT_EQUAL(k.n, late);
+	CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
+	CU_ASSERT_EQUAL(kc.waiting, late);
+	CU_ASSERT_EQUAL(kc.id_sequence, MANY);
+	for (unsigned i = k.n; i-- > 0; )	/* frames' bytes are gone by now; only the token counts */
+		w.q.src->ops->answer(w.q.src, &k.f[i], (6 + i) % 3 == 0 ? VERDICT_DROP : VERDICT_ALLOW);
+	w.q.src->ops->flush(w.q.src);
+	CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
+	CU_ASSERT_EQUAL(kc.waiting, 0);
+	CU_ASSERT_EQUAL(arrived(&w, s, not_third), MANY - (MANY + 2) / 3);	/* the i-th kept is number 7 i */
+	CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
+	close(s);
+	close(c);
+	world_close(&w);
+}
+
+/* ---- losses ---- */
+
+/* Queue full: FAIL_OPEN lets the rest by; the rule's counter less the ids tells how many. */
+static void test_queue_full(void)
+{
+	for (int open = 0; open < 2; open++) {
+		struct queue_conf c0 = { .queue_tcp = 4, .fail_open = open, .maxlen = 64 };
+		struct rules_counts counts;
+		struct queue_kernel kc;
+		struct err err = { "" };
+		struct world w;
+		unsigned n = 0, number;
+		int s, c;
+
+		if (!world_open(&w, &c0, IPT_NFT))
+			return;
+		c = udp_pair(&w, "10.9.0.1", &s);
+		for (unsigned i = 0; i < MANY; i++)
+			CU_ASSERT_EQUAL(send(c, &i, sizeof i, 0), (ssize_t)sizeof i);
+		while (recv(s, &number, sizeof number, 0) > 0)
+			n++;
+		CU_ASSERT_EQUAL(n, open ? MANY - 64 : 0);
+		CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
+		CU_ASSERT_EQUAL(rules_counts(w.l.a, &w.st, &counts, &err), 0);
+		CU_ASSERT_EQUAL(counts.queued_packets, MANY);
+		CU_ASSERT_EQUAL(counts.queued_packets - kc.id_sequence, MANY - 64);
+		CU_ASSERT_EQUAL(kc.dropped, open ? 0 : MANY - 64);
+		CU_ASSERT_EQUAL(stats_of(&w).kernel_drops, open ? 0 : MANY - 64);
+		CU_ASSERT_EQUAL(arrived(&w, s, any), 64);
+		CU_ASSERT_EQUAL(w.q.frames, 64);
+		close(s);
+		close(c);
+		world_close(&w);
+	}
+}
+
+/* Socket buffer full: the gaps in the ids tell how many. */
+static void test_buffer_full(void)
+{
+	for (int open = 0; open < 2; open++) {
+		struct queue_conf c0 = { .queue_tcp = 4, .fail_open = open, .rcvbuf = 32768 };
+		struct world w;
+		unsigned lost, last = MANY;
+		int s, c;
+
+		if (!world_open(&w, &c0, IPT_NFT))
+			return;
+		c = udp_pair(&w, "10.9.0.1", &s);
+		for (unsigned i = 0; i < MANY; i++)
+			CU_ASSERT_EQUAL(send(c, &i, sizeof i, 0), (ssize_t)sizeof i);
+		ns_queue_turn(&w.q);
+		CU_ASSERT(w.q.frames > 5 && w.q.frames < MANY / 2);
+		lost = MANY - w.q.frames;
+		CU_ASSERT_EQUAL(send(c, &last, sizeof last, 0), (ssize_t)sizeof last);	/* the next id shows the gap */
+		ns_wait(&w.q, -1, -1, 500);
+		CU_ASSERT_EQUAL(stats_of(&w).passed_unseen, open ? lost : 0);
+		CU_ASSERT_EQUAL(stats_of(&w).user_drops, open ? 0 : lost);
+		CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
+		close(s);
+		close(c);
+		world_close(&w);
+	}
+}
+
+static void test_busy(void)
+{
+	struct queue_conf c;
+	struct err err = { "" };
+	struct world w;
+
+	if (!world_open(&w, NULL, IPT_NFT))
+		return;
+	c = conf_of(&w);
+	CU_ASSERT_PTR_NULL(queue_open(&c, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "queue 4: another program has it"));
+	c.queue_tcp = 3;	/* its second number is taken */
+	CU_ASSERT_PTR_NULL(queue_open(&c, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "queue 4: another program has it"));
+	w.q.src->ops->close(w.q.src);
+	w.q.src = queue_open(&c, &err);		/* and a closed one is free again */
+	CU_ASSERT_PTR_NOT_NULL(w.q.src);
+	world_close(&w);
+}
+
+static void test_udp_gso(void)
+{
+	static char buf[10000];
+	struct sockaddr_storage to = ns_addr("10.9.0.2", 53);
+	int segment = 1000, c, s, n = 0;
+	struct world w;
+
+	if (!world_open(&w, NULL, IPT_NFT))
+		return;
+	s = ns_udp(w.l.b, "10.9.0.2", 53);
+	c = ns_socket(w.l.a, AF_INET, SOCK_DGRAM);
+	CU_ASSERT_EQUAL(setsockopt(c, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+	CU_ASSERT_EQUAL(sendto(c, buf, sizeof buf, 0, (struct sockaddr *)&to, ns_addrlen(&to)), (ssize_t)sizeof buf);
+	while (n < 10 && ns_recv(&w.q, s, buf, sizeof buf, 1000) == 1000)
+		n++;
+	CU_ASSERT_EQUAL(n, 10);
+	CU_ASSERT_EQUAL(w.q.frames, 10);
+	CU_ASSERT_EQUAL(w.q.max_caplen, 1028);
+	CU_ASSERT_EQUAL(w.q.gso, 0);
+	close(c);
+	close(s);
+	world_close(&w);
+}
+
+/* A datagram in fragments is queued whole, by both families, with conntrack off. */
+static void test_fragments(void)
+{
+	for (int b = IPT_NFT; b <= IPT_LEGACY; b++) {
+		for (int v6 = 0; v6 < 2; v6++) {
+			static char buf[4000], got[4000];
+			struct world w;
+			char *ct;
+			int s, c;
+
+			if (!world_open(&w, NULL, (enum ipt_backend)b))
+				return;
+			c = udp_pair(&w, v6 ? "fd09::1" : "10.9.0.1", &s);
+			for (size_t i = 0; i < sizeof buf; i++)
+				buf[i] = (char)(i * 7);
+			CU_ASSERT_EQUAL(send(c, buf, sizeof buf, 0), (ssize_t)sizeof buf);
+			CU_ASSERT_EQUAL(ns_recv(&w.q, s, got, sizeof got, 1000), (ssize_t)sizeof got);
+			CU_ASSERT_EQUAL(memcmp(buf, got, sizeof buf), 0);
+			CU_ASSERT_EQUAL(w.q.frames, 1);
+			CU_ASSERT_EQUAL(w.q.max_caplen, v6 ? 4048 : 4028);
+			ct = ns_out(w.l.a, "cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null || echo 0");
+			CU_ASSERT_EQUAL(ct ? atoi(ct) : -1, 0);
+			free(ct);
+			close(s);
+			close(c);
+			world_close(&w);
+		}
+	}
+}
+
+/* What waits when the queue closes goes on with fail: open and is dropped without; then the rules bypass, or stop. */
+static void test_close(void)
+{
+	for (int open = 0; open < 2; open++) {
+		struct queue_conf c0 = { .queue_tcp = 4, .fail_open = open };
+		static struct kept k;
+		struct world w;
+		int s, c;
+
+		if (!world_open(&w, &c0, IPT_NFT))
+			return;
+		k.n = 0;
+		c = udp_pair(&w, "10.9.0.1", &s);
+		w.q.judge = keep;
+		w.q.ctx = &k;
+		send_numbers(&w, c, 0, 20);
+		CU_ASSERT_EQUAL(w.q.frames, 20);
+		for (unsigned i = 20; i < 40; i++)	/* these are not even read */
+			CU_ASSERT_EQUAL(send(c, &i, sizeof i, 0), (ssize_t)sizeof i);
+		w.q.src->ops->close(w.q.src);
+		w.q.src = NULL;
+		CU_ASSERT_EQUAL(arrived(&w, s, any), open ? 40 : 0);
+		send_numbers(&w, c, 40, 20);
+		CU_ASSERT_EQUAL(arrived(&w, s, any), open ? 20 : 0);
+		close(s);
+		close(c);
+		world_close(&w);
+	}
+}
+
+/* A workload with CAP_NET_ADMIN writes to our port: not the kernel, so not a packet. */
+static void test_forged_messages(void)
+{
+	struct { struct nlmsghdr h; struct nfgenmsg g; uint8_t rest[40]; } m = { .h = { .nlmsg_len = sizeof m, .nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET } };
+	struct sockaddr_nl to = { .nl_family = AF_NETLINK };
+	struct err err = { "" };
+	socklen_t n = sizeof to;
+	struct world w;
+	int fd;
+
+	if (!world_open(&w, NULL, IPT_NFT))
+		return;
+	getsockname(w.q.src->ops->fd(w.q.src), (struct sockaddr *)&to, &n);
+	fd = netns_socket(w.l.a, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, &err);
+	CU_ASSERT_EQUAL(sendto(fd, &m, sizeof m, 0, (struct sockaddr *)&to, sizeof to), (ssize_t)sizeof m);
+	ns_wait(&w.q, -1, -1, 200);
+	CU_ASSERT_EQUAL(w.q.frames, 0);
+	CU_ASSERT_EQUAL(stats_of(&w).errors, 1);
+	close(fd);
+	world_close(&w);
+}
+
+/* The workload's own DROP holds while the queue accepts, is closed, and is bypassed. */
+static void test_own_firewall_holds(void)
+{
+	for (int b = IPT_NFT; b <= IPT_LEGACY; b++) {
+		struct world w;
+		struct err err = { "" };
+		unsigned changes;
+		int s, c;
+
+		if (!world_open(&w, NULL, (enum ipt_backend)b))
+			return;
+		ns_sh(w.l.a, "iptables-%s -A INPUT -p udp --dport 53 -j DROP", b == IPT_NFT ? "nft" : "legacy");
+		CU_ASSERT_EQUAL(rules_ensure(w.l.a, &w.want, &w.st, &changes, &err), 0);
+		CU_ASSERT_EQUAL(w.st.table, IPT_TABLE_SECURITY);
+		c = udp_pair(&w, "10.9.0.1", &s);
+		send_numbers(&w, c, 0, 10);
+		CU_ASSERT_EQUAL(arrived(&w, s, any), 0);
+		w.q.src->ops->close(w.q.src);
+		w.q.src = NULL;
+		send_numbers(&w, c, 10, 10);
+		CU_ASSERT_EQUAL(arrived(&w, s, any), 0);
+		close(s);
+		close(c);
+		world_close(&w);
+	}
+}
+
+static void test_quarantine(void)
+{
+	for (size_t i = 0; i < 4; i++) {
+		struct world w;
+		struct err err = { "" };
+		unsigned changes;
+		int ls, c, s;
+
+		if (!world_open(&w, NULL, i & 1 ? IPT_LEGACY : IPT_NFT))
+			return;
+		w.want.quarantine = true;
+		CU_ASSERT_EQUAL(rules_ensure(w.l.a, &w.want, &w.st, &changes, &err), 0);
+		ls = ns_listen(places[i].server_a ? w.l.a : w.l.b, places[i].addr, 9999);	/* not an app port either */
+		c = ns_connect(places[i].client_a ? w.l.a : w.l.b, places[i].addr, 9999);
+		if (i < 2) {
+			struct pollfd p = { .fd = ls, .events = POLLIN };
+
+			CU_ASSERT_EQUAL(poll(&p, 1, 300), 0);
+		}
+		w.want.quarantine = false;
+		CU_ASSERT_EQUAL(rules_ensure(w.l.a, &w.want, &w.st, &changes, &err), 0);
+		close(c);
+		c = ns_connect(places[i].client_a ? w.l.a : w.l.b, places[i].addr, 9999);
+		CU_ASSERT_EQUAL(ns_handshake(&w.q, c, ls, &s), 0);
+		close(ls);
+		close(c);
+		close(s);
+		world_close(&w);
+	}
+}
+
+const struct unit_test tests_queue[] = {
+	{ "tcp: both directions, both families, veth and lo", test_tcp_echo },
+	{ "udp: each packet once", test_udp_once },
+	{ "bulk arrives whole, in super-packets", test_bulk },
+	{ "without GSO", test_without_gso },
+	{ "accept and drop", test_accept_and_drop },
+	{ "answers out of order", test_out_of_order },
+	{ "queue full", test_queue_full },
+	{ "buffer full", test_buffer_full },
+	{ "a number that is taken", test_busy },
+	{ "udp super-packets", test_udp_gso },
+	{ "fragments are queued whole", test_fragments },
+	{ "closing", test_close },
+	{ "forged messages", test_forged_messages },
+	{ "the workload's own DROP holds", test_own_firewall_holds },
+	{ "quarantine", test_quarantine },
+	{ NULL, NULL },
+};
