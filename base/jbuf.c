@@ -97,6 +97,11 @@ static size_t plain_run(const uint8_t *s, size_t n)
 		if (needs_care(w))
 			break;
 	}
+	if (n >= 8 && n - i < 8) {	/* the last eight, some of which were looked at already */
+		memcpy(&w, s + n - 8, 8);
+		if (!needs_care(w))
+			return n;
+	}
 	while (i < n && s[i] >= 0x20 && s[i] < 0x80 && s[i] != '"' && s[i] != '\\')
 		i++;
 	return i;
@@ -148,7 +153,24 @@ static void put_control(struct jbuf *j, uint8_t c)
 	put(j, e, e[1] == 'u' ? 6 : 2);
 }
 
-static void put_quoted(struct jbuf *j, const uint8_t *s, size_t n)
+/* What needs no care at all, as nearly everything: '"', the bytes, and `end`. */
+static inline void put_plain(struct jbuf *j, const uint8_t *s, size_t n, const char *end, size_t nend)
+{
+	char *p;
+
+	if (n > SIZE_MAX - 8 || !room(j, 1 + n + nend)) {
+		j->overflow = true;
+		return;
+	}
+	p = j->p + j->len;
+	*p = '"';
+	if (n)
+		memcpy(p + 1, s, n);
+	memcpy(p + 1 + n, end, nend);
+	j->len += 1 + n + nend;
+}
+
+static void put_escaped(struct jbuf *j, const uint8_t *s, size_t n)
 {
 	size_t i = 0, run;
 
@@ -173,14 +195,30 @@ static void put_quoted(struct jbuf *j, const uint8_t *s, size_t n)
 	put_char(j, '"');
 }
 
+static void put_quoted(struct jbuf *j, const uint8_t *s, size_t n)
+{
+	if (plain_run(s, n) == n)
+		put_plain(j, s, n, "\"", 1);
+	else
+		put_escaped(j, s, n);
+}
+
 /* The comma before a value, and its key. */
 static void begin(struct jbuf *j, const char *key)
 {
+	const uint8_t *k = (const uint8_t *)key;
+	size_t n;
+
 	if (j->comma[j->depth])
 		put_char(j, ',');
 	j->comma[j->depth] = true;
-	if (key) {
-		put_quoted(j, (const uint8_t *)key, strlen(key));
+	if (!key)
+		return;
+	n = strlen(key);
+	if (plain_run(k, n) == n) {
+		put_plain(j, k, n, "\":", 2);
+	} else {
+		put_escaped(j, k, n);
 		put_char(j, ':');
 	}
 }
