@@ -47,7 +47,7 @@ static const char *S(json_t *o, const char *key) { return json_string_value(json
 static long long I(json_t *o, const char *key) { return json_is_integer(json_object_get(o, key)) ? json_integer_value(json_object_get(o, key)) : -1; }
 
 static const struct fact f_method = { "http_method", FACT_HTTP_METHOD }, f_len = { "length", FACT_PLAIN }, f_neg = { "neg", FACT_PLAIN }, f_ok = { "ok", FACT_PLAIN }, f_list = { "list", FACT_PLAIN },
-	f_obj = { "http2", FACT_PLAIN }, f_id = { "stream_id", FACT_PLAIN }, f_tcp = { "tcp", FACT_PLAIN }, f_state = { "state", FACT_PLAIN }, f_pkts = { "pkts_toserver", FACT_PLAIN };
+	f_obj = { "http2", FACT_PLAIN }, f_id = { "stream_id", FACT_PLAIN }, f_tcp = { "tcp", FACT_PLAIN }, f_state = { "state", FACT_PLAIN }, f_pkts = { "pkts_toserver", FACT_PLAIN }, f_start = { "start", FACT_PLAIN };
 
 static void test_fields(void)
 {
@@ -130,6 +130,7 @@ static void test_shapes(void)
 
 	rec_reset(&rec);
 	rec_u64(&rec, &f_pkts, 4);
+	rec_time(&rec, &f_start, 1767323045123456789LL);
 	rec_obj(&rec, &f_tcp);
 	rec_cstr(&rec, &f_state, "closed");
 	rec_end(&rec);
@@ -139,7 +140,8 @@ static void test_shapes(void)
 	CU_ASSERT_STRING_EQUAL(S(json_object_get(v, "tcp"), "state"), "closed");
 	CU_ASSERT_EQUAL(json_object_size(json_object_get(v, "tcp")), 1);
 	CU_ASSERT_STRING_EQUAL(S(json_object_get(v, "flow"), "state"), "established");
-	CU_ASSERT_EQUAL(json_object_size(json_object_get(v, "flow")), 2);
+	CU_ASSERT_STRING_EQUAL(S(json_object_get(v, "flow"), "start"), "2026-01-02T03:04:05.123456+0000");
+	CU_ASSERT_EQUAL(json_object_size(json_object_get(v, "flow")), 3);
 	CU_ASSERT_PTR_NULL(json_object_get(v, "tx_id"));
 	CU_ASSERT_PTR_NULL(json_object_get(v, "pcap_cnt"));
 	CU_ASSERT_PTR_NULL(json_object_get(v, "vlan"));
