@@ -90,8 +90,8 @@ size_t ipt_legacy_names(enum ipt_family, char *out, size_t size);
 /* Runs in this thread's netns. -EIO with the program's own words in err when it says no; -ENOENT when it is not installed;
  * -ETIMEDOUT (it was killed) after IPT_DEADLINE_MS. */
 int ipt_restore(enum ipt_backend, enum ipt_family, const char *text, struct err *);
-/* With counters. *out is malloc'd. */
-int ipt_save(enum ipt_backend, enum ipt_family, char **out, struct err *);
+/* With counters; table NULL: all that are there. *out is malloc'd. */
+int ipt_save(enum ipt_backend, enum ipt_family, const char *table, char **out, struct err *);
 
 /* ---- rules_probe ---- */
 

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -247,10 +248,10 @@ int ipt_restore(enum ipt_backend b, enum ipt_family f, const char *text, struct 
 	return rc ? rc : run(b == IPT_LEGACY ? legacy : nft, text, NULL, err);
 }
 
-int ipt_save(enum ipt_backend b, enum ipt_family f, char **out, struct err *err)
+int ipt_save(enum ipt_backend b, enum ipt_family f, const char *table, char **out, struct err *err)
 {
 	char path[96];
-	char *const argv[] = { path, (char *)"-c", NULL };
+	char *const argv[] = { path, (char *)"-c", table ? (char *)"-t" : NULL, (char *)(uintptr_t)table, NULL };
 	int rc = find_program(b, f, "save", path, sizeof path, err);
 
 	return rc ? rc : run(argv, NULL, out, err);

@@ -37,14 +37,46 @@ static bool legacy_redirects(const struct ipt_dump *d)
 	return false;
 }
 
+/* One rule of nft's own under a name of iptables makes the program refuse to show anything: ask for each table then, and note the
+ * one that it does not understand as the parser knows it. */
+static int save_each(enum ipt_backend b, enum ipt_family f, char **text, struct err *err)
+{
+	static const char *const tables[] = { "filter", "security", "mangle", "nat", "raw" };
+	unsigned bad = 0;
+	size_t n = 0;
+	FILE *out = open_memstream(text, &n);
+
+	for (size_t i = 0; out && i < sizeof tables / sizeof tables[0]; i++) {
+		struct err why = { "" };
+		char *one = NULL;
+
+		if (ipt_save(b, f, tables[i], &one, &why)) {
+			fprintf(out, "# Table `%s' is not understood\n", tables[i]);
+			bad++;
+		} else {
+			fputs(one, out);
+		}
+		free(one);
+	}
+	if (!out || fclose(out))
+		return err_set(err, -ENOMEM, "rules: no memory");
+	return bad < sizeof tables / sizeof tables[0] ? 0 : -EIO;
+}
+
 static int read_dump(struct scene *s, enum ipt_backend b, enum ipt_family f, struct err *err)
 {
 	char *text = NULL;
-	int rc = ipt_save(b, f, &text, err);
+	struct err why = { "" };	/* of no interest where another way is found */
+	int rc = ipt_save(b, f, NULL, &text, &why);
 
+	if (rc == -EIO && b == IPT_NFT) {
+		rc = save_each(b, f, &text, &why);
+		if (rc)
+			free(text);
+	}
 	if (rc == -ENOENT)	/* its program is not here, so nothing of ours is there */
 		return 0;
-	return rc ? rc : ipt_parse(text, &s->dump[b - 1][f], err);
+	return rc ? err_set(err, rc, "%s", why.text) : ipt_parse(text, &s->dump[b - 1][f], err);
 }
 
 static int scene_read(struct scene *s, struct err *err)

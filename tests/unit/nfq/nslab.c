@@ -85,6 +85,8 @@ static int run_line(void *ctx, struct err *err)
 	return 0;
 }
 
+static void run(int, struct line *, const char *, va_list) __attribute__((format(printf, 3, 0)));
+
 static void run(int ns, struct line *l, const char *fmt, va_list ap)
 {
 	struct err err = { "" };

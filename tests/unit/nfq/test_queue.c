@@ -479,6 +479,41 @@ static void test_fragments(void)
 	}
 }
 
+/* TCP cut behind its header, as one would who wants to pass unseen: one whole packet in the queue. (The kernel drops a first fragment
+ * without the whole header by itself: RFC 8200, 4.5.) */
+static void test_tcp_fragments(void)
+{
+	for (int b = IPT_NFT; b <= IPT_LEGACY; b++) {
+		static const uint8_t tcp[32] = { 0x30, 0x39, 0x1f, 0x90, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 16, 0, 0, 0, 0, 0 };
+		struct sockaddr_storage to = ns_addr("fd09::1", 0), from = ns_addr("fd09::2", 0);
+		struct err err = { "" };
+		struct world w;
+		int fd;
+
+		if (!world_open(&w, NULL, (enum ipt_backend)b))
+			return;
+		fd = netns_socket(w.l.b, AF_INET6, SOCK_RAW, IPPROTO_RAW, &err);
+		for (unsigned i = 0; i < 2; i++) {
+			size_t at = i * 24, n = i ? 8 : 24;
+			uint8_t p[80] = { 0x60, 0, 0, 0, 0, (uint8_t)(8 + n), 44, 64 }, *frag = p + 40;
+
+			memcpy(p + 8, &((struct sockaddr_in6 *)&from)->sin6_addr, 16);
+			memcpy(p + 24, &((struct sockaddr_in6 *)&to)->sin6_addr, 16);
+			frag[0] = IPPROTO_TCP;
+			frag[3] = (uint8_t)(at | !i);	/* offset, more to come */
+			frag[7] = 9;			/* id */
+			memcpy(frag + 8, tcp + at, n);
+			CU_ASSERT_EQUAL(sendto(fd, p, 48 + n, 0, (struct sockaddr *)&to, ns_addrlen(&to)), (ssize_t)(48 + n));
+		}
+		ns_wait(&w.q, -1, -1, 500);
+		CU_ASSERT_EQUAL(w.q.frames, 1);
+		CU_ASSERT_EQUAL(w.q.max_caplen, 72);
+		CU_ASSERT_EQUAL(w.q.dport, 8080);
+		close(fd);
+		world_close(&w);
+	}
+}
+
 /* What waits when the queue closes goes on with fail: open and is dropped without; then the rules bypass, or stop. */
 static void test_close(void)
 {
@@ -558,6 +593,68 @@ static void test_own_firewall_holds(void)
 	}
 }
 
+/* A mesh sidecar: the workload redirects 8080 to 15006. Both directions are queued all the same, each packet once. */
+static void test_redirected(void)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct world w;
+		struct err err = { "" };
+		unsigned changes;
+		char buf[32];
+		int ls, c, s;
+
+		if (!world_open(&w, NULL, IPT_NFT))
+			return;
+		ns_sh(w.l.a, "ip%stables-nft -t nat -A PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 15006", i ? "6" : "");
+		CU_ASSERT_EQUAL(rules_ensure(w.l.a, &w.want, &w.st, &changes, &err), 0);
+		CU_ASSERT(w.st.nat_redirect && w.st.complete);
+		ls = ns_listen(w.l.a, places[i].addr, 15006);
+		c = ns_connect(w.l.b, places[i].addr, 8080);
+		CU_ASSERT_EQUAL(ns_handshake(&w.q, c, ls, &s), 0);
+		CU_ASSERT_EQUAL(send(c, "question", 8, 0), 8);
+		CU_ASSERT_EQUAL(ns_recv(&w.q, s, buf, sizeof buf, 2000), 8);
+		ns_wait(&w.q, -1, -1, 100);		/* its acknowledgement */
+		CU_ASSERT_EQUAL(w.q.in, 3);		/* SYN, ACK, question */
+		CU_ASSERT_EQUAL(w.q.out, 2);		/* SYN/ACK, ACK */
+		CU_ASSERT_EQUAL(stats_of(&w).accepted, 5);
+		close(ls);
+		close(c);
+		close(s);
+		world_close(&w);
+	}
+}
+
+/* The device goes while packets wait: the kernel drops them, and late answers hurt nobody. */
+static void test_device_gone(void)
+{
+	static struct kept k;
+	struct queue_kernel kc;
+	struct err err = { "" };
+	struct world w;
+	int s, c;
+
+	if (!world_open(&w, NULL, IPT_NFT))
+		return;
+	k.n = 0;
+	c = udp_pair(&w, "10.9.0.1", &s);
+	w.q.judge = keep;
+	w.q.ctx = &k;
+	send_numbers(&w, c, 0, 20);
+	CU_ASSERT_EQUAL(k.n, 20);
+	ns_sh(w.l.a, "ip link del eth0");
+	CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
+	CU_ASSERT_EQUAL(kc.waiting, 0);
+	for (unsigned i = 0; i < k.n; i++)
+		w.q.src->ops->answer(w.q.src, &k.f[i], i % 5 ? VERDICT_ALLOW : VERDICT_DROP);
+	w.q.src->ops->flush(w.q.src);
+	ns_queue_turn(&w.q);	/* the kernel's refusals are read */
+	CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
+	w.q.judge = NULL;
+	close(s);
+	close(c);
+	world_close(&w);
+}
+
 static void test_quarantine(void)
 {
 	for (size_t i = 0; i < 4; i++) {
@@ -601,9 +698,12 @@ const struct unit_test tests_queue[] = {
 	{ "a number that is taken", test_busy },
 	{ "udp super-packets", test_udp_gso },
 	{ "fragments are queued whole", test_fragments },
+	{ "TCP in fragments", test_tcp_fragments },
 	{ "closing", test_close },
 	{ "forged messages", test_forged_messages },
 	{ "the workload's own DROP holds", test_own_firewall_holds },
 	{ "quarantine", test_quarantine },
+	{ "what the workload redirects inside itself", test_redirected },
+	{ "the device goes", test_device_gone },
 	{ NULL, NULL },
 };

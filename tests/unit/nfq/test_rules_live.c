@@ -27,6 +27,7 @@ static struct rules_state ensure(int ns, const struct rules_want *w, unsigned *c
 
 	CU_ASSERT_EQUAL(rc, 0);
 	CU_ASSERT(st.complete);
+	CU_ASSERT_EQUAL(err.text[0], 0);
 	if (rc || !st.complete)
 		printf("\n%s %s\n", err.text, st.differs);
 	return st;
@@ -289,6 +290,21 @@ static void test_native_nft(void)
 	ns_sh(l.a, "nft add table ip filter; nft 'add chain ip filter INPUT { type filter hook input priority -5; policy accept; }'; nft add rule ip filter INPUT tcp dport 22 drop");
 	st = ensure(l.a, &w, &changes);
 	CU_ASSERT_EQUAL(st.table, IPT_TABLE_SECURITY);	/* iptables cannot write there */
+	CU_ASSERT(st.own_firewall);
+	ensure(l.a, &w, &changes);
+	CU_ASSERT_EQUAL(changes, 0);
+	ns_sh(l.a, "nft flush ruleset");
+	st = ensure(l.a, &w, &changes);
+	CU_ASSERT_EQUAL(changes, 8);
+	CU_ASSERT_EQUAL(st.table, IPT_TABLE_FILTER);
+	nslab_close(&l);
+	if (!nslab_open(&l))
+		return;
+	/* rules under iptables' names that iptables cannot say */
+	ns_sh(l.a, "nft add table ip filter; nft 'add set ip filter s { type ipv4_addr; }'; nft 'add chain ip filter INPUT { type filter hook input priority 0; policy accept; }';"
+	      " nft add rule ip filter INPUT ip saddr @s meta time 1 drop; nft add rule ip filter INPUT ip saddr @s drop");
+	st = ensure(l.a, &w, &changes);
+	CU_ASSERT_EQUAL(st.table, IPT_TABLE_SECURITY);
 	CU_ASSERT(st.own_firewall);
 	ensure(l.a, &w, &changes);
 	CU_ASSERT_EQUAL(changes, 0);
