@@ -1,0 +1,929 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* redis: RESP2 and RESP3, inline commands, pipelines.
+ *
+ *   client:  *N CRLF, then N times $LEN CRLF bytes CRLF; or one line of words (inline)
+ *   server:  + - : _ # , (   one line          $ = !   LEN CRLF bytes CRLF, or -1
+ *            * ~ >   N values        %   2 N values        |   2 N values about the value that follows
+ *            $? ... ;LEN ... ;0 and *? ... .   pieces and elements without a number beforehand
+ *
+ * A command's facts are its name and its keys. Where keys stand differs by command: `specs` has a row for each command whose
+ * first argument is not its one key. Each key is judged when its last byte is there, the first one is told; channels and
+ * passwords are no keys. Values are passed by unread, those that are not there yet with px_skip: nothing is kept but a line, a
+ * name or a key (up to what a record tells of it).
+ *
+ * One `redis` event per command. It waits for its reply, which is known by order alone, because the reply may be an error. At
+ * most WAIT_MAX wait; then the oldest is told and its reply is owed (passed over when it comes). What a server sends unasked
+ * (pushes, messages of subscriptions, MONITOR's lines) is no reply. After SYNC and PSYNC a copy of the data set follows, in
+ * another form: parsing ends there. A client that turned replies off (CLIENT REPLY) may see an error told with a later command. */
+#include <stdlib.h>
+
+#include "dpi/proto.h"
+
+#define NAME_LEN 32u			/* bytes kept of a command's name */
+#define KEY_KEEP (RECORD_STR_MAX + 1)	/* one more than is told, so that a cut shows */
+#define ARGS_MAX 0x7fffffff		/* of one command, as redis itself */
+#define BULK_MAX ((int64_t)1 << 40)
+#define NUMBER_LINE 24u			/* a type, 20 digits, CRLF */
+#define LINE_KEEP 512u			/* of a reply's line */
+#define INLINE_MAX 65000u		/* redis refuses 64 KiB */
+#define DEPTH_MAX 32u
+#define WAIT_MAX 32u
+#define WORD_KEEP 64u			/* first word of a push, text of an error */
+#define STREAMED UINT64_MAX		/* elements come until "." */
+
+static const struct fact f_command = { "command", FACT_COMMAND }, f_key = { "key", FACT_KEY }, f_error = { "error", FACT_PLAIN };
+static const struct fact *const facts[] = { &f_command, &f_key, &f_error, NULL };
+
+enum keys {
+	KEYS_NONE,
+	KEYS_AT,	/* arguments first, first + step ... up to last (negative: from the end) */
+	KEYS_COUNTED,	/* argument `first` says how many follow it; argument `last` is one as well unless 0 */
+	KEYS_STREAMS,	/* the first half of what follows the word STREAMS */
+};
+
+struct spec {
+	char name[20];
+	uint8_t keys;	/* enum keys */
+	uint8_t first;
+	int8_t last;
+	uint8_t step;
+};
+
+#define NONE(n) { n, KEYS_NONE, 0, 0, 0 }
+#define AT(n, first, last) { n, KEYS_AT, first, last, 1 }
+#define COUNTED(n, first, more) { n, KEYS_COUNTED, first, more, 1 }
+
+static const struct spec spec_default = AT("", 1, 1);
+static const struct spec specs[] = {	/* in the order of strcmp */
+	NONE("ACL"), NONE("ASKING"), NONE("AUTH"), NONE("BGREWRITEAOF"), NONE("BGSAVE"), AT("BITOP", 2, -1), AT("BLMOVE", 1, 2),
+	COUNTED("BLMPOP", 2, 0), AT("BLPOP", 1, -2), AT("BRPOP", 1, -2), AT("BRPOPLPUSH", 1, 2), COUNTED("BZMPOP", 2, 0),
+	AT("BZPOPMAX", 1, -2), AT("BZPOPMIN", 1, -2), NONE("CLIENT"), NONE("CLUSTER"), NONE("COMMAND"), NONE("CONFIG"), AT("COPY", 1, 2),
+	NONE("DBSIZE"), NONE("DEBUG"), AT("DEL", 1, -1), NONE("DISCARD"), NONE("ECHO"), COUNTED("EVAL", 2, 0), COUNTED("EVALSHA", 2, 0),
+	COUNTED("EVALSHA_RO", 2, 0), COUNTED("EVAL_RO", 2, 0), NONE("EXEC"), AT("EXISTS", 1, -1), NONE("FAILOVER"), COUNTED("FCALL", 2, 0),
+	COUNTED("FCALL_RO", 2, 0), NONE("FLUSHALL"), NONE("FLUSHDB"), NONE("FUNCTION"), AT("GEOSEARCHSTORE", 1, 2), NONE("HELLO"), NONE("INFO"),
+	AT("JSON.MGET", 1, -2), { "JSON.MSET", KEYS_AT, 1, -1, 3 }, NONE("KEYS"), NONE("LASTSAVE"), NONE("LATENCY"), AT("LCS", 1, 2),
+	AT("LMOVE", 1, 2), COUNTED("LMPOP", 1, 0), NONE("LOLWUT"), AT("MEMORY", 2, 2), AT("MGET", 1, -1), AT("MIGRATE", 3, 3), NONE("MODULE"),
+	NONE("MONITOR"), { "MSET", KEYS_AT, 1, -1, 2 }, { "MSETNX", KEYS_AT, 1, -1, 2 }, NONE("MULTI"), AT("OBJECT", 2, 2), AT("PFCOUNT", 1, -1),
+	AT("PFMERGE", 1, -1), NONE("PING"), NONE("PSUBSCRIBE"), NONE("PSYNC"), NONE("PUBLISH"), NONE("PUBSUB"), NONE("PUNSUBSCRIBE"),
+	NONE("QUIT"), NONE("RANDOMKEY"), NONE("READONLY"), NONE("READWRITE"), AT("RENAME", 1, 2), AT("RENAMENX", 1, 2), NONE("REPLCONF"),
+	NONE("REPLICAOF"), NONE("RESET"), NONE("ROLE"), AT("RPOPLPUSH", 1, 2), NONE("SAVE"), NONE("SCAN"), NONE("SCRIPT"), AT("SDIFF", 1, -1),
+	AT("SDIFFSTORE", 1, -1), NONE("SELECT"), NONE("SENTINEL"), NONE("SHUTDOWN"), AT("SINTER", 1, -1), COUNTED("SINTERCARD", 1, 0),
+	AT("SINTERSTORE", 1, -1), NONE("SLAVEOF"), NONE("SLOWLOG"), AT("SMOVE", 1, 2), NONE("SPUBLISH"), NONE("SSUBSCRIBE"), NONE("SUBSCRIBE"),
+	AT("SUNION", 1, -1), AT("SUNIONSTORE", 1, -1), NONE("SUNSUBSCRIBE"), NONE("SWAPDB"), NONE("SYNC"), NONE("TIME"), AT("TOUCH", 1, -1),
+	AT("UNLINK", 1, -1), NONE("UNSUBSCRIBE"), NONE("UNWATCH"), NONE("WAIT"), NONE("WAITAOF"), AT("WATCH", 1, -1), AT("XGROUP", 2, 2),
+	AT("XINFO", 2, 2), { "XREAD", KEYS_STREAMS, 0, 0, 1 }, { "XREADGROUP", KEYS_STREAMS, 0, 0, 1 }, COUNTED("ZDIFF", 1, 0),
+	COUNTED("ZDIFFSTORE", 2, 1), COUNTED("ZINTER", 1, 0), COUNTED("ZINTERCARD", 1, 0), COUNTED("ZINTERSTORE", 2, 1), COUNTED("ZMPOP", 1, 0),
+	AT("ZRANGESTORE", 1, 2), COUNTED("ZUNION", 1, 0), COUNTED("ZUNIONSTORE", 2, 1),
+};
+
+struct waiting {
+	struct saved *told;	/* NULL: no memory for it */
+	uint32_t tx;
+	bool subscribes;
+};
+
+struct redis {
+	/* the client's command at hand */
+	uint32_t nargs, at;		/* nargs 0: none; at: the next argument */
+	uint32_t key_from, key_to;	/* arguments that are keys, to excluded */
+	uint8_t key_step;
+	uint8_t name_len;
+	bool judged;
+	bool subscribed, monitors;
+	char name[NAME_LEN + 1];
+	const struct spec *spec;
+	struct saved *told;
+	uint32_t next_tx;
+	/* commands that wait for their reply */
+	struct waiting wait[WAIT_MAX];
+	uint32_t head, waits;
+	uint64_t owed;
+	/* the server's value at hand */
+	uint32_t scanned[2];		/* bytes of the line at the position that hold no LF */
+	bool in_line;			/* a long line's rest is passed by */
+	bool first;			/* its first element comes now and says what it is */
+	bool unasked, confirms;
+	uint8_t top;			/* type of the outermost value */
+	uint8_t depth;
+	uint32_t attrs;			/* bit per level: values about the value that follows */
+	uint64_t left[DEPTH_MAX];
+	char error[WORD_KEEP];
+	uint8_t error_len;
+};
+
+/* ---- what is told ---- */
+
+static void tell(struct px *px, struct waiting *w, struct bytes error)
+{
+	struct record *r;
+
+	if (!w->told)
+		return;
+	r = px_record(px);
+	rec_append(r, w->told->body, w->told->len);
+	if (error.n)
+		rec_bytes(r, &f_error, error);
+	px_emit(px, EV_REDIS, w->tx, r);
+	px_saved_free(px, w->told);
+	w->told = NULL;
+}
+
+static struct waiting *oldest_take(struct redis *s)
+{
+	struct waiting *w = &s->wait[s->head];
+
+	s->head = (s->head + 1) % WAIT_MAX;
+	s->waits--;
+	return w;
+}
+
+/* ---- commands ---- */
+
+static int spec_order(const void *name, const void *spec) { return strcmp(name, ((const struct spec *)spec)->name); }
+
+static bool named(const struct redis *s, const char *name) { return strcmp(s->name, name) == 0; }
+
+/* The command with this key (NULL: without any) meets the policy; the first one is what the event tells. */
+static void judge(struct px *px, struct redis *s, const struct bytes *key)
+{
+	struct record *r = px_record(px);
+
+	rec_str(r, &f_command, s->name, s->name_len);
+	if (key)
+		rec_bytes(r, &f_key, *key);
+	if (!s->judged)
+		s->told = px_save(px, r);
+	s->judged = true;
+	px_judge(px, r);
+}
+
+static void command_begin(struct redis *s, uint32_t nargs)
+{
+	s->nargs = nargs;
+	s->at = s->key_from = s->key_to = 0;
+	s->key_step = 1;
+	s->judged = false;
+	s->told = NULL;
+	s->spec = &spec_default;
+}
+
+static bool is_key(const struct redis *s, uint32_t i)
+{
+	if (s->spec->keys == KEYS_COUNTED && s->spec->last > 0 && i == (uint32_t)s->spec->last)
+		return true;
+	return i >= s->key_from && i < s->key_to && (i - s->key_from) % s->key_step == 0;
+}
+
+/* Whether argument i must be looked at. */
+static bool wanted(const struct redis *s, uint32_t i)
+{
+	if (!i || is_key(s, i))
+		return true;
+	return (s->spec->keys == KEYS_COUNTED && i == s->spec->first) || (s->spec->keys == KEYS_STREAMS && !s->key_to);
+}
+
+static void name_is(struct px *px, struct redis *s, struct bytes b)
+{
+	int64_t to;
+
+	s->name_len = (uint8_t)(b.n < NAME_LEN ? b.n : NAME_LEN);
+	for (unsigned i = 0; i < s->name_len; i++)
+		s->name[i] = (char)(b.p[i] >= 'a' && b.p[i] <= 'z' ? b.p[i] - 32 : b.p[i]);
+	s->name[s->name_len] = 0;
+	s->spec = bsearch(s->name, specs, sizeof(specs) / sizeof(specs[0]), sizeof(specs[0]), spec_order);
+	if (!s->spec)
+		s->spec = &spec_default;
+	if (s->spec->keys == KEYS_AT) {
+		to = s->spec->last < 0 ? (int64_t)s->nargs + s->spec->last + 1 : s->spec->last + 1;
+		s->key_from = s->spec->first;
+		s->key_to = to > s->nargs ? s->nargs : to > 0 ? (uint32_t)to : 0;
+		s->key_step = s->spec->step;
+	}
+	if (s->spec->keys == KEYS_NONE || (s->spec->keys == KEYS_AT && s->key_from >= s->key_to))
+		judge(px, s, NULL);
+}
+
+static uint32_t small_number(struct bytes b)
+{
+	uint32_t v = 0;
+
+	for (size_t i = 0; i < b.n && i < 9; i++) {
+		if (b.p[i] < '0' || b.p[i] > '9')
+			return 0;
+		v = v * 10 + (uint32_t)(b.p[i] - '0');
+	}
+	return v;
+}
+
+static bool is_word(struct bytes b, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (b.n != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if ((b.p[i] & ~0x20) != word[i])
+			return false;
+	return true;
+}
+
+static void command_end(struct px *px, struct redis *s)
+{
+	struct waiting *w;
+	uint32_t tx = s->next_tx++;
+
+	if (!s->judged)
+		judge(px, s, NULL);
+	if (s->waits == WAIT_MAX) {
+		tell(px, oldest_take(s), (struct bytes){ NULL, 0 });
+		s->owed++;
+	}
+	w = &s->wait[(s->head + s->waits++) % WAIT_MAX];
+	w->told = s->told;
+	w->tx = tx;
+	w->subscribes = named(s, "SUBSCRIBE") || named(s, "PSUBSCRIBE") || named(s, "SSUBSCRIBE") || named(s, "UNSUBSCRIBE") ||
+			named(s, "PUNSUBSCRIBE") || named(s, "SUNSUBSCRIBE");
+	s->subscribed |= w->subscribes;
+	s->monitors |= named(s, "MONITOR");
+	s->told = NULL;
+	s->nargs = 0;
+	if (named(s, "SYNC") || named(s, "PSYNC"))
+		px_stop(px);
+}
+
+/* The next argument is there: b (its beginning) when it was wanted. */
+static void arg_done(struct px *px, struct redis *s, struct bytes b)
+{
+	uint32_t i = s->at++;
+
+	if (!i) {
+		name_is(px, s, b);
+	} else {
+		if (s->spec->keys == KEYS_COUNTED && i == s->spec->first) {
+			uint32_t n = small_number(b);
+
+			s->key_from = i + 1;
+			s->key_to = n < s->nargs - s->at ? s->at + n : s->nargs;
+		} else if (is_key(s, i)) {
+			judge(px, s, &b);
+		} else if (s->spec->keys == KEYS_STREAMS && !s->key_to && is_word(b, "STREAMS")) {
+			s->key_from = i + 1;
+			s->key_to = i + 1 + (s->nargs - s->at) / 2;
+		}
+	}
+	if (s->at == s->nargs)
+		command_end(px, s);
+}
+
+/* ---- bytes ---- */
+
+static enum parse bad(struct px *px, const char *event)
+{
+	px_bad(px, event);
+	return PARSE_BAD;
+}
+
+/* The next n bytes are of no interest, whether they are there or not. */
+static void pass(struct px *px, enum dir dir, struct cursor *in, uint64_t n)
+{
+	size_t have = cur_left(in);
+
+	if (n <= have) {
+		cur_skip(in, (size_t)n);
+		return;
+	}
+	cur_rest(in);
+	px_skip(px, dir, n - have);
+}
+
+/* A decimal number that fills the line behind its type. */
+static bool number(struct bytes line, int64_t max, int64_t *v)
+{
+	struct cursor c = cur_of(line.p, line.n);
+	bool minus;
+
+	cur_skip(&c, 1);
+	minus = cur_peek(&c, 0) == '-';
+	if (minus)
+		cur_skip(&c, 1);
+	if (!cur_left(&c) || cur_left(&c) > 18)
+		return false;
+	for (*v = 0; cur_left(&c);) {
+		uint8_t b = cur_u8(&c);
+
+		if (b < '0' || b > '9')
+			return false;
+		*v = *v * 10 + (b - '0');
+	}
+	if (minus)
+		*v = -*v;
+	return *v <= max && *v >= -1;
+}
+
+/* A line within the first `max` bytes. DONE: consumed; or, with *longer, there is none. MORE: px_need is called. */
+static enum parse line_read(struct px *px, struct cursor *in, uint32_t *scanned, size_t max, struct bytes *line, bool *longer)
+{
+	size_t have = cur_left(in) < max ? cur_left(in) : max;
+	struct cursor ahead = cur_of(in->pos, have);
+
+	*longer = false;
+	cur_skip(&ahead, *scanned < have ? *scanned : have);
+	if (cur_find(&ahead, '\n') != SIZE_MAX) {
+		*scanned = 0;
+		cur_line(in, line);
+		return PARSE_DONE;
+	}
+	if (have == max) {
+		*scanned = 0;
+		*longer = true;
+		return PARSE_DONE;
+	}
+	*scanned = (uint32_t)have;
+	px_need(px, have + 1);
+	return PARSE_MORE;
+}
+
+/* ---- the client ---- */
+
+/* Lines of numbers are short, so they are looked at again rather than remembered while their bytes are awaited. */
+static enum parse number_line(struct px *px, struct cursor *in, int64_t max, int64_t *v)
+{
+	uint32_t scanned = 0;
+	struct bytes line = { 0 };
+	bool longer;
+	enum parse p = line_read(px, in, &scanned, NUMBER_LINE, &line, &longer);
+
+	if (p == PARSE_DONE && (longer || !number(line, max, v)))
+		return bad(px, "redis.bad_number");
+	return p;
+}
+
+static enum parse parse_arg(struct px *px, struct redis *s, struct cursor *in)
+{
+	struct cursor ahead = *in;
+	struct bytes view = { 0 };
+	size_t keep;
+	int64_t n;
+	enum parse p;
+
+	if (cur_peek(in, 0) != '$')
+		return bad(px, "redis.bad_argument");
+	p = number_line(px, &ahead, BULK_MAX, &n);
+	if (p != PARSE_DONE)
+		return p;
+	if (n < 0)
+		return bad(px, "redis.bad_number");
+	if (!wanted(s, s->at)) {
+		*in = ahead;
+		pass(px, DIR_TOSERVER, in, (uint64_t)n + 2);
+		arg_done(px, s, view);
+		return PARSE_DONE;
+	}
+	keep = n > (int64_t)KEY_KEEP ? KEY_KEEP : (size_t)n + 2;
+	if (cur_left(&ahead) < keep) {
+		px_need(px, cur_used(&ahead) - cur_used(in) + keep);
+		return PARSE_MORE;
+	}
+	*in = ahead;
+	view = cur_bytes(in, n > (int64_t)KEY_KEEP ? KEY_KEEP : (size_t)n);
+	if (n <= (int64_t)KEY_KEEP && !cur_starts(in, "\r\n", 2))
+		return bad(px, "redis.bad_argument");
+	arg_done(px, s, view);
+	pass(px, DIR_TOSERVER, in, (uint64_t)n + 2 - view.n);
+	return PARSE_DONE;
+}
+
+static bool is_space(uint8_t b) { return b == ' ' || (b >= '\t' && b <= '\r'); }
+
+/* The next word of an inline command, quotes undone, into buf (what fits). False: no more, or *broken. */
+static bool word_next(struct cursor *c, uint8_t *buf, size_t cap, struct bytes *out, bool *broken)
+{
+	uint8_t quote = 0;
+	size_t n = 0;
+
+	while (cur_left(c) && is_space(cur_peek(c, 0)))
+		cur_skip(c, 1);
+	if (!cur_left(c))
+		return false;
+	while (cur_left(c)) {
+		uint8_t b = cur_u8(c);
+
+		if (!quote && is_space(b))
+			break;
+		if (!quote && (b == '"' || b == '\'')) {
+			quote = b;
+			continue;
+		}
+		if (quote && b == quote) {
+			quote = 0;
+			continue;
+		}
+		if (quote == '"' && b == '\\' && cur_left(c)) {
+			static const char from[] = "nrtba", to[] = "\n\r\t\b\a";
+			const char *at;
+
+			b = cur_u8(c);
+			if (b == 'x' && cur_left(c) >= 2) {
+				char hex[3] = { (char)cur_u8(c), (char)cur_u8(c), 0 };
+				b = (uint8_t)strtoul(hex, NULL, 16);
+			} else if (b && (at = strchr(from, b))) {
+				b = (uint8_t)to[at - from];
+			}
+		} else if (quote == '\'' && b == '\\' && cur_peek(c, 0) == '\'') {
+			b = cur_u8(c);
+		}
+		if (n < cap)
+			buf[n++] = b;
+	}
+	*broken = quote != 0;
+	*out = (struct bytes){ buf, n };
+	return !quote;
+}
+
+static enum parse parse_inline(struct px *px, struct redis *s, struct cursor *in)
+{
+	uint8_t buf[KEY_KEEP];
+	struct bytes line = { 0 }, word;
+	bool longer, broken = false;
+	struct cursor c;
+	uint32_t n = 0;
+	enum parse p = line_read(px, in, &s->scanned[DIR_TOSERVER], INLINE_MAX, &line, &longer);
+
+	if (p != PARSE_DONE)
+		return p;
+	if (longer)
+		return bad(px, "redis.line_too_long");
+	for (c = cur_of(line.p, line.n); word_next(&c, buf, 0, &word, &broken);)
+		n++;
+	if (broken)
+		return bad(px, "redis.quotes");
+	if (!n)
+		return PARSE_DONE;
+	command_begin(s, n);
+	for (c = cur_of(line.p, line.n); word_next(&c, buf, sizeof(buf), &word, &broken);)
+		arg_done(px, s, word);
+	return PARSE_DONE;
+}
+
+static enum parse parse_client(struct px *px, struct redis *s, struct cursor *in)
+{
+	enum parse p = PARSE_DONE;
+	int64_t n;
+
+	while (p == PARSE_DONE && cur_left(in)) {
+		if (s->nargs) {
+			p = parse_arg(px, s, in);
+		} else if (cur_peek(in, 0) != '*') {
+			p = parse_inline(px, s, in);
+		} else {
+			p = number_line(px, in, ARGS_MAX, &n);
+			if (p == PARSE_DONE && n > 0)
+				command_begin(s, (uint32_t)n);
+		}
+	}
+	return p;
+}
+
+/* ---- the server ---- */
+
+/* "ERR unknown command", "WRONGTYPE": the code; of the general one two words more. Never the rest: it quotes arguments. */
+static void error_is(struct redis *s, struct bytes text)
+{
+	unsigned words = text.n >= 4 && memcmp(text.p, "ERR ", 4) == 0 ? 3 : 1;
+	size_t n = 0;
+
+	for (; n < text.n && n < WORD_KEEP; n++) {
+		uint8_t b = text.p[n];
+
+		if ((b == ' ' && !--words) || b == '\'' || b == '`' || b == '"' || b == ',' || b < ' ')
+			break;
+		s->error[n] = (char)b;
+	}
+	while (n && s->error[n - 1] == ' ')
+		n--;
+	s->error_len = (uint8_t)n;
+}
+
+/* A whole outermost value. */
+static void reply_end(struct px *px, struct redis *s)
+{
+	struct bytes error = { (const uint8_t *)s->error, s->error_len };
+
+	if (s->top == '>' || s->unasked) {
+		if (!s->confirms || s->owed || !s->waits || !s->wait[s->head].subscribes)
+			return;
+	} else if (s->owed) {
+		s->owed--;
+		return;
+	}
+	if (s->waits)
+		tell(px, oldest_take(s), error);
+}
+
+static void value_begin(struct redis *s, uint8_t type)
+{
+	if (s->depth)
+		return;
+	s->top = type;
+	s->unasked = s->confirms = false;
+	s->error_len = 0;
+}
+
+/* A value is whole, and with it maybe those around it. */
+static void value_end(struct px *px, struct redis *s)
+{
+	while (s->depth) {
+		unsigned top = s->depth - 1u;
+
+		if (s->left[top] == STREAMED || --s->left[top])
+			return;
+		s->depth--;
+		if (s->attrs >> top & 1)
+			return;		/* the value it is about comes now */
+	}
+	reply_end(px, s);
+}
+
+static enum parse level_open(struct px *px, struct redis *s, uint8_t type, uint64_t n)
+{
+	if (!n) {
+		if (type != '|')
+			value_end(px, s);
+		return PARSE_DONE;
+	}
+	if (s->depth == DEPTH_MAX)
+		return bad(px, "redis.too_deep");
+	s->attrs &= ~(1u << s->depth);
+	if (type == '|')
+		s->attrs |= 1u << s->depth;
+	s->left[s->depth++] = n;
+	s->first = s->depth == 1 && (type == '>' || (type == '*' && s->subscribed));
+	return PARSE_DONE;
+}
+
+static enum parse level_close(struct px *px, struct redis *s)
+{
+	if (!s->depth || s->left[s->depth - 1u] != STREAMED)
+		return bad(px, "redis.bad_reply");
+	s->depth--;
+	if (!(s->attrs >> s->depth & 1))
+		value_end(px, s);
+	return PARSE_DONE;
+}
+
+/* The first word of an array tells whether it was asked for. */
+static void first_word(struct redis *s, struct bytes w)
+{
+	static const char *const messages[] = { "MESSAGE", "PMESSAGE", "SMESSAGE" };
+	static const char *const confirmations[] = { "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE" };
+
+	for (unsigned i = 0; i < 3; i++)
+		s->unasked |= is_word(w, messages[i]);
+	for (unsigned i = 0; i < 6; i++)
+		s->confirms |= is_word(w, confirmations[i]);
+	s->unasked |= s->confirms;
+}
+
+/* Everything that is one line. */
+static enum parse parse_line(struct px *px, struct redis *s, struct cursor *in, uint8_t type)
+{
+	struct bytes line = { 0 };
+	bool longer;
+	enum parse p = line_read(px, in, &s->scanned[DIR_TOCLIENT], LINE_KEEP, &line, &longer);
+
+	if (p != PARSE_DONE)
+		return p;
+	if (longer) {
+		line = cur_bytes(in, LINE_KEEP);
+		s->in_line = true;
+	}
+	value_begin(s, type);
+	if (type == '-' && !s->depth)
+		error_is(s, (struct bytes){ line.p + 1, line.n - 1 });
+	/* MONITOR: +1700000000.123456 [0 127.0.0.1:50000] "get" "k" */
+	if (type == '+' && !s->depth && s->monitors && line.n > 1 && line.p[1] >= '0' && line.p[1] <= '9')
+		s->unasked = true;
+	if (s->first && type == '+')
+		first_word(s, (struct bytes){ line.p + 1, line.n - 1 });
+	s->first = false;
+	if (!s->in_line)
+		value_end(px, s);
+	return PARSE_DONE;
+}
+
+/* $LEN, =LEN, !LEN and the bytes; `ahead` is behind that line. */
+static enum parse parse_bulk(struct px *px, struct redis *s, struct cursor *in, struct cursor ahead, uint8_t type, int64_t n)
+{
+	size_t keep = n > WORD_KEEP ? WORD_KEEP : (size_t)n;
+	bool look = s->first || (type == '!' && !s->depth);
+
+	if (look && cur_left(&ahead) < keep) {
+		px_need(px, cur_used(&ahead) - cur_used(in) + keep);
+		return PARSE_MORE;
+	}
+	*in = ahead;
+	value_begin(s, type);
+	if (look && type == '!')
+		error_is(s, cur_bytes(&ahead, keep));
+	else if (look)
+		first_word(s, cur_bytes(&ahead, keep));
+	s->first = false;
+	pass(px, DIR_TOCLIENT, in, (uint64_t)n + 2);
+	value_end(px, s);
+	return PARSE_DONE;
+}
+
+/* A type with a number: lengths and counts. */
+static enum parse parse_counted(struct px *px, struct redis *s, struct cursor *in, uint8_t type)
+{
+	struct cursor ahead = *in;
+	int64_t n;
+	enum parse p;
+
+	if (cur_left(in) >= 2 && cur_peek(in, 1) == '?' && type != ';' && type != '!' && type != '=') {
+		if (cur_left(in) < 4) {
+			px_need(px, 4);
+			return PARSE_MORE;
+		}
+		cur_skip(in, 2);
+		if (cur_be16(in) != 0x0d0a)
+			return bad(px, "redis.bad_reply");
+		value_begin(s, type);
+		s->first = false;
+		return level_open(px, s, type, STREAMED);
+	}
+	p = number_line(px, &ahead, BULK_MAX, &n);
+	if (p != PARSE_DONE)
+		return p;
+	switch (type) {
+	case '$':
+	case '=':
+	case '!':
+		if (n >= 0)
+			return parse_bulk(px, s, in, ahead, type, n);
+		break;
+	case ';':
+		*in = ahead;
+		if (n <= 0)
+			return level_close(px, s);
+		pass(px, DIR_TOCLIENT, in, (uint64_t)n + 2);
+		return PARSE_DONE;
+	default:
+		*in = ahead;
+		value_begin(s, type);
+		s->first = false;
+		return level_open(px, s, type, n <= 0 ? 0 : type == '%' || type == '|' ? 2 * (uint64_t)n : (uint64_t)n);
+	}
+	*in = ahead;	/* a null of RESP2 */
+	value_begin(s, type);
+	s->first = false;
+	value_end(px, s);
+	return PARSE_DONE;
+}
+
+/* The rest of a long line goes by. */
+static void line_pass(struct px *px, struct redis *s, struct cursor *in)
+{
+	size_t lf = cur_find(in, '\n');
+
+	if (lf == SIZE_MAX) {
+		cur_rest(in);
+		return;
+	}
+	cur_skip(in, lf + 1);
+	s->in_line = false;
+	value_end(px, s);
+}
+
+static enum parse parse_server(struct px *px, struct redis *s, struct cursor *in)
+{
+	enum parse p = PARSE_DONE;
+
+	while (p == PARSE_DONE && cur_left(in)) {
+		uint8_t type = cur_peek(in, 0);
+
+		if (s->in_line) {
+			line_pass(px, s, in);
+			continue;
+		}
+		switch (type) {
+		case '+': case '-': case ':': case '_': case '#': case ',': case '(':
+			p = parse_line(px, s, in, type);
+			break;
+		case '$': case '=': case '!': case '*': case '~': case '>': case '%': case '|': case ';':
+			p = parse_counted(px, s, in, type);
+			break;
+		case '.':
+			if (cur_left(in) < 3) {
+				px_need(px, 3);
+				return PARSE_MORE;
+			}
+			cur_skip(in, 3);
+			p = level_close(px, s);
+			break;
+		default:
+			p = bad(px, "redis.bad_reply");
+		}
+	}
+	return p;
+}
+
+static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
+{
+	return dir == DIR_TOSERVER ? parse_client(px, state, in) : parse_server(px, state, in);
+}
+
+static void end(struct px *px, void *state)
+{
+	struct redis *s = state;
+
+	while (s->waits)
+		tell(px, oldest_take(s), (struct bytes){ NULL, 0 });
+	px_saved_free(px, s->told);
+	s->told = NULL;
+}
+
+/* ---- recognition ---- */
+
+/* One number line of the given type; *v. YES, MORE, NO. */
+static enum probe probe_number(struct cursor *c, uint8_t type, int64_t *v)
+{
+	struct bytes line;
+
+	if (!cur_left(c))
+		return PROBE_MORE;
+	if (cur_peek(c, 0) != type)
+		return PROBE_NO;
+	for (size_t i = 1; i < cur_left(c) && cur_peek(c, i) != '\r'; i++)
+		if (cur_peek(c, i) < '0' || cur_peek(c, i) > '9' || i > 10)
+			return PROBE_NO;
+	if (!cur_line(c, &line))
+		return cur_left(c) < NUMBER_LINE ? PROBE_MORE : PROBE_NO;
+	return number(line, ARGS_MAX, v) && c->pos - line.p == (ptrdiff_t)line.n + 2 ? PROBE_YES : PROBE_NO;
+}
+
+/* *N $LEN NAME: an array whose first element is a short word. */
+static enum probe probe_command(struct cursor c)
+{
+	int64_t n, len;
+	enum probe p = probe_number(&c, '*', &n);
+
+	if (p != PROBE_YES)
+		return p;
+	if (n < 1)
+		return PROBE_NO;
+	p = probe_number(&c, '$', &len);
+	if (p != PROBE_YES)
+		return p;
+	if (len < 1 || len > (int64_t)NAME_LEN)
+		return PROBE_NO;
+	for (unsigned i = 0; i < len; i++) {
+		uint8_t b = cur_u8(&c);
+		bool letter = (b | 0x20) >= 'a' && (b | 0x20) <= 'z';
+
+		if (!cur_ok(&c))
+			return PROBE_MORE;
+		if (!letter && (!i || !(b == '.' || b == '_' || b == '-' || (b >= '0' && b <= '9'))))
+			return PROBE_NO;
+	}
+	if (cur_left(&c) < 2)
+		return PROBE_MORE;
+	return cur_starts(&c, "\r\n", 2) ? PROBE_YES : PROBE_NO;
+}
+
+/* What a server says before any command, or in the middle of a connection. */
+static enum probe probe_reply(struct cursor c, bool midstream)
+{
+	static const char *const refusals[] = { "-DENIED Redis ", "-ERR max number of clients " };
+	int64_t n;
+
+	for (unsigned i = 0; i < 2; i++) {
+		size_t len = strlen(refusals[i]), have = cur_left(&c) < len ? cur_left(&c) : len;
+
+		if (memcmp(c.pos, refusals[i], have) == 0)
+			return have == len ? PROBE_YES : PROBE_MORE;
+	}
+	if (!midstream)
+		return PROBE_NO;
+	if (cur_starts(&c, "+PONG\r\n", 7))
+		return PROBE_YES;
+	if (cur_peek(&c, 0) == '$') {
+		enum probe p = probe_number(&c, '$', &n);
+
+		if (p != PROBE_YES || (uint64_t)n + 2 > cur_left(&c))
+			return p == PROBE_YES ? PROBE_MORE : p;
+		cur_skip(&c, (size_t)n);
+		return cur_starts(&c, "\r\n", 2) ? PROBE_YES : PROBE_NO;
+	}
+	return probe_command(c);	/* a message of a subscription, a list that begins with a word */
+}
+
+/* Inline commands whose name is nobody else's, and those that need the reply to be believed (its type follows). */
+static bool inline_is_sure(struct bytes w)
+{
+	static const char *const sure[] = {
+		"PING", "INFO", "CONFIG", "COMMAND", "DBSIZE", "FLUSHALL", "FLUSHDB", "KEYS", "MONITOR", "SLAVEOF", "REPLICAOF", "REPLCONF", "PSYNC",
+		"SLOWLOG", "LOLWUT", "EVAL", "BGSAVE", "LASTSAVE", "RANDOMKEY", "HGETALL", "HGET", "HSET", "LPUSH", "RPUSH", "LRANGE", "SADD",
+		"SMEMBERS", "ZADD", "ZRANGE", "MGET", "MSET", "SETEX", "SETNX", "HELLO",
+	};
+
+	for (unsigned i = 0; i < sizeof(sure) / sizeof(sure[0]); i++)
+		if (is_word(w, sure[i]))
+			return true;
+	return false;
+}
+
+static uint8_t inline_reply(struct bytes w)
+{
+	static const struct { const char *name; uint8_t reply; } maybe[] = {
+		{ "GET", '$' }, { "SET", '+' }, { "AUTH", '+' }, { "QUIT", '+' }, { "SELECT", '+' }, { "DEL", ':' }, { "EXISTS", ':' }, { "INCR", ':' },
+		{ "DECR", ':' }, { "APPEND", ':' }, { "TTL", ':' }, { "EXPIRE", ':' }, { "ECHO", '$' }, { "CLIENT", '$' }, { "TIME", '*' },
+	};
+
+	for (unsigned i = 0; i < sizeof(maybe) / sizeof(maybe[0]); i++)
+		if (is_word(w, maybe[i].name))
+			return maybe[i].reply;
+	return 0;
+}
+
+/* Text protocols share words: IRC pings with a name, HELLO in redis has a number, SIP and HTTP end in their version. */
+static enum probe probe_inline(struct cursor c, struct cursor down)
+{
+	uint8_t first[16], buf[16], reply;
+	struct bytes line, word, more = { 0 };
+	bool broken = false;
+	unsigned n = 1;
+	int64_t v;
+
+	for (size_t i = 0; i < cur_left(&c) && i < INLINE_MAX; i++) {
+		uint8_t b = cur_peek(&c, i);
+
+		if (b == '\n')
+			break;
+		if (b != '\r' && b != '\t' && (b < ' ' || b > '~'))
+			return PROBE_NO;
+		if (b == '/' && i && i + 1 < cur_left(&c) && cur_peek(&c, i - 1) == 'P' && cur_peek(&c, i + 1) >= '0' && cur_peek(&c, i + 1) <= '9')
+			return PROBE_NO;
+	}
+	if (!cur_line(&c, &line)) {
+		/* as long as the first word may still be one */
+		line = (struct bytes){ c.pos, cur_left(&c) };
+		c = cur_of(line.p, line.n);
+		if (!word_next(&c, first, sizeof(first), &word, &broken))
+			return broken ? PROBE_NO : PROBE_MORE;
+		return !cur_left(&c) || inline_is_sure(word) || inline_reply(word) ? PROBE_MORE : PROBE_NO;
+	}
+	c = cur_of(line.p, line.n);
+	if (!word_next(&c, first, sizeof(first), &word, &broken))
+		return PROBE_NO;
+	for (struct bytes w; word_next(&c, buf, sizeof(buf), &w, &broken); n++)
+		if (n == 1)
+			more = w;
+	if (broken)
+		return PROBE_NO;
+	if (inline_is_sure(word)) {
+		if ((is_word(word, "PING") && n > 1) || (is_word(word, "HELLO") && (n < 2 || more.n != 1)) || (is_word(word, "INFO") && n > 2))
+			return PROBE_NO;
+		return !cur_left(&down) || strchr("+-:$*%_#~,>|", cur_peek(&down, 0)) ? PROBE_YES : PROBE_NO;
+	}
+	reply = inline_reply(word);
+	if (!reply)
+		return PROBE_NO;
+	if (!cur_left(&down))
+		return PROBE_MORE;
+	if (cur_peek(&down, 0) != reply)
+		return PROBE_NO;
+	if (reply == '+')
+		return cur_starts(&down, "+OK\r\n", 5) ? PROBE_YES : cur_left(&down) < 5 ? PROBE_MORE : PROBE_NO;
+	if (cur_starts(&down, "$-1\r\n", 5))
+		return PROBE_YES;
+	return probe_number(&down, reply, &v);
+}
+
+static enum probe probe(const struct probe_in *in)
+{
+	struct cursor up = in->dir[DIR_TOSERVER], down = in->dir[DIR_TOCLIENT];
+
+	if (!cur_left(&up))
+		return cur_left(&down) ? probe_reply(down, in->midstream) : PROBE_MORE;
+	while (cur_starts(&up, "\r\n", 2))
+		cur_skip(&up, 2);
+	if (!cur_left(&up) || cur_peek(&up, 0) == '*')
+		return probe_command(up);
+	return probe_inline(up, down);
+}
+
+static const uint16_t ports[] = { 6379, 0 };
+
+const struct proto proto_redis = {
+	.name = "redis",
+	.app = APP_REDIS,
+	.event = EV_REDIS,
+	.l4 = PROTO_TCP,
+	.ports = ports,
+	.state_size = sizeof(struct redis),
+	.probe = probe,
+	.parse = parse,
+	.end = end,
+	.facts = facts,
+};
