@@ -95,8 +95,10 @@ int cleanup_run(const char *bridge, const char *control, struct cleanup_result *
 	/* A live agent with another control socket is known by its bridge. */
 	there = if_nametoindex(bridge) != 0;
 	rc = there ? bridge_ensure(bridge, &pair, &made, &owner, &why) : 0;
-	if (rc == -EBUSY)
+	if (rc == -EBUSY && owner)
 		return err_set(err, rc, "bridge %s: a tapqd is running, pid %d: stop it first", bridge, (int)owner);
+	if (rc == -EBUSY)
+		return err_set(err, rc, "%s", why.text);
 	tc = tc_open(err);
 	if (!tc)
 		return -EIO;

@@ -115,7 +115,9 @@ static int by_ino(const void *a, const void *b)
 
 	if (x->ino != y->ino)
 		return x->ino < y->ino ? -1 : 1;
-	return (y->pid > x->pid) - (y->pid < x->pid);	/* a process first: it says more than a path */
+	if (!x->pid || !y->pid)
+		return !x->pid - !y->pid;	/* a process first: it says more than a path */
+	return (x->pid > y->pid) - (x->pid < y->pid);	/* the oldest, mostly: a container's first process, not what it just ran */
 }
 
 static int sort_unique(struct census *c)
@@ -142,7 +144,7 @@ static int sort_unique(struct census *c)
 int census_take(struct census *c, pid_t self, struct err *err)
 {
 	char link[64];
-	ssize_t n = readlink("/proc/self/ns/net", link, sizeof link - 1);
+	ssize_t n = readlink("/proc/thread-self/ns/net", link, sizeof link - 1);
 	int rc;
 
 	c->n = 0;

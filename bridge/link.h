@@ -22,32 +22,37 @@ struct link_end {		/* one workload interface and its host side */
 	int ifindex;		/* in the workload's netns */
 	char name[16];
 	uint8_t mac[6];		/* the workload's */
-	uint32_t gso_max_size;
+	uint32_t gso_max_size;	/* the largest of both ends and both families: what a packet may reach either way */
 	unsigned naddrs;
-	struct addr addrs[LINK_ADDRS_MAX];	/* on the workload's interface, link-local included */
+	struct addr addrs[LINK_ADDRS_MAX];	/* on the workload's interface, link-local included; sorted. More than fit: told (log) */
 };
 
 /* All veth interfaces of the netns whose peer is in the calling thread's netns; `interface` restricts by name (NULL: all).
+ * Both sides must say so, each by its own netns' id for the other. Sorted by ifindex.
  * Returns their number (0 is fine) up to max, or -errno (-ENOENT/-ENODEV: the netns vanished half-way). */
 int link_find(int nsfd, const char *interface, struct link_end *out, unsigned max, struct err *);
 
-/* Every local veth whose peer is in another netns: host ifindex and a descriptor of that netns where one can be had
- * (by nsid through /run/netns, else through /proc). fn takes the descriptor (-1: no way in was found). */
-int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *name /* of /run/netns, or NULL */, pid_t pid /* some process in it, 0: none */), void *ctx, struct err *);
+/* Every other netns that a veth of the calling thread's netns leads to, each once. fn gets a descriptor, lent until it returns (-1: no way
+ * in was found: no path and no process; then name is NULL and pid 0).
+ * name: what /run/netns calls it; NULL: it has no name there (/run/docker/netns, /proc). pid: some process in it; 0: none, or not
+ * looked for (a name says more, and /proc is walked only for those without). Processes whose parent is the caller don't count. */
+int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *name, pid_t pid), void *ctx, struct err *);
 
 /* ---- events ---- */
 struct link_watch;
-enum link_event_kind { LINK_NEW, LINK_GONE, LINK_ADDR /* an address came or went */, LINK_NSID, LINK_RESYNC /* ENOBUFS: read everything anew */ };
+enum link_event_kind { LINK_NEW /* or changed */, LINK_GONE, LINK_ADDR /* an address came or went */, LINK_NSID, LINK_RESYNC /* ENOBUFS: read everything anew */ };
 struct link_event {
 	enum link_event_kind kind;
-	int ifindex;
-	char name[16];
+	int ifindex;		/* LINK_NEW, LINK_GONE, LINK_ADDR */
+	char name[16];		/* LINK_NEW, LINK_GONE */
 	bool veth;
-	int nsid;		/* LINK_NSID */
+	int nsid;		/* -1: it happened in this netns; else the id of the workload's netns (ifindex and name are its own) */
 };
+/* Events of the calling thread's netns, and (where the kernel and our capabilities allow: CAP_NET_BROADCAST, told when not) of the
+ * veths and addresses in every netns that has an id here. LINK_NSID: the netns `nsid` got or lost its id. */
 struct link_watch *link_watch_open(struct err *);
 int link_watch_fd(const struct link_watch *);
-/* Reads what there is and calls fn for each; 0 or -errno. */
+/* Reads what there is (at most 1024 messages; the descriptor stays readable when there are more) and calls fn for each. 0 or -errno. */
 int link_watch_read(struct link_watch *, void (*fn)(void *ctx, const struct link_event *), void *ctx, struct err *);
 void link_watch_close(struct link_watch *);
 

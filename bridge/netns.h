@@ -2,7 +2,8 @@
 /* netns: network namespaces by descriptor; entering one and coming back.
  *
  * setns() is per thread: children and new threads inherit it, so nothing is started inside a
- * visit. The identity of a namespace is its cookie (SO_NETNS_COOKIE); inode numbers are reused. */
+ * visit. The identity of a namespace is its cookie (SO_NETNS_COOKIE); inode numbers are reused.
+ * Who is in a namespace, and whether a path names it: bridge/census.h. */
 #ifndef TQ_BRIDGE_NETNS_H
 #define TQ_BRIDGE_NETNS_H
 
@@ -11,10 +12,11 @@
 
 #include "base/err.h"
 
-/* Opens /run/netns/NAME, /proc/PID/ns/net or any nsfs path (checked by statfs: an ordinary file that is not yet a
- * namespace is -EAGAIN). Descriptor (O_CLOEXEC) or -errno. */
+/* Opens /run/netns/NAME, /proc/PID/ns/net or any nsfs path. Descriptor (O_CLOEXEC) or -errno: -EAGAIN for an ordinary
+ * file (not yet a namespace: try again soon), -EINVAL for anything else that is no network namespace. */
 int netns_open(const char *path, struct err *);
 int netns_open_pid(pid_t pid, struct err *);
+int netns_open_own(struct err *);	/* the calling thread's */
 
 /* Runs fn inside the namespace on this thread and comes back. fn's result, or -errno when entering failed.
  * Should coming back fail the process aborts: a thread lost in a container's namespace must not go on. */
@@ -22,10 +24,7 @@ int netns_run(int nsfd, int (*fn)(void *ctx, struct err *), void *ctx, struct er
 
 int netns_cookie(int nsfd, uint64_t *cookie, struct err *);
 
-/* A socket made inside the namespace: it stays there. Descriptor or -errno. */
+/* A socket made inside the namespace: it stays there. Descriptor (O_CLOEXEC) or -errno. */
 int netns_socket(int nsfd, int family, int type, int protocol, struct err *);
-
-/* True when a process other than `self` is in the namespace, or a path names it. Costs a /proc scan. */
-int netns_in_use(int nsfd, pid_t self, struct err *);
 
 #endif
