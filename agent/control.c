@@ -64,17 +64,17 @@ static int address(const char *path, struct sockaddr_un *a, struct err *err)
 
 /* ---- opening ---- */
 
-/* The pid of who answers at that path; 0: nobody. */
+/* The pid of who listens at that path; 0: nobody; -1: somebody who does not even accept any more. */
 static pid_t alive(const struct sockaddr_un *a)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct ucred who = { 0 };
 	socklen_t n = sizeof who;
 
 	if (fd < 0)
 		return 0;
 	if (connect(fd, (const struct sockaddr *)a, sizeof *a) || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n))
-		who.pid = 0;
+		who.pid = errno == EAGAIN ? -1 : 0;
 	close(fd);
 	return who.pid;
 }
@@ -102,6 +102,8 @@ static int listen_at(struct control *c, pid_t *owner, struct err *err)
 	if (rc || (rc = make_directory(c->path, err)))
 		return rc;
 	*owner = alive(&a);
+	if (*owner < 0)
+		return err_set(err, -EADDRINUSE, "%s: tapqd is running already, but does not answer", c->path);
 	if (*owner)
 		return err_set(err, -EADDRINUSE, "%s: tapqd is running already, pid %d", c->path, (int)*owner);
 	unlink(c->path);

@@ -28,7 +28,7 @@ struct control_request {
 };
 typedef int (*control_handler)(void *ctx, const struct control_request *, struct jbuf *out, struct err *);
 
-/* -EADDRINUSE when a live tapqd answers there; its pid goes to *owner. A dead socket file is replaced. */
+/* -EADDRINUSE when a live tapqd answers there; its pid goes to *owner (-1: it does not answer). A dead socket file is replaced. */
 struct control *control_open(const char *path, control_handler, void *ctx, pid_t *owner, struct err *);
 int control_fd(const struct control *);		/* an epoll descriptor: readable when control_run has work */
 void control_run(struct control *);

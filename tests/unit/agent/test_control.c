@@ -159,12 +159,34 @@ static void test_second(void)
 	struct err e = { "" };
 	pid_t owner = 0;
 	struct control *c;
-	int fd;
+	bool full = false;
+	int fd, fds[64];
 
 	start();
 	CU_ASSERT_PTR_NULL(control_open(path, on_request, NULL, &owner, &e));
 	CU_ASSERT_EQUAL(owner, getpid());
 	stop();
+	/* one that listens but accepts nobody: its queue is full, and we don't wait in it */
+	tmpdir_make(&dir);
+	snprintf(path, sizeof path, "%.60s/control.sock", dir.path);
+	c = control_open(path, on_request, NULL, &owner, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	for (int i = 0; i < 64; i++) {
+		struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		strcpy(a.sun_path, path);
+		if (connect(fds[i], (struct sockaddr *)&a, sizeof a))
+			full = true;
+	}
+	CU_ASSERT_TRUE(full);
+	CU_ASSERT_PTR_NULL(control_open(path, on_request, NULL, &owner, &e));
+	CU_ASSERT_EQUAL(owner, -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "does not answer"));
+	for (int i = 0; i < 64; i++)
+		close(fds[i]);
+	control_close(c);
+	tmpdir_remove(&dir);
 	/* a socket file that nobody answers at is replaced */
 	tmpdir_make(&dir);
 	snprintf(path, sizeof path, "%.60s/control.sock", dir.path);
