@@ -86,12 +86,6 @@ static void tell_odd(struct px *px, struct http *s, unsigned bits)
 			px_bad(px, names[i]);
 }
 
-static enum parse more(struct px *px, const struct cursor *in)
-{
-	px_need(px, cur_left(in) + 1);
-	return PARSE_MORE;
-}
-
 static enum parse bad(struct px *px, const char *why)
 {
 	px_bad(px, why);
@@ -505,6 +499,12 @@ static bool empty_line(struct cursor *in)
 	return cur_skip(in, c == '\n' ? 1 : 2);
 }
 
+/* The usual requests by their first bytes, others by their whole line. */
+static enum probe looks_request(const struct cursor *in)
+{
+	return http_looks_request_start(in) == PROBE_YES ? PROBE_YES : http_looks_request(in);
+}
+
 /* Between messages: empty lines are passed over (RFC 9112 2.2), then a head begins. */
 static enum parse start(struct px *px, struct http *s, enum http_start side, struct cursor *in)
 {
@@ -519,7 +519,7 @@ static enum parse start(struct px *px, struct http *s, enum http_start side, str
 	if (side == HTTP_RESPONSE)
 		looks = http_looks_response(in);
 	else if (s->last && s->last->kind >= HTTP_KIND_CONNECT)
-		looks = http_looks_request(in);
+		looks = looks_request(in);
 	else if (c <= ' ' || c > '~')
 		looks = PROBE_NO;
 	if (looks == PROBE_MORE)
@@ -574,7 +574,7 @@ static enum parse first(struct http *s, enum http_start side, struct cursor *in)
 
 	if (empty_line(in))
 		return PARSE_DONE;
-	looks = side == HTTP_RESPONSE ? http_looks_response(in) : http_looks_request(in);
+	looks = side == HTTP_RESPONSE ? http_looks_response(in) : looks_request(in);
 	if (looks == PROBE_NO && !s->sure)
 		other = side == HTTP_RESPONSE ? http_looks_request(in) : http_looks_response(in);
 	if (looks == PROBE_MORE || other == PROBE_MORE)
@@ -646,10 +646,8 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		enum http_start side = (unsigned)dir ^ (s->flip ? 1u : 0u) ? HTTP_RESPONSE : HTTP_REQUEST;
 		enum parse got = step(px, s, side, in);
 
-		if (got == PARSE_MORE)
-			return more(px, in);
-		if (got == PARSE_BAD)
-			return PARSE_BAD;
+		if (got != PARSE_DONE)
+			return got;	/* MORE: nobody knows how much */
 	}
 	return PARSE_DONE;
 }

@@ -82,9 +82,12 @@ static bool absolute_form(struct bytes url, struct bytes *authority, struct byte
 {
 	struct cursor c = cur_of(url.p, url.n);
 	struct cursor a;
-	size_t n = cur_find(&c, ':');
+	size_t n;
 
-	if (n == SIZE_MAX || cur_peek(&c, 0) == '/' || cur_peek(&c, n + 1) != '/' || cur_peek(&c, n + 2) != '/')
+	if (cur_peek(&c, 0) == '/')
+		return false;
+	n = cur_find(&c, ':');
+	if (n == SIZE_MAX || cur_peek(&c, n + 1) != '/' || cur_peek(&c, n + 2) != '/')
 		return false;
 	cur_skip(&c, n + 3);
 	for (n = 0; n < cur_left(&c) && cur_peek(&c, n) != '/' && cur_peek(&c, n) != '?' && cur_peek(&c, n) != '#'; n++)

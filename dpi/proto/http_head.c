@@ -92,9 +92,11 @@ static bool number(struct bytes b, uint64_t *v)
 {
 	*v = 0;
 	for (size_t i = 0; i < b.n; i++) {
-		if (!is_digit(b.p[i]) || *v > (uint64_t)(INT64_MAX - 9) / 10)
+		uint64_t d = b.p[i] - (uint64_t)'0';
+
+		if (!is_digit(b.p[i]) || *v > (INT64_MAX - d) / 10)
 			return false;
-		*v = *v * 10 + (b.p[i] - '0');
+		*v = *v * 10 + d;
 	}
 	return b.n > 0;
 }
@@ -210,7 +212,7 @@ static bool request_line(struct http_head *h, struct bytes line)
 		;
 	if (url == end)
 		return false;
-	if (url != method + 1 || end != v - 1 || v + 8 != line.n || memchr(line.p + url, ' ', end - url) || memchr(line.p + url, '\t', end - url))
+	if (url != method + 1 || end != v - 1 || v + 8 != line.n || memchr(line.p + url, ' ', end - url))
 		odd(h, HTTP_ODD_REQUEST_LINE);
 	h->method_len = (uint16_t)method;
 	h->url_off = (uint16_t)url;

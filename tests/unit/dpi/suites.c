@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/unit.h"
+
+extern const struct unit_test tests_decode[];
+extern const struct unit_test tests_defrag[];
+extern const struct unit_test tests_http[];
+extern const struct unit_test tests_http_px[];
+extern const struct unit_test tests_policy[];
+extern const struct unit_test tests_record[];
+
+const struct unit_suite unit_suites[] = {
+	{ "decode", tests_decode },
+	{ "defrag", tests_defrag },
+	{ "http", tests_http },
+	{ "http_px", tests_http_px },
+	{ "policy", tests_policy },
+	{ "record", tests_record },
+	{ 0 },
+};
