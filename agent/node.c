@@ -76,7 +76,6 @@ static int start_control(struct node *n, struct err *err)
 
 	n->control = control_open(n->config->control, node_answer, n, &owner, err);
 	if (!n->control)
-	if (!n->control)
 		return owner ? -EADDRINUSE : -EIO;	/* err names the first one's pid */
 	ev.data.fd = control_fd(n->control);
 	return epoll_ctl(n->epfd, EPOLL_CTL_ADD, ev.data.fd, &ev) ? err_set(err, -errno, "control: %s", strerror(errno)) : 0;

@@ -9,6 +9,9 @@ extern const struct unit_test tests_names[];
 extern const struct unit_test tests_owner[];
 extern const struct unit_test tests_pcapsrc[];
 extern const struct unit_test tests_policy_file[];
+#if __has_include("dpi/engine.h")	/* as test_replay.c */
+extern const struct unit_test tests_replay[];
+#endif
 extern const struct unit_test tests_sink[];
 extern const struct unit_test tests_world[];
 extern const struct unit_test tests_yaml[];
@@ -22,6 +25,9 @@ const struct unit_suite unit_suites[] = {
 	{ "owner", tests_owner },
 	{ "pcapsrc", tests_pcapsrc },
 	{ "policy_file", tests_policy_file },
+#if __has_include("dpi/engine.h")
+	{ "replay", tests_replay },
+#endif
 	{ "sink", tests_sink },
 	{ "world", tests_world },
 	{ "yaml", tests_yaml },
