@@ -368,8 +368,9 @@ struct source *queue_open(const struct queue_conf *c, struct err *err)
 	uint32_t window = window_for(c->maxlen ? c->maxlen : QUEUE_MAXLEN);
 	int rc = 0;
 
-	if (!q) {
-		err_set(err, -ENOMEM, "queue %u: no memory", c->queue_tcp);
+	if (!q || c->queue_tcp == UINT16_MAX) {
+		err_set(err, q ? -EINVAL : -ENOMEM, "queue %u: %s", c->queue_tcp, q ? "has no number behind it for UDP" : "no memory");
+		free(q);
 		return NULL;
 	}
 	q->src.ops = &queue_ops;

@@ -70,6 +70,8 @@ static bool read_v4(struct cursor *c, struct refused *p, size_t *len)
 	p->proto = cur_u8(c);
 	cur_skip(c, 2);
 	a = cur_take(c, 8);
+	if (!total)		/* a super-packet longer than the field can say */
+		total = p->caplen;
 	if (!a || head < 20 || total < head || (frag & 0x1fff) || !cur_skip(c, head - 20))
 		return false;
 	p->src = addr_v4(a);

@@ -419,6 +419,10 @@ static void test_busy(void)
 	c.queue_tcp = 3;	/* its second number is taken */
 	CU_ASSERT_PTR_NULL(queue_open(&c, &err));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "queue 4: another program has it"));
+	c.queue_tcp = 65535;
+	CU_ASSERT_PTR_NULL(queue_open(&c, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "no number behind it"));
+	c.queue_tcp = 3;
 	w.q.src->ops->close(w.q.src);
 	w.q.src = queue_open(&c, &err);		/* and a closed one is free again */
 	CU_ASSERT_PTR_NOT_NULL(w.q.src);

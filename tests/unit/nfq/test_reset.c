@@ -18,7 +18,7 @@ struct world {
 	struct ns_queue q;
 	struct reset *reset;
 	bool denied;		/* the flow is: all of it from the first packet with the word */
-	bool deny_all;
+	bool deny_all, deny_out;
 	unsigned refused, failed, rsts;
 };
 
@@ -28,7 +28,7 @@ static enum verdict judge(struct ns_queue *q, const struct frame *f)
 	struct world *w = q->ctx;
 	size_t at = f->data[0] >> 4 == 4 ? 20 : 40;
 
-	if (w->deny_all || memmem(f->data, f->caplen, "FORBIDDEN", 9))
+	if (w->deny_all || (w->deny_out && f->flags & FRAME_LEAVING) || memmem(f->data, f->caplen, "FORBIDDEN", 9))
 		w->denied = true;
 	if ((f->data[0] >> 4 == 4 ? f->data[9] : f->data[6]) == IPPROTO_TCP && f->data[at + 13] & 4)
 		w->rsts++;
@@ -204,6 +204,32 @@ static void test_syn(void)
 	}
 }
 
+/* The server's answer is refused: the client hears it at once, the server forgets the half-open connection. */
+static void test_syn_ack(void)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct world w;
+		int ls, c, s;
+		char *half;
+		int64_t start;
+
+		if (!world_open(&w))
+			return;
+		w.deny_out = true;
+		ls = ns_listen(w.l.a, places[i].addr, 8080);
+		c = ns_connect(w.l.b, places[i].addr, 8080);
+		start = ns_now_ms();
+		CU_ASSERT_EQUAL(ns_handshake(&w.q, c, ls, &s), -ECONNREFUSED);
+		CU_ASSERT(ns_now_ms() - start < 900);
+		half = ns_out(w.l.a, "ss -Htan state syn-recv | wc -l");
+		CU_ASSERT_EQUAL(half ? atoi(half) : -1, 0);
+		free(half);
+		close(ls);
+		close(c);
+		world_close(&w);
+	}
+}
+
 static void test_udp(void)
 {
 	for (size_t i = 0; i < PLACES; i++) {
@@ -299,6 +325,7 @@ const struct unit_test tests_reset[] = {
 	{ "a connection at rest: both ends, from either side", test_at_rest },
 	{ "data streaming to the client", test_streaming },
 	{ "a SYN", test_syn },
+	{ "a SYN/ACK", test_syn_ack },
 	{ "datagrams", test_udp },
 	{ "link-local addresses", test_link_local },
 	{ "hostile packets", test_hostile },
