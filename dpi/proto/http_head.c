@@ -285,10 +285,12 @@ enum parse http_head_scan(struct http_head *h, enum http_start start, const stru
 	return PARSE_MORE;
 }
 
-static void skip_empty_lines(struct cursor *c)
+/* False: nothing but empty lines so far, the last of them perhaps not complete. */
+static bool skip_empty_lines(struct cursor *c)
 {
 	while (cur_peek(c, 0) == '\n' || (cur_peek(c, 0) == '\r' && cur_peek(c, 1) == '\n'))
 		cur_skip(c, cur_peek(c, 0) == '\n' ? 1 : 2);
+	return cur_left(c) > 1 || (cur_left(c) && cur_peek(c, 0) != '\r');
 }
 
 enum probe http_looks_response(const struct cursor *in)
@@ -296,7 +298,8 @@ enum probe http_looks_response(const struct cursor *in)
 	static const char form[] = "HTTP/1.d ddd";	/* d: a digit */
 	struct cursor c = *in;
 
-	skip_empty_lines(&c);
+	if (!skip_empty_lines(&c))
+		return PROBE_MORE;
 	for (size_t i = 0; i < sizeof(form) - 1; i++) {
 		if (i == cur_left(&c))
 			return PROBE_MORE;
@@ -313,10 +316,11 @@ enum probe http_looks_request(const struct cursor *in)
 	struct bytes line;
 	size_t n = 0;
 
-	skip_empty_lines(&c);
+	if (!skip_empty_lines(&c))
+		return PROBE_MORE;
 	while (n < METHOD_MAX && is_token(cur_peek(&c, n)))
 		n++;
-	if (n == cur_left(&c) || (n == 0 && cur_left(&c) == 1 && cur_peek(&c, 0) == '\r'))
+	if (n == cur_left(&c))
 		return PROBE_MORE;
 	if (!n || !is_space(cur_peek(&c, n)))
 		return PROBE_NO;

@@ -93,6 +93,7 @@ static const struct vector vectors[] = {
 	{ "Upgrade not taken", { UP("GET /w HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n"), DOWN(OK0), UP(GET("/2")), DOWN(OK0) }, TOLD_OK("/w") TOLD_OK("/2"), "", 0 },
 	{ "a request without an answer", { UP(GET("/1") GET("/2")), DOWN(OK0) }, TOLD_OK("/1") TOLD("/2", ""), "", 0 },
 	{ "an answer cut short", { UP(GET("/1")), DOWN("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc") }, TOLD("/1", ",'status':200"), "", 0 },
+	{ "the server speaks first, behind empty lines", { DOWN("\n\r\nHTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n") }, "http {'protocol':'HTTP/1.1','status':408,'length':0}\n", "", 0 },
 	{ "the server speaks first", { DOWN("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n") }, "http {'protocol':'HTTP/1.1','status':408,'length':0}\n", "", 0 },
 	{ "garbage for an answer", { UP(GET("/1")), DOWN("ICY 200 OK\r\n\r\nmusic"), UP(GET("/2")), DOWN("more music") }, TOLD("/1", "") TOLD("/2", ""), "http.bad_status_line", 0 },
 	{ "garbage for a request", { UP(GET("/1")), DOWN(OK0), UP("GET /\r\n\r\n"), DOWN(OK0) }, TOLD_OK("/1"), "http.bad_request_line", 0 },
