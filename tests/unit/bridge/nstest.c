@@ -193,16 +193,20 @@ pid_t ns_process(int nsfd, bool grandchild)
 	return pid;
 }
 
+/* A zombie that its parent has yet to reap is in no namespace any more. */
 static bool is_gone(void *ctx)
 {
-	return kill(*(pid_t *)ctx, 0) != 0;
+	char path[64], link[64];
+
+	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)*(pid_t *)ctx);
+	return readlink(path, link, sizeof link) < 0;
 }
 
 void ns_end(pid_t pid)
 {
 	kill(pid, SIGKILL);
-	if (waitpid(pid, NULL, 0) != pid)
-		ns_wait(is_gone, &pid, 5000);
+	if (waitpid(pid, NULL, 0) != pid && !ns_wait(is_gone, &pid, 5000))
+		abort();
 }
 
 /* ---- looking ---- */
