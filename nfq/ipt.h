@@ -2,6 +2,8 @@
 /* ipt: what the files behind nfq/rules.h share. Nobody outside nfq/ includes it.
  *
  *	rules_look	what the netns has at all, asked without creating anything (netlink, /proc)
+ *	nfnl		nf_tables requests by libmnl
+ *	nft_drop	empty tables that our first rule brought into being go again
  *	ipt_run		iptables-restore and -save as child processes
  *	rules_parse	the text of -save (and our own wanted text, which has the same form) to lines
  *	rules_text	pure: the text of what is wanted
@@ -81,6 +83,11 @@ int nft_generation(uint32_t *gen, struct err *);
 int ipt_generation(uint64_t *gen, struct err *err);
 /* Names of the family's legacy tables, one a line; empty where there are none. Returns their length. */
 size_t ipt_legacy_names(enum ipt_family, char *out, size_t size);
+
+/* ---- nft_drop ---- */
+
+/* Deletes the nf_tables table if it has no rule, no set, no chain of somebody's and no policy but accept. Not there is fine. */
+int nft_drop_empty(enum ipt_family, const char *table, struct err *);
 
 /* ---- ipt_run ---- */
 

@@ -309,6 +309,18 @@ static int counts(void *ctx, struct err *err)
 	return rc;
 }
 
+/* Tables of nf_tables that ours may have stood in, as far as they hold nothing now. */
+static int drop_tables(struct err *err)
+{
+	static const enum ipt_table tables[] = { IPT_TABLE_FILTER, IPT_TABLE_SECURITY, IPT_TABLE_MANGLE };
+	int rc = 0;
+
+	for (int f = 0; f < IPT_FAMILIES; f++)
+		for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !rc; i++)
+			rc = nft_drop_empty((enum ipt_family)f, ipt_table_name(tables[i]), err);
+	return rc;
+}
+
 static int remove_all(void *ctx, struct err *err)
 {
 	struct work *w = ctx;
@@ -318,6 +330,8 @@ static int remove_all(void *ctx, struct err *err)
 	if (rc)
 		return rc;
 	rc = each_plan(w, &s, plan_restore, err);
+	if (!rc && w->found && s.look.nft_here)
+		rc = drop_tables(err);
 	scene_free(&s);
 	return rc;
 }

@@ -190,6 +190,34 @@ static void test_others_untouched(void)
 	}
 }
 
+/* Tables that our first rule brought into being go with the last, in every table we stood in; one with a policy or rule of the workload's stays. */
+static void test_empty_tables_go(void)
+{
+	struct rules_want w = wanted(IPT_NFT);
+	struct nslab l;
+	struct err err = { "" };
+	unsigned changes;
+	char *s;
+
+	if (!nslab_open(&l))
+		return;
+	ensure(l.a, &w, &changes);
+	w.table = IPT_TABLE_SECURITY;
+	ensure(l.a, &w, &changes);
+	CU_ASSERT(rules_remove(l.a, &err) > 0);
+	s = ns_out(l.a, "nft list tables");
+	CU_ASSERT_STRING_EQUAL(s, "");
+	free(s);
+	ns_sh(l.a, "iptables-nft -P OUTPUT DROP; ip6tables-nft -t security -N mine");
+	w.table = IPT_TABLE_AUTO;
+	ensure(l.a, &w, &changes);
+	CU_ASSERT(rules_remove(l.a, &err) > 0);
+	s = ns_out(l.a, "nft list tables");
+	CU_ASSERT_STRING_EQUAL(s, "table ip filter\ntable ip6 security\n");
+	free(s);
+	nslab_close(&l);
+}
+
 static unsigned lines_of_ours(int ns, const char *program, const char *table)
 {
 	char *s = ns_out(ns, "%s -t %s 2>/dev/null | grep -c NV_", program, table);
@@ -419,6 +447,7 @@ const struct unit_test tests_rules_live[] = {
 	{ "peers and all ports read back as written", test_peers_and_all },
 	{ "tampering is noticed and put right", test_tampering },
 	{ "rules and policies of others stay", test_others_untouched },
+	{ "empty tables go", test_empty_tables_go },
 	{ "from table to table and back end to back end", test_moving },
 	{ "the back end is chosen without creating anything", test_choosing_the_back_end },
 	{ "tables of nft's own", test_native_nft },
