@@ -42,4 +42,7 @@ char *flowtest_every_cut(const struct flowtest *, const struct flowtest_step *, 
 /* Every prefix of the conversation and every datagram or stream cut short, then the end: nothing but not crashing is asked. */
 void flowtest_every_prefix(const struct flowtest *, const struct flowtest_step *, unsigned n);
 
+/* An event as such a line, without the line's end; *text is to be freed. */
+void flowtest_event_text(const struct event *, char **text);
+
 #endif

@@ -1,0 +1,676 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* dpi: the way of a frame through the core, the life of flows, and the public face (dpi.h).
+ *
+ * decode -> defrag -> flow lookup -> guard -> views (or, during a switch, fingerprints) -> counters -> policy -> stream ->
+ * protocols -> answer. Each frame is answered once and counts in one verdict; each inspected packet counts in its flow once,
+ * whatever TCP thinks of it.
+ *
+ * Checksums. A packet that its receiver throws away counts and changes nothing else. Captures that were taken on a sending
+ * host hold packets whose checksums the device was to fill in, without saying so: where the first packet of a direction of a
+ * flow comes from a capture file (frame.number) and is wrong, checksums of that direction are taken for unfinished, until one
+ * is right. Live sources tell each packet's state, so nothing is assumed there.
+ *
+ * Clock. Frames bring the time. d->now never goes back: captures read one after the other may begin before the last one
+ * ended, then d->skew grows by the difference. Events carry the time of frames, timers run by d->now.
+ *
+ * No room for a flow: the one that should go first ends (flow.h), told with reason "evicted". */
+#include "dpi/engine.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#define MAX_FLOWS_MIN 16u
+#define MAX_FLOWS_MAX (1u << 24)
+#define MEMCAP_MIN (1u << 20)
+#define PENDING_BYTES 16384u
+#define PENDING_PACKETS 16u
+#define PENDING_TIME (5 * SEC)
+#define DEFRAG_QUEUES_MAX 4096u
+#define JUMP_BACK (10 * SEC)	/* frames may be this late before it is taken for another capture */
+#define TICK (SEC / 10)
+#define TIMERS_A_TICK 4096u	/* handled at once; the rest with the next frames */
+#define TIMERS_A_FRAME 16u
+#define ETHERTYPE_ARP 0x0806
+#define EVICT_TRIES 2
+
+/* ---- flows ---- */
+
+/* A permutation of 52 bits under the key: four rounds of Feistel over two halves of 26. */
+static uint64_t flow_id(const struct dpi *d, uint64_t n)
+{
+	const uint32_t mask = (1u << 26) - 1;
+	uint32_t l = (uint32_t)(n >> 26) & mask, r = (uint32_t)n & mask;
+
+	for (uint64_t round = 0; round < 4; round++) {
+		uint32_t t = l ^ ((uint32_t)hash_mix64((uint64_t)r ^ round << 32 ^ d->conf.flow_id_seed) & mask);
+
+		l = r;
+		r = t;
+	}
+	return (uint64_t)l << 26 | r;
+}
+
+static void px_without_packet(struct dpi *d, struct flow *f)
+{
+	struct px *x = &d->px;
+
+	x->f = f;
+	x->p = NULL;
+	x->dir = DIR_TOSERVER;
+	x->now = d->now;
+	x->ts = d->last_ts;
+}
+
+void flow_end(struct dpi *d, struct flow *f, const char *reason)
+{
+	struct px saved = d->px, *x = &d->px;	/* it may be another flow's packet that makes room */
+
+	px_without_packet(d, f);
+	if (f->feed == FEED_SEEK && reason)
+		seek_give_up(x);
+	feed_off(x);
+	stream_free(d, f);
+	if (reason)
+		tell_flow(x, reason);
+	count(d, DPI_C_FLOWS_END);
+	flow_remove(&d->flows, f);
+	d->px = saved;
+}
+
+static const char *end_reason(const struct flow *f)
+{
+	if (f->state == FLOW_CLOSED)
+		return flow_hit(f, F_RST) ? "rst" : "closed";
+	return "timeout";
+}
+
+static void flow_timer(struct dpi *d, struct flow *f)
+{
+	int64_t when = f->timer.when, ends = ((int64_t)f->seen + 1) * SEC + flow_timeout(f), at = ends;
+	int64_t report = d->conf.flow_report, made = f->start + d->skew;
+
+	if (ends <= d->now) {
+		flow_end(d, f, end_reason(f));
+		return;
+	}
+	px_without_packet(d, f);
+	seek_tick(&d->px);
+	if (report) {
+		if (when > made && (when - made) % report == 0)
+			tell_flow(&d->px, "report");
+		made += ((d->now - made) / report + 1) * report;
+		if (made < at)
+			at = made;
+	}
+	wheel_arm(&d->flows.wheel, &f->timer, at);
+}
+
+static struct flow *flow_make(struct dpi *d, const struct flow_key *k, uint64_t hash)
+{
+	struct flow *f = flow_insert(&d->flows, k, hash, d->now);
+
+	for (int i = 0; !f && i < EVICT_TRIES; i++) {
+		struct flow *victim = flow_victim(&d->flows);
+
+		if (!victim)
+			break;
+		count(d, DPI_C_FLOWS_EVICTED);
+		flow_end(d, victim, "evicted");
+		f = flow_insert(&d->flows, k, hash, d->now);
+	}
+	if (!f)
+		return NULL;
+	do
+		f->id = flow_id(d, d->flows_made++);
+	while (!f->id);
+	count(d, DPI_C_FLOWS_NEW);
+	return f;
+}
+
+/* ---- whose flow is it ---- */
+
+/* True when the sender of a packet without a flow is its responder. TCP without a SYN is a guess: a port that a protocol
+ * usually listens at, else one below 1024, else the lower one is the responder's. For datagrams the first sender began:
+ * a guess by ports would let a sender choose by its own port which rules it is judged by. */
+static bool sent_by_responder(const struct dpi *d, const struct packet *p)
+{
+	bool src, dst;
+
+	if (p->t.ipproto == IPPROTO_ICMP)
+		return p->icmp_type == 0;
+	if (p->t.ipproto == IPPROTO_ICMPV6)
+		return p->icmp_type == 129;
+	if (p->t.ipproto != IPPROTO_TCP)
+		return false;
+	if (p->tcp_flags & TCP_SYN)
+		return p->tcp_flags & TCP_ACK;
+	src = seek_port_known(d, IPPROTO_TCP, p->t.sport);
+	dst = seek_port_known(d, IPPROTO_TCP, p->t.dport);
+	if (src != dst)
+		return src;
+	src = p->t.sport < 1024;
+	dst = p->t.dport < 1024;
+	return src != dst ? src : p->t.sport < p->t.dport;
+}
+
+/* May this packet begin a flow? */
+static bool begins(struct dpi *d, const struct packet *p)
+{
+	if (p->bad_csum && !p->frame->number)
+		return false;
+	if (p->t.ipproto != IPPROTO_TCP)
+		return true;
+	if (p->tcp_flags & TCP_RST)
+		return false;
+	if (p->tcp_flags & TCP_SYN)
+		return !(p->tcp_flags & TCP_FIN);
+	return d->conf.midstream;
+}
+
+static struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t hash, bool sender_hi)
+{
+	struct dpi *d = x->d;
+	const struct packet *p = x->p;
+	bool down;
+	struct flow *f;
+
+	if (!begins(d, p))
+		return NULL;
+	f = flow_make(d, k, hash);
+	if (!f) {
+		count(d, DPI_C_FLOWS_REFUSED);
+		return NULL;
+	}
+	down = sent_by_responder(d, p);
+	if (sender_hi != down)
+		flow_set(f, F_INIT_HI);
+	f->start = f->last = p->frame->ts;
+	f->path = p->frame->path;
+	f->epoch = d->epoch;
+	f->iface = p->frame->iface;
+	f->policy = d->policy_version - 1;	/* judged by none yet */
+	x->f = f;
+	x->dir = down ? DIR_TOCLIENT : DIR_TOSERVER;
+	if (p->t.ipproto == IPPROTO_TCP)
+		stream_begin(x);
+	else if (p->t.ipproto != IPPROTO_UDP && p->t.ipproto != IPPROTO_SCTP)
+		f->feed = FEED_OFF;
+	if (f->feed == FEED_OFF)
+		flow_set(f, F_APP_KNOWN);	/* there is nothing to find out */
+	if (d->conf.flow_report && f->timer.when > f->start + d->skew + d->conf.flow_report)
+		wheel_arm(&d->flows.wheel, &f->timer, f->start + d->skew + d->conf.flow_report);
+	return f;
+}
+
+static enum dir dir_of(const struct flow *f, const struct packet *p, bool sender_hi)
+{
+	if (addr_eq(&p->t.src, &p->t.dst) && p->t.sport == p->t.dport)
+		return f->key.ipproto == IPPROTO_ICMP || f->key.ipproto == IPPROTO_ICMPV6 ? (enum dir)sent_by_responder(NULL, p) : DIR_TOSERVER;
+	return sender_hi == flow_hit(f, F_INIT_HI) ? DIR_TOSERVER : DIR_TOCLIENT;
+}
+
+/* ---- guard ---- */
+
+enum pass { PASS, PASS_NOT, PASS_COPY };
+
+/* Is the packet ours, and was it not shown already? f NULL: it has no flow (yet). */
+static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, uint32_t frames)
+{
+	const struct frame *fr = p->frame;
+	bool overlap = fr->ts < d->overlap_end;
+	enum dpi_own own = OWN_YES;
+
+	if (d->ops.owner && (!f || f->path != fr->path || f->epoch != d->epoch))
+		own = d->ops.owner(d->ops.ctx, fr, &p->t);
+	if (own == OWN_NO || (own == OWN_OVERLAP && !overlap)) {
+		count_n(d, DPI_C_GUARD_DROPPED, frames);
+		return PASS_NOT;
+	}
+	if (f && own == OWN_YES) {
+		if (f->path != fr->path && !overlap)
+			view_forget(f);
+		if (f->epoch != d->epoch)
+			f->policy = d->policy_version - 1;	/* its ends may be others now */
+		f->path = fr->path;
+		f->epoch = d->epoch;
+	}
+	if (!overlap)
+		return PASS;
+	switch (dedup_packet(&d->dedup, p)) {
+	case DEDUP_NEW:
+		return PASS;
+	case DEDUP_SEEN:
+		break;
+	case DEDUP_FULL:	/* the owner's copy is the one that counts */
+		if (own == OWN_YES)
+			return PASS;
+		break;
+	}
+	count_n(d, DPI_C_GUARD_OVERLAP, frames);
+	return PASS_COPY;
+}
+
+/* ---- one packet of a flow ---- */
+
+static void count_packet(struct px *x, uint32_t frames, uint64_t bytes)
+{
+	struct flow *f = x->f;
+
+	f->pkts[x->dir] += frames;
+	f->bytes[x->dir] += bytes;
+	if (x->ts > f->last)
+		f->last = x->ts;
+	flow_young(&x->d->flows, f, (uint32_t)(x->now / SEC));
+	count_n(x->d, DPI_C_INSPECTED, frames);
+}
+
+/* The receiver throws it away. */
+static bool bad_checksum(struct px *x)
+{
+	struct flow *f = x->f;
+	enum flow_bits off = x->dir == DIR_TOSERVER ? F_CSUM_OFF : F_CSUM_OFF_DOWN;
+
+	if (!x->p->bad_csum) {
+		if (flow_hit(f, off) && !(x->p->frame->flags & (FRAME_CSUM_PARTIAL | FRAME_TRUNCATED)))
+			flow_clear(f, (unsigned)off);
+		return false;
+	}
+	if (x->p->frame->number && !f->pkts[x->dir])
+		flow_set(f, off);
+	if (flow_hit(f, off))
+		return false;
+	count(x->d, DPI_C_DECODE_CSUM);
+	return true;
+}
+
+static void datagrams(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct cursor c = cur_of(p->payload.p, p->payload.n);
+	size_t size = p->frame->flags & FRAME_GSO_UDP && p->frame->gso_size ? p->frame->gso_size : p->payload.n;
+
+	if (x->f->state == FLOW_NEW && x->dir == DIR_TOCLIENT)
+		flow_move(&x->d->flows, x->f, FLOW_OPEN, x->now);
+	while (cur_left(&c) && x->f->feed != FEED_OFF) {
+		struct bytes b = cur_bytes(&c, size < cur_left(&c) ? size : cur_left(&c));
+
+		feed_datagram(x, x->dir, b.p, b.n);
+	}
+}
+
+/* f is x->f or was made by this packet (fresh). */
+static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, bool fresh)
+{
+	struct dpi *d = x->d;
+	struct flow *f = x->f;
+	bool bad = bad_checksum(x);
+
+	count_packet(x, frames, bytes);
+	if (bad)
+		return judge_answer(d, f, x->p->frame);
+	judge_flow(x);
+	if (x->p->frame->held && verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE)) {
+		enum verdict v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
+
+		feed_off(x);
+		return v;
+	}
+	switch (f->key.ipproto) {
+	case IPPROTO_TCP:
+		stream_packet(x);
+		break;
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		datagrams(x);
+		break;
+	default:
+		if (fresh && (f->key.ipproto == IPPROTO_ICMP || f->key.ipproto == IPPROTO_ICMPV6))
+			tell_icmp(x);
+		if (f->state == FLOW_NEW && x->dir == DIR_TOCLIENT)
+			flow_move(&d->flows, f, FLOW_OPEN, x->now);
+	}
+	if (f->learn)
+		seek_tick(x);
+	if (x->refused) {
+		count(d, DPI_C_VERDICT_DROP);
+		return VERDICT_DROP;
+	}
+	return judge_answer(d, f, x->p->frame);
+}
+
+static bool is_icmp_without_flow(const struct packet *p)
+{
+	if (p->t.ipproto == IPPROTO_ICMP && p->family == 4)
+		return p->icmp_type != 8 && p->icmp_type != 0;
+	return p->t.ipproto == IPPROTO_ICMPV6 && p->family == 6 && p->icmp_type != 128 && p->icmp_type != 129;
+}
+
+static enum verdict icmp_packet(struct dpi *d, const struct packet *p, uint32_t frames)
+{
+	if (p->bad_csum && !p->frame->number)
+		count(d, DPI_C_DECODE_CSUM);
+	else if (guard(d, p, NULL, frames) == PASS) {
+		if (view_counts_packet(&d->views, &d->conf.key, p))
+			tell_icmp_packet(d, p);
+		else
+			count_n(d, DPI_C_GUARD_VIEW, frames);
+		return judge_icmp_error(d, p);
+	}
+	return judge_answer(d, NULL, p->frame);
+}
+
+/* A whole packet that came in so many frames with so many bytes. */
+static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t frames, uint64_t bytes)
+{
+	struct px *x = &d->px;
+	struct flow_key k;
+	bool hi, fresh = false;
+	uint64_t hash;
+	struct flow *f;
+
+	if (is_icmp_without_flow(p))
+		return icmp_packet(d, p, frames);
+	hi = flow_key_of(p, &k);
+	hash = flow_hash(&d->flows, &k);
+	f = flow_find(&d->flows, &k, hash);
+	x->f = f;
+	x->p = p;
+	x->now = d->now;
+	x->ts = p->frame->ts;
+	x->refused = false;
+	if (f)
+		x->dir = dir_of(f, p, hi);
+	switch (guard(d, p, f, frames)) {
+	case PASS_NOT:
+		return judge_answer(d, NULL, p->frame);
+	case PASS_COPY:
+		return judge_answer(d, f, p->frame);
+	case PASS:
+		break;
+	}
+	if (f && p->frame->ts >= d->overlap_end && !view_counts(f, x->dir, p->frame)) {
+		count_n(d, DPI_C_GUARD_VIEW, frames);
+		return judge_answer(d, f, p->frame);
+	}
+	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !p->bad_csum && stream_restarts(x)) {
+		flow_end(d, f, f->state == FLOW_CLOSED ? end_reason(f) : "restart");
+		f = NULL;
+	}
+	if (!f) {
+		f = flow_begin(x, &k, hash, hi);
+		if (!f) {
+			if (p->bad_csum)
+				count(d, DPI_C_DECODE_CSUM);
+			return judge_answer(d, NULL, p->frame);
+		}
+		fresh = true;
+		view_counts(f, x->dir, p->frame);
+	}
+	return flow_packet(x, frames, bytes, fresh);
+}
+
+static enum verdict fragment(struct dpi *d, const struct packet *p)
+{
+	struct packet whole;
+	struct defrag_out out;
+	enum defrag_result r;
+	enum dpi_counter why = DPI_C_FRAGMENTS;
+
+	count(d, DPI_C_FRAGMENTS);
+	if (p->bad_csum && !p->frame->number) {
+		count(d, DPI_C_DECODE_CSUM);
+		return judge_answer(d, NULL, p->frame);
+	}
+	r = defrag_add(d->defrag, p, &out);
+	if (out.cap) {
+		count(d, DPI_C_FRAG_CAP);
+		tell_packet_anomaly(d, p, ANOM_FRAG_CAP);
+	}
+	if (out.overlap) {
+		count(d, DPI_C_FRAG_OVERLAP);
+		tell_packet_anomaly(d, p, ANOM_FRAG_OVERLAP);
+	}
+	if (r != DEFRAG_WHOLE)
+		return judge_answer(d, NULL, p->frame);
+	count(d, DPI_C_FRAG_DONE);
+	if (decode_ip(p->frame, out.ip, &whole, &why) != DECODE_OK) {
+		count(d, why);
+		tell_packet_anomaly(d, p, ANOM_DECODE_BAD);
+		return judge_answer(d, NULL, p->frame);
+	}
+	return ip_packet(d, &whole, out.pieces, out.bytes);
+}
+
+/* ---- time ---- */
+
+static void due(struct dpi *d, unsigned max)
+{
+	struct wheel_timer *t;
+
+	while (max-- && (t = wheel_next_due(&d->flows.wheel)))
+		flow_timer(d, container_of(t, struct flow, timer));
+}
+
+static void clock_to(struct dpi *d, int64_t ts)
+{
+	int64_t now = ts + d->skew;
+
+	d->last_ts = ts;
+	if (d->now - now > JUMP_BACK) {
+		d->skew += d->now - now;
+		now = d->now;
+	}
+	if (now > d->now)
+		d->now = now;
+	if (d->overlap_end && ts >= d->overlap_end) {
+		d->overlap_end = 0;
+		dedup_stop(&d->dedup);
+	}
+	if (d->now - d->advanced < TICK) {
+		if (d->flows.wheel.due)
+			due(d, TIMERS_A_FRAME);
+		return;
+	}
+	d->advanced = d->now;
+	wheel_advance(&d->flows.wheel, d->now);
+	due(d, TIMERS_A_TICK);
+	count_n(d, DPI_C_FRAG_TIMEOUT, defrag_expire(d->defrag, ts));
+}
+
+void dpi_tick(struct dpi *d, int64_t now) { clock_to(d, now); }
+
+/* ---- the public face ---- */
+
+enum verdict dpi_inspect(struct dpi *d, const struct frame *fr)
+{
+	struct packet p;
+	enum dpi_counter why = DPI_C_NOT_IP;
+
+	count(d, DPI_C_FRAMES);
+	count_n(d, DPI_C_BYTES, fr->caplen);
+	if (fr->held)
+		count(d, DPI_C_HELD);
+	clock_to(d, fr->ts);
+	switch (decode_frame(fr, &p, &why)) {
+	case DECODE_OK:
+		return p.fragment ? fragment(d, &p) : ip_packet(d, &p, 1, p.iplen);
+	case DECODE_NOT_IP:
+		count(d, DPI_C_NOT_IP);
+		if (p.ethertype == ETHERTYPE_ARP) {
+			count(d, DPI_C_ARP);
+			if (view_counts_packet(&d->views, &d->conf.key, &p))
+				tell_arp(d, &p);
+			else
+				count(d, DPI_C_GUARD_VIEW);
+		}
+		break;
+	case DECODE_BAD:
+		count(d, why);
+		if (why != DPI_C_DECODE_LINKTYPE)
+			tell_packet_anomaly(d, &p, ANOM_DECODE_BAD);
+		break;
+	}
+	return judge_answer(d, NULL, fr);
+}
+
+static int conf_check(const struct dpi_conf *c, struct err *err)
+{
+	if (c->max_flows < MAX_FLOWS_MIN || c->max_flows > MAX_FLOWS_MAX)
+		return err_set(err, -EINVAL, "max_flows is %u, must be %u to %u", c->max_flows, MAX_FLOWS_MIN, MAX_FLOWS_MAX);
+	if (c->memcap < MEMCAP_MIN + flow_table_fixed(c->max_flows))
+		return err_set(err, -EINVAL, "memcap of %llu bytes is too small for %u flows: at least %llu", (unsigned long long)c->memcap,
+			       c->max_flows, (unsigned long long)(MEMCAP_MIN + flow_table_fixed(c->max_flows)));
+	if (c->pending_bytes > MEM_PIECE_MAX)
+		return err_set(err, -EINVAL, "pending bytes are %u, at most %u", c->pending_bytes, MEM_PIECE_MAX);
+	return 0;
+}
+
+struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, struct err *err)
+{
+	struct dpi *d;
+	uint64_t cap;
+	unsigned queues;
+
+	if (conf_check(conf, err))
+		return NULL;
+	d = calloc(1, sizeof(*d));
+	if (!d) {
+		err_set(err, -ENOMEM, "no memory for the core");
+		return NULL;
+	}
+	d->conf = *conf;
+	d->ops = *ops;
+	d->px.d = d;
+	d->conf.pending_bytes = conf->pending_bytes ? conf->pending_bytes : PENDING_BYTES;
+	d->conf.pending_packets = conf->pending_packets ? conf->pending_packets : PENDING_PACKETS;
+	d->conf.pending_time = conf->pending_time ? conf->pending_time : PENDING_TIME;
+	d->policy_version = 1;
+	cap = conf->memcap - flow_table_fixed(conf->max_flows);
+	d->ooo_bytes_max = cap / 4 > UINT32_MAX ? UINT32_MAX : (uint32_t)(cap / 4);
+	queues = conf->max_flows / 16 < 64 ? 64 : conf->max_flows / 16;
+	d->mem = mem_new(cap);
+	if (d->mem)
+		d->defrag = defrag_new(d->mem, queues < DEFRAG_QUEUES_MAX ? queues : DEFRAG_QUEUES_MAX, &conf->key);
+	if (!d->mem || !d->defrag || !flow_table_init(&d->flows, conf->max_flows, d->mem, cap, &conf->key) || !seek_hints_init(d)) {
+		dpi_free(d);
+		err_set(err, -ENOMEM, "no memory for the core");
+		return NULL;
+	}
+	dpi_set_event_mask(d, conf->event_mask);
+	return d;
+}
+
+/* Calls fn for each entry in use, in the order of the table's memory. */
+static void each(const struct dpi *d, bool (*fn)(void *ctx, struct flow *), void *ctx)
+{
+	for (uint32_t c = 0; c < d->flows.nchunks; c++)
+		for (uint32_t i = 0; i < FLOWS_PER_CHUNK; i++)
+			if (d->flows.chunk[c][i].state != FLOW_FREE && !fn(ctx, &d->flows.chunk[c][i]))
+				return;
+}
+
+static bool end_silently(void *ctx, struct flow *f)
+{
+	flow_end(ctx, f, NULL);
+	return true;
+}
+
+static bool end_told(void *ctx, struct flow *f)
+{
+	flow_end(ctx, f, f->state == FLOW_CLOSED ? end_reason(f) : "flush");
+	return true;
+}
+
+void dpi_flush(struct dpi *d) { each(d, end_told, d); }
+
+void dpi_free(struct dpi *d)
+{
+	if (!d)
+		return;
+	d->events = 0;
+	each(d, end_silently, d);
+	dedup_stop(&d->dedup);
+	flow_table_free(&d->flows);
+	defrag_free(d->defrag);
+	mem_free_all(d->mem);
+	policy_unref(d->policy);
+	free(d->hints);
+	free(d);
+}
+
+void dpi_set_policy(struct dpi *d, struct policy *p)
+{
+	struct policy *old = d->policy;
+
+	d->policy = p ? policy_ref(p) : NULL;
+	d->policy_version++;
+	policy_unref(old);
+}
+
+void dpi_set_epoch(struct dpi *d, int64_t now, int64_t overlap)
+{
+	d->epoch++;
+	dedup_stop(&d->dedup);
+	d->overlap_end = overlap > 0 ? now + overlap : 0;
+	if (d->overlap_end)
+		dedup_start(&d->dedup, d->mem, &d->conf.key);
+}
+
+void dpi_set_event_mask(struct dpi *d, uint64_t mask) { d->events = d->ops.emit ? mask : 0; }
+
+struct lister {
+	bool (*fn)(void *ctx, const struct dpi_flow_info *);
+	void *ctx;
+};
+
+static bool list_one(void *ctx, struct flow *f)
+{
+	const struct lister *l = ctx;
+	bool stops = verdict_stops((enum verdict)f->verdict);
+	struct dpi_flow_info i = {
+		.flow_id = f->id,
+		.tuple = {
+			.src = *flow_addr(f, DIR_TOSERVER),
+			.dst = *flow_addr(f, DIR_TOCLIENT),
+			.sport = flow_port(f, DIR_TOSERVER),
+			.dport = flow_port(f, DIR_TOCLIENT),
+			.ipproto = f->key.ipproto,
+			.domain = f->key.local ? 0 : f->key.net,
+		},
+		.workload = { f->workload[0], f->workload[1] },
+		.pkts = { f->pkts[0], f->pkts[1] },
+		.bytes = { f->bytes[0], f->bytes[1] },
+		.start = f->start,
+		.last = f->last,
+		.state = flow_state_name((enum flow_state)f->state),
+		.app = (enum app)f->app,
+		.path = f->path,
+		.verdict = (enum verdict)f->verdict,
+		.enforced = stops && flow_hit(f, F_STOPPED),
+		.reason = (enum reason)f->reason,
+		.rule = f->rule,
+	};
+
+	return l->fn(l->ctx, &i);
+}
+
+void dpi_each_flow(const struct dpi *d, bool (*fn)(void *ctx, const struct dpi_flow_info *), void *ctx)
+{
+	struct lister l = { .fn = fn, .ctx = ctx };
+
+	each(d, list_one, &l);
+}
+
+void dpi_get_sizes(const struct dpi *d, struct dpi_sizes *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->flow = sizeof(struct flow);
+	out->px = sizeof(struct px);
+	out->flows = d->flows.used;
+	out->flows_max = d->flows.max;
+	mem_get_stats(d->mem, &out->mem);
+}
+
+const uint64_t *dpi_counters(const struct dpi *d) { return d->counters; }
+const uint64_t *dpi_app_flows(const struct dpi *d) { return d->app_flows; }

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* engine: what the rooms of the core share. Nothing outside dpi/ includes it (tests/unit/dpi may).
+ *
+ *   dpi.c      the way of a frame; life and death of flows; the public face
+ *   flow.c     the table
+ *   view.c     which copies of a packet count
+ *   dedup.c    packets shown by two paths during a switch
+ *   stream.c   TCP as the receiver's kernel judges it; stream_ooo.c what waits for bytes before it
+ *   feed.c     bytes to protocols; seek.c which protocol it is
+ *   px.c       what protocols may do
+ *   judge.c    policy
+ *   tell.c     events of the core's own */
+#ifndef TQ_DPI_ENGINE_H
+#define TQ_DPI_ENGINE_H
+
+#include "dpi/dedup.h"
+#include "dpi/defrag.h"
+#include "dpi/flow.h"
+#include "dpi/view.h"
+
+#define SEC INT64_C(1000000000)
+#define SEEK_WORDS 3			/* 192 protocols can be told apart while one is sought */
+#define PROTOCOLS_MAX (SEEK_WORDS * 64)
+#define BAD_TOLD_MAX 16u		/* px_bad events per flow */
+#define SWITCHES_MAX 16u		/* px_switch per flow; then nothing more is parsed */
+#define ANOMALIES_A_SECOND 10u		/* of one kind, without a flow */
+
+/* A usual port of a protocol, for ordering candidates. */
+struct port_hint {
+	uint16_t port;
+	uint16_t proto;		/* index into proto_list */
+};
+
+/* The flow and packet at hand. One per core; a protocol sees it as the opaque struct px. */
+struct px {
+	struct dpi *d;
+	struct flow *f;
+	const struct packet *p;	/* NULL: the flow ends without one */
+	enum dir dir;		/* of the packet */
+	int64_t now;		/* the core's clock: never goes back */
+	int64_t ts;		/* time of the frame at hand, or of the last one */
+	uint32_t frames;	/* that carried it: pieces of a datagram */
+	bool refused;		/* contradicts bytes that were taken: a held packet is dropped */
+	/* set by a protocol while it is called */
+	enum dir calling;	/* the direction it was called for */
+	uint32_t need;
+	bool stop, switched;
+	const struct proto *next;
+};
+
+struct dpi {
+	struct px px;
+	struct dpi_conf conf;
+	struct dpi_ops ops;
+	struct policy *policy;
+	uint32_t policy_version;	/* counts dpi_set_policy, so that NULL is a version too */
+	uint32_t epoch;
+	int64_t overlap_end;		/* ns, time of frames */
+	int64_t now;			/* ns; never goes back, whatever frames say */
+	int64_t skew;			/* now - time of frames, where captures were taken one after the other out of order */
+	int64_t last_ts;		/* of the last frame */
+	int64_t advanced;		/* now when timers were looked at */
+	uint64_t events;		/* conf.event_mask, 0 without emit */
+	uint64_t flows_made;
+	struct mem *mem;
+	struct defrag *defrag;
+	struct flow_table flows;
+	struct dedup dedup;
+	struct view_cache views;
+	struct port_hint *hints;	/* sorted by port */
+	uint32_t nhints;
+	uint16_t nprotos;
+	uint32_t ooo_bytes, ooo_bytes_max;
+	struct { int64_t second; uint32_t n; } anomaly_rate[ANOM_COUNT];
+	uint64_t counters[DPI_C_COUNT];
+	uint64_t app_flows[APP_COUNT];
+	struct record record;		/* of the protocol at work */
+	struct record told;		/* of the core's own events, which may come in the middle of that */
+};
+
+static inline void count(struct dpi *d, enum dpi_counter c) { counter_add(&d->counters[c], 1); }
+static inline void count_n(struct dpi *d, enum dpi_counter c, uint64_t n) { counter_add(&d->counters[c], n); }
+static inline bool wanted(const struct dpi *d, enum event_type t) { return d->events >> (unsigned)t & 1; }
+
+/* ---- stream.c: the flow's TCP packet at hand ---- */
+void stream_packet(struct px *);
+/* The packet at hand, with SYN set, begins another connection on the ports of x->f: the flow is over. */
+bool stream_restarts(const struct px *);
+/* A new flow begins with the packet at hand. */
+void stream_begin(struct px *);
+void stream_free(struct dpi *, struct flow *);	/* what halves keep */
+
+/* ---- feed.c ---- */
+/* n in-order bytes of a stream. */
+void feed_stream(struct px *, enum dir, const uint8_t *p, size_t n);
+void feed_datagram(struct px *, enum dir, const uint8_t *p, size_t n);
+/* len bytes of that direction were lost. */
+void feed_gap(struct px *, enum dir, uint64_t len);
+/* Parsing ends: end() is called, everything kept is let go. The app stays. */
+void feed_off(struct px *);
+/* The app is known to be this: counted, judged. */
+void feed_app(struct px *, enum app);
+/* Bytes at p+n were taken before: true when what is still kept of them differs. */
+bool feed_differs(const struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n);
+
+/* ---- seek.c ---- */
+/* Bytes of a flow without a protocol: takes all n, or sets f->proto and leaves the bytes from the returned offset on to it. */
+size_t seek_bytes(struct px *, enum dir, const uint8_t *p, size_t n, bool datagram);
+void seek_tick(struct px *);		/* pending.time may be over */
+void seek_give_up(struct px *);
+void seek_free(struct dpi *, struct flow *);
+bool seek_hints_init(struct dpi *);
+bool seek_port_known(const struct dpi *, uint8_t ipproto, uint16_t port);
+/* feed.c for seek.c: starts the protocol (state, app); false: no memory, parsing is off. */
+bool feed_start(struct px *, const struct proto *);
+
+/* ---- judge.c ---- */
+/* Judges the flow where that is due (new, app, policy). */
+void judge_flow(struct px *);
+/* The answer to the frame at hand, counted. f NULL: allowed. */
+enum verdict judge_answer(struct dpi *, struct flow *, const struct frame *);
+/* The verdict of the flow that an ICMP error quotes. */
+enum verdict judge_icmp_error(struct dpi *, const struct packet *);
+
+/* ---- tell.c ---- */
+void tell_fill(const struct px *, enum event_type, struct event *);
+void tell_emit(struct dpi *, struct event *, const struct record *);
+void tell_flow(struct px *, const char *reason);
+void tell_alert(struct px *);
+void tell_anomaly(struct px *, enum anomaly);			/* once per flow and kind */
+void tell_bad(struct px *, const char *event);
+void tell_packet_anomaly(struct dpi *, const struct packet *, enum anomaly);	/* without a flow; rate-limited */
+void tell_arp(struct dpi *, const struct packet *);
+void tell_icmp(struct px *);					/* an echo flow */
+void tell_icmp_packet(struct dpi *, const struct packet *);	/* any other ICMP message */
+
+/* ---- dpi.c ---- */
+void flow_end(struct dpi *, struct flow *, const char *reason);	/* NULL: silently */
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* judge: what the policy says about a flow, and the answer to a frame of it.
+ *
+ * A flow is judged at its first packet (app pending), when its app gets known, changes or is given up, and after
+ * dpi_set_policy. What is remembered is the answer; the sets of groups are worked out anew each time, because that is rare
+ * and they are large. Its mode is the strictest of its local ends; where none is local, the default.
+ *
+ * Not judged, always allowed: the client's and the server's side of DHCP, neighbour discovery, MLD, IGMP, ICMP that is not an
+ * echo, and transports without ports. ICMP errors share the fate of the flow that they quote.
+ *
+ * A verdict that was carried out stays (F_STOPPED) until the policy is another one. */
+#include "dpi/engine.h"
+
+#include <netinet/in.h>
+
+static bool is_echo(const struct flow *f) { return f->key.ipproto == IPPROTO_ICMP || f->key.ipproto == IPPROTO_ICMPV6; }
+
+static bool is_dhcp(const struct flow *f)
+{
+	uint16_t from = flow_port(f, DIR_TOSERVER), to = flow_port(f, DIR_TOCLIENT);
+
+	if (f->key.ipproto != IPPROTO_UDP)
+		return false;
+	if (addr_is_v4(&f->key.lo))
+		return (from == 68 && to == 67) || (from == 67 && to == 68);
+	return (from == 546 && to == 547) || (from == 547 && to == 546);
+}
+
+static bool is_judged(const struct flow *f)
+{
+	switch (f->key.ipproto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		return f->key.lo_port && f->key.hi_port ? !is_dhcp(f) : true;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return true;	/* only echoes are flows */
+	default:
+		return false;
+	}
+}
+
+/* Who are its ends? In the flow's order. Without a packet at hand the addresses alone tell. */
+static struct dpi_ends ask_ends(const struct px *x)
+{
+	const struct flow *f = x->f;
+	struct dpi_ends e = { { 0, 0 }, { NULL, NULL } }, out = e;
+	struct frame none = { .ts = x->ts, .link = LINK_RAW, .path = f->path, .iface = f->iface };
+	bool down = x->p && x->dir == DIR_TOCLIENT;
+	struct tuple t = {
+		.src = *flow_addr(f, down ? DIR_TOCLIENT : DIR_TOSERVER),
+		.dst = *flow_addr(f, down ? DIR_TOSERVER : DIR_TOCLIENT),
+		.sport = flow_port(f, down ? DIR_TOCLIENT : DIR_TOSERVER),
+		.dport = flow_port(f, down ? DIR_TOSERVER : DIR_TOCLIENT),
+		.ipproto = f->key.ipproto,
+		.domain = f->key.local ? 0 : f->key.net,
+	};
+
+	if (!x->d->ops.ends)
+		return out;
+	if (x->p) {
+		t.domain = x->p->t.domain;
+	} else if (f->key.local) {
+		none.workload = f->key.net;
+	}
+	x->d->ops.ends(x->d->ops.ctx, x->p ? x->p->frame : &none, &t, &e);
+	for (int i = 0; i < 2; i++) {
+		out.workload[i] = e.workload[i ^ (down ? 1 : 0)];
+		out.groups[i] = e.groups[i ^ (down ? 1 : 0)];
+	}
+	return out;
+}
+
+static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends *e)
+{
+	const struct policy *p = x->d->policy;
+	const struct flow *f = x->f;
+	struct group_set from, to, nobody = { { 0 } };
+	struct policy_query q = {
+		.from = &from,
+		.to = &to,
+		.ipproto = f->key.ipproto,
+		.port = is_echo(f) ? 0 : flow_port(f, DIR_TOCLIENT),
+		.app = (enum app)f->app,
+		.app_known = flow_hit(f, F_APP_KNOWN),
+	};
+	bool local = false;
+
+	policy_groups(p, flow_addr(f, DIR_TOSERVER), e->groups[0], &from);
+	policy_groups(p, flow_addr(f, DIR_TOCLIENT), e->groups[1], &to);
+	q.mode = MODE_DISCOVER;
+	for (int i = 0; i < 2; i++) {
+		enum policy_mode m;
+
+		if (!e->workload[i] && !e->groups[i])
+			continue;
+		local = true;
+		m = policy_mode_of(p, i ? &to : &from);
+		if (m > q.mode)
+			q.mode = m;
+	}
+	if (!local)
+		q.mode = policy_mode_of(p, &nobody);
+	struct policy_answer a = policy_judge(p, &q);
+
+	if (q.mode == MODE_DISCOVER && a.verdict == VERDICT_ALLOW && a.reason == REASON_NO_RULE)
+		flow_set(x->f, F_LEARNED);
+	return a;
+}
+
+void judge_flow(struct px *x)
+{
+	struct dpi *d = x->d;
+	struct flow *f = x->f;
+	struct policy_answer a = { .verdict = VERDICT_ALLOW, .reason = REASON_NONE };
+	bool fresh = f->policy != d->policy_version;
+	struct dpi_ends e = { { 0, 0 }, { NULL, NULL } };
+
+	if (flow_hit(f, F_JUDGED) && !fresh)
+		return;
+	flow_set(f, F_JUDGED);
+	if (!fresh && (flow_hit(f, F_STOPPED) || !d->policy))
+		return;
+	f->policy = d->policy_version;
+	flow_clear(f, F_LEARNED | F_STOPPED);
+	e = ask_ends(x);
+	f->workload[0] = e.workload[0];
+	f->workload[1] = e.workload[1];
+	if (d->policy && is_judged(f))
+		a = ask_policy(x, &e);
+	if (a.verdict != (enum verdict)f->verdict || a.rule != f->rule)
+		flow_clear(f, F_ALERTED);
+	f->verdict = (uint8_t)a.verdict;
+	f->rule = a.rule;
+	f->reason = (uint8_t)a.reason;
+	flow_clear(f, F_ENFORCE);
+	if (a.enforce)
+		flow_set(f, F_ENFORCE);
+	if (a.verdict >= VERDICT_ALERT && !flow_hit(f, F_ALERTED)) {
+		flow_set(f, F_ALERTED);
+		tell_alert(x);
+	}
+}
+
+enum verdict judge_answer(struct dpi *d, struct flow *f, const struct frame *fr)
+{
+	enum verdict v = f ? (enum verdict)f->verdict : VERDICT_ALLOW;
+
+	switch (v) {
+	case VERDICT_ALLOW:
+	case VERDICT_PENDING:
+		break;
+	case VERDICT_ALERT:
+		count(d, DPI_C_VERDICT_ALERT);
+		return fr->held ? v : VERDICT_ALLOW;
+	case VERDICT_DENY:
+	case VERDICT_DROP:
+		if (flow_hit(f, F_ENFORCE) && fr->held) {
+			flow_set(f, F_STOPPED);
+			count(d, v == VERDICT_DENY ? DPI_C_VERDICT_DENY : DPI_C_VERDICT_DROP);
+			return v;
+		}
+		count(d, DPI_C_VERDICT_UNENFORCED);
+		break;
+	}
+	count(d, DPI_C_VERDICT_ALLOW);
+	return VERDICT_ALLOW;
+}
+
+/* ---- ICMP errors ---- */
+
+/* The tuple of the packet that an error quotes, with as much of its transport as is there. False: none. */
+static bool quoted(const struct packet *p, struct packet *q)
+{
+	struct cursor c = cur_of(p->payload.p, p->payload.n);
+	const uint8_t *src, *dst;
+	uint8_t vhl = cur_u8(&c);
+
+	memset(q, 0, sizeof(*q));
+	q->frame = p->frame;
+	q->t.domain = p->t.domain;
+	q->nvlan = p->nvlan;
+	q->vlan[0] = p->vlan[0];
+	q->vlan[1] = p->vlan[1];
+	if (vhl >> 4 == 4) {
+		cur_skip(&c, 8);
+		q->t.ipproto = cur_u8(&c);
+		cur_skip(&c, 2);
+		src = cur_take(&c, 4);
+		dst = cur_take(&c, 4);
+		cur_skip(&c, (vhl & 15u) > 5 ? ((vhl & 15u) - 5) * 4 : 0);
+		if (!cur_ok(&c))
+			return false;
+		q->t.src = addr_v4(src);
+		q->t.dst = addr_v4(dst);
+	} else {
+		cur_skip(&c, 5);
+		q->t.ipproto = cur_u8(&c);
+		cur_skip(&c, 1);
+		src = cur_take(&c, 16);
+		dst = cur_take(&c, 16);
+		if (!cur_ok(&c) || vhl >> 4 != 6)
+			return false;
+		q->t.src = addr_v6(src);
+		q->t.dst = addr_v6(dst);
+	}
+	if (q->t.ipproto == IPPROTO_ICMP || q->t.ipproto == IPPROTO_ICMPV6) {
+		cur_skip(&c, 4);
+		q->t.sport = q->t.dport = cur_be16(&c);
+	} else {
+		q->t.sport = cur_be16(&c);
+		q->t.dport = cur_be16(&c);
+	}
+	q->l4_known = cur_ok(&c);
+	return q->l4_known;
+}
+
+enum verdict judge_icmp_error(struct dpi *d, const struct packet *p)
+{
+	bool error = p->family == 4 ? p->icmp_type == 3 || p->icmp_type == 5 || p->icmp_type == 11 || p->icmp_type == 12 : p->icmp_type < 128;
+	struct flow_key k;
+	struct flow *f = NULL;
+	struct packet q;
+
+	if (error && quoted(p, &q)) {
+		flow_key_of(&q, &k);
+		f = flow_find(&d->flows, &k, flow_hash(&d->flows, &k));
+	}
+	return judge_answer(d, f && verdict_stops((enum verdict)f->verdict) ? f : NULL, p->frame);
+}

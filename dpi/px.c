@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* px: what a protocol may do (proto.h). What changes the way of bytes (stop, switch) is noted and carried out by feed.c when
+ * the call has returned. */
+#include "dpi/engine.h"
+
+#include <netinet/in.h>
+
+struct record *px_record(struct px *x)
+{
+	rec_reset(&x->d->record);
+	return &x->d->record;
+}
+
+void px_judge(struct px *x, const struct record *r)
+{
+	(void)r;	/* rules ask for no facts yet: what can have changed is the app */
+	judge_flow(x);
+}
+
+void px_emit(struct px *x, enum event_type type, uint32_t tx, const struct record *r)
+{
+	struct event ev;
+
+	if (!wanted(x->d, type))
+		return;
+	tell_fill(x, type, &ev);
+	if (tx != UINT32_MAX) {
+		ev.tx_id = tx;
+		ev.has_tx = true;
+	}
+	tell_emit(x->d, &ev, r);
+}
+
+/* ---- memory ---- */
+
+void *px_alloc(struct px *x, size_t n)
+{
+	void *p = mem_zalloc(x->d->mem, n);
+
+	if (!p)
+		count(x->d, DPI_C_MEM_REFUSED);
+	return p;
+}
+
+void px_release(struct px *x, void *p, size_t n)
+{
+	if (p)
+		mem_release(x->d->mem, p, n);
+}
+
+struct saved *px_save(struct px *x, const struct record *r)
+{
+	struct saved *s = mem_alloc(x->d->mem, sizeof(*s) + r->len);
+
+	if (!s) {
+		count(x->d, DPI_C_MEM_REFUSED);
+		return NULL;
+	}
+	s->len = r->len;
+	if (r->len)
+		memcpy(s->body, r->body, r->len);
+	return s;
+}
+
+void px_saved_free(struct px *x, struct saved *s)
+{
+	if (s)
+		mem_release(x->d->mem, s, sizeof(*s) + s->len);
+}
+
+/* ---- the way of bytes ---- */
+
+void px_need(struct px *x, size_t n)
+{
+	x->need = n > PROTO_KEEP_MAX ? PROTO_KEEP_MAX + 1 : (uint32_t)n;
+}
+
+void px_skip(struct px *x, enum dir dir, uint64_t n)
+{
+	struct half *h = &x->f->half[dir];
+
+	if (dir != x->calling && h->keep_len) {	/* the next ones of the other direction may be kept already */
+		uint32_t k = n < h->keep_len ? (uint32_t)n : h->keep_len;
+
+		memmove(h->keep, h->keep + k, h->keep_len - k);
+		h->keep_len -= k;
+		h->need = 0;
+		n -= k;
+	}
+	h->skip = n > UINT64_MAX - h->skip ? UINT64_MAX : h->skip + n;
+}
+
+void px_stop(struct px *x) { x->stop = true; }
+
+void px_switch(struct px *x, const struct proto *next)
+{
+	x->switched = true;
+	x->next = next;
+}
+
+void px_set_app(struct px *x, enum app app) { feed_app(x, app); }
+
+/* ---- looking and telling ---- */
+
+void px_bad(struct px *x, const char *event) { tell_bad(x, event); }
+int64_t px_time(const struct px *x) { return x->ts; }
+uint16_t px_port(const struct px *x, enum dir dir) { return flow_port(x->f, dir); }
+
+enum proto_l4 px_l4(const struct px *x)
+{
+	switch (x->f->key.ipproto) {
+	case IPPROTO_UDP:
+		return PROTO_UDP;
+	case IPPROTO_SCTP:
+		return PROTO_SCTP;
+	default:
+		return PROTO_TCP;
+	}
+}

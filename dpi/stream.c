@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* stream: TCP as the receiver's kernel judges it.
+ *
+ * Oracle: Linux, net/ipv4/tcp_input.c and tcp_minisocks.c (tcp_validate_incoming, tcp_ack, tcp_data_queue, tcp_check_req,
+ * tcp_rcv_synsent_state_process); RFC 9293, 5961, 7323, 7413. Each packet goes the way it goes there: PAWS, window, RST, SYN,
+ * ACK flag, acknowledgement, urgent pointer, bytes, FIN; what the kernel throws away changes nothing here but counters.
+ *
+ * What we know of a receiver is what it said: its acknowledgements and windows as they passed by. half[dir] is what the end
+ * that sends in `dir` has sent, as the other end took it; `acked` and `edge` in it are what that end said about the other half.
+ *
+ * Bytes are handed on in order and in place. Bytes before `next` are never looked at again, bytes after a hole wait
+ * (stream_ooo.c). A hole that the receiver acknowledged, with later bytes seen, was lost on the way to us: it is passed over.
+ *
+ * An acknowledgement of bytes that nobody was seen to send: the kernel throws its packet away; but where those bytes were lost
+ * on the way to us it is right. Its bytes are parked until the other end's next packet shows which (sent_by_now).
+ *
+ * Midstream. Nothing is known of windows' scales and of what is in flight: the window is taken at its largest scale, and an
+ * acknowledgement moves what was sent instead of being judged by it.
+ *
+ * The SYN's own bytes (RFC 7413) wait until the SYN/ACK says whether they were taken. Bytes of an initiator whose SYN/ACK
+ * was not seen wait for a word of the responder: the kernel takes none before its own SYN/ACK. */
+#include "dpi/stream.h"
+
+#include <netinet/in.h>
+
+#define PAWS_IDLE (24u * 24 * 3600)	/* s: after that ts_recent says nothing (RFC 7323, 5.5) */
+#define WSCALE_UNKNOWN 14u
+
+static struct half *sender(const struct px *x) { return &x->f->half[x->dir]; }
+static struct half *receiver(const struct px *x) { return &x->f->half[!x->dir]; }
+
+/* Bytes of payload on the wire: more than are here where the capture is cut. */
+static uint32_t wire_payload(const struct packet *p)
+{
+	return (uint32_t)p->payload.n + (p->iplen > p->ip.n ? p->iplen - (uint32_t)p->ip.n : 0);
+}
+
+static uint32_t second(const struct px *x) { return (uint32_t)(x->now / SEC); }
+
+void stream_free(struct dpi *d, struct flow *f)
+{
+	if (f->key.ipproto != IPPROTO_TCP)
+		return;
+	ooo_purge(d, &f->half[0]);
+	ooo_purge(d, &f->half[1]);
+}
+
+static void stream_close(struct px *x, bool rst)
+{
+	struct flow *f = x->f;
+
+	if (rst)
+		flow_set(f, F_RST);
+	if (f->feed == FEED_SEEK)
+		seek_give_up(x);
+	feed_off(x);
+	stream_free(x->d, f);
+	flow_move(&x->d->flows, f, FLOW_CLOSED, x->now);
+}
+
+/* ---- bytes in order ---- */
+
+/* n bytes at h->next. The urgent byte is not in the stream (SO_OOBINLINE off). */
+static void deliver(struct px *x, enum dir dir, const uint8_t *p, size_t n)
+{
+	struct half *h = &x->f->half[dir];
+
+	if (h->flags & HALF_URG && h->urg_seq - h->next < n) {
+		uint32_t off = h->urg_seq - h->next;
+
+		h->flags &= (uint8_t)~HALF_URG;
+		if (off)
+			feed_stream(x, dir, p, off);
+		h->next += off + 1;
+		p += off + 1;
+		n -= off + 1;
+	}
+	if (n)
+		feed_stream(x, dir, p, n);
+	h->next += (uint32_t)n;
+}
+
+static void take_fin(struct px *x, enum dir dir)
+{
+	struct half *h = &x->f->half[dir];
+
+	h->next++;
+	h->flags |= HALF_FIN;
+	ooo_purge(x->d, h);
+	if (x->f->state != FLOW_CLOSING && x->f->state != FLOW_CLOSED)
+		flow_move(&x->d->flows, x->f, FLOW_CLOSING, x->now);
+}
+
+/* Those that wait and whose turn has come. */
+static void drain(struct px *x, enum dir dir)
+{
+	struct half *h = &x->f->half[dir];
+	struct seg *s;
+
+	while (!(h->flags & HALF_FIN) && (s = ooo_take(x->d, h))) {
+		uint32_t old = h->next - s->seq;
+
+		if (old < s->len) {
+			if (s->bare) {
+				uint32_t n = s->len - old;
+				uint32_t k = h->skip < n ? (uint32_t)h->skip : n;
+
+				h->skip -= k;
+				h->next += n;
+				if (n > k)	/* nobody wanted them when they came, but now somebody does */
+					feed_gap(x, dir, n - k);
+			} else {
+				deliver(x, dir, s->bytes + old, s->len - old);
+			}
+		}
+		if (s->fin && h->next == s->seq + s->len)
+			take_fin(x, dir);
+		ooo_release(x->d, s);
+	}
+}
+
+/* The receiver has everything up to `ack`: what is missing before it never came by here. */
+static void jump(struct px *x, enum dir dir, uint32_t ack)
+{
+	struct half *h = &x->f->half[dir];
+
+	drain(x, dir);
+	while (seq_before(h->next, ack) && !(h->flags & HALF_FIN)) {
+		const struct seg *first = ooo_first(h);
+		uint32_t to = first && seq_before(first->seq, ack) ? first->seq : ack;
+		uint32_t lost = to - h->next;
+
+		h->next = to;
+		feed_gap(x, dir, lost);
+		drain(x, dir);
+	}
+}
+
+/* ---- handshake ---- */
+
+static void syn_options(struct half *h, const struct packet *p, uint32_t sec)
+{
+	h->flags &= (uint8_t)~(HALF_WSCALE | HALF_TS | HALF_SACK);
+	h->wscale = 0;
+	if (p->wscale >= 0) {
+		h->wscale = (uint8_t)p->wscale;
+		h->flags |= HALF_WSCALE;
+	}
+	if (p->has_ts) {
+		h->flags |= HALF_TS;
+		h->ts_recent = p->tsval;
+		h->ts_sec = sec;
+	}
+	if (p->sack_ok)
+		h->flags |= HALF_SACK;
+	h->max_window = p->window;
+}
+
+static void syn_numbers(struct half *h, uint32_t isn, uint32_t len)
+{
+	h->isn = isn;
+	h->next = isn + 1;
+	h->max_end = isn + 1 + len;
+	h->flags |= HALF_KNOWN;
+}
+
+/* SYN without ACK. */
+static void on_syn(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct flow *f = x->f;
+	struct half *s = sender(x), *r = receiver(x);
+
+	if (f->state != FLOW_NEW && f->state != FLOW_OPENING) {
+		s->isn_alt = p->seq;	/* answered with a challenge; unless the other end knows nothing of this connection any more */
+		flow_set(f, F_SYN_AGAIN);
+		tell_anomaly(x, ANOM_STREAM_SYN_IN_FLOW);
+		return;
+	}
+	if (flow_hit(f, F_MIDSTREAM))
+		return;
+	if (s->flags & HALF_KNOWN) {
+		if (p->seq == s->isn) {
+			count(x->d, DPI_C_SEG_RETRANSMIT);
+			return;
+		}
+		if (f->state == FLOW_OPENING || r->flags & HALF_KNOWN) {
+			s->isn_alt = p->seq;	/* the request that was answered stays */
+			return;
+		}
+		s->isn_alt = s->isn;	/* which of them counts is told by the SYN/ACK */
+		ooo_purge(x->d, s);
+	} else {
+		s->isn_alt = p->seq;
+	}
+	syn_numbers(s, p->seq, wire_payload(p));
+	syn_options(s, p, second(x));
+	r->acked = p->seq;
+	if (p->payload.n)
+		ooo_add(x, x->dir, p->seq + 1, p->payload.p, p->payload.n, false);
+}
+
+/* Both SYNs are there: what was agreed on. */
+static void agree(struct px *x)
+{
+	struct half *a = &x->f->half[0], *b = &x->f->half[1];
+
+	if (!(a->flags & b->flags & HALF_WSCALE))
+		a->wscale = b->wscale = 0;
+	if (a->flags & b->flags & HALF_TS)
+		flow_set(x->f, F_TS);
+	if (a->flags & b->flags & HALF_SACK)
+		flow_set(x->f, F_SACK);
+}
+
+static void on_syn_ack(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct flow *f = x->f;
+	struct half *s = sender(x), *r = receiver(x);
+	bool syn_unseen = !(r->flags & HALF_KNOWN);
+
+	if (f->state != FLOW_NEW && f->state != FLOW_OPENING)
+		return;
+	if (flow_hit(f, F_MIDSTREAM))
+		return;
+	if (syn_unseen) {
+		syn_numbers(r, p->ack - 1, 0);
+	} else if (seq_after(p->ack, r->isn) && !seq_after(p->ack, r->max_end)) {
+		/* the usual one */
+	} else if (p->ack == r->isn_alt + 1 && f->state == FLOW_NEW) {
+		ooo_purge(x->d, r);
+		syn_numbers(r, r->isn_alt, 0);
+	} else {
+		count(x->d, DPI_C_SEG_OUT_OF_WINDOW);	/* the initiator resets it */
+		return;
+	}
+	if (f->state == FLOW_OPENING || (s->flags & HALF_KNOWN && s->isn == p->seq)) {
+		if (s->isn != p->seq)
+			s->isn_alt = p->seq;	/* the first one counts */
+		count(x->d, DPI_C_SEG_RETRANSMIT);
+		if (f->state == FLOW_OPENING)
+			return;
+	}
+	syn_numbers(s, p->seq, 0);	/* bytes on a SYN/ACK are not taken */
+	s->isn_alt = p->seq;
+	syn_options(s, p, second(x));
+	if (syn_unseen) {	/* the SYN/ACK has only options that the SYN had; the initiator's scale is taken at its largest */
+		r->flags |= s->flags & (HALF_WSCALE | HALF_TS | HALF_SACK);
+		r->wscale = WSCALE_UNKNOWN;
+	}
+	agree(x);
+	s->acked = p->ack;
+	s->edge = p->ack + p->window;
+	s->flags |= HALF_EDGE;
+	r->acked = p->seq;
+	r->edge = p->seq + 1 + r->max_window;
+	if (!syn_unseen)
+		r->flags |= HALF_EDGE;
+	flow_move(&x->d->flows, f, FLOW_OPENING, x->now);
+	if (seq_after(p->ack, r->isn + 1))
+		drain(x, (enum dir)!x->dir);
+	else
+		ooo_purge(x->d, r);
+}
+
+/* ---- one segment ---- */
+
+/* Both halves have numbers to judge by, or get them now. False: the packet says nothing that counts yet. */
+static bool halves_known(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct flow *f = x->f;
+	struct half *s = sender(x), *r = receiver(x);
+
+	if (s->flags & r->flags & HALF_KNOWN)
+		return true;
+	if (!(s->flags & HALF_KNOWN)) {
+		if (!flow_hit(f, F_MIDSTREAM)) {
+			/* The responder's SYN/ACK was not seen. In SYN_SENT only a reset that acknowledges the SYN counts;
+			 * anything else counts where the initiator has spoken after its SYN, so that it must have had one. */
+			if (p->tcp_flags & TCP_RST) {
+				if (p->tcp_flags & TCP_ACK && seq_after(p->ack, r->isn) && !seq_after(p->ack, r->max_end))
+					stream_close(x, true);
+				return false;
+			}
+			if (!(p->tcp_flags & TCP_ACK) || !flow_hit(f, F_CLAIMED) || !seq_after(p->ack, r->isn)) {
+				count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
+				return false;
+			}
+			flow_set(f, F_MIDSTREAM);
+		}
+		s->isn = s->isn_alt = p->seq - 1;
+		s->next = s->max_end = p->seq;
+		s->wscale = WSCALE_UNKNOWN;
+		s->flags |= HALF_KNOWN;
+		r->acked = p->seq;
+	}
+	if (!(r->flags & HALF_KNOWN)) {
+		if (!(p->tcp_flags & TCP_ACK))
+			return false;
+		if (!flow_hit(f, F_MIDSTREAM)) {
+			if (p->payload.n)
+				ooo_add(x, x->dir, p->seq, p->payload.p, p->payload.n, false);
+			flow_set(f, F_CLAIMED);
+			if (seq_after(p->seq + wire_payload(p), s->max_end))
+				s->max_end = p->seq + wire_payload(p);
+			return false;
+		}
+		r->isn = r->isn_alt = p->ack - 1;
+		r->next = r->max_end = p->ack;
+		r->wscale = WSCALE_UNKNOWN;
+		r->flags |= HALF_KNOWN;
+		s->acked = p->ack;
+	}
+	return true;
+}
+
+/* tcp_paws_discard(): an old duplicate by its timestamp. */
+static bool paws_old(const struct px *x)
+{
+	const struct half *s = sender(x);
+
+	return flow_hit(x->f, F_TS) && x->p->has_ts && s->ts_recent && (int32_t)(s->ts_recent - x->p->tsval) > 1 &&
+	       second(x) - s->ts_sec < PAWS_IDLE;
+}
+
+/* tcp_sequence() and what stands before it. */
+static bool in_window(struct px *x)
+{
+	const struct packet *p = x->p;
+	const struct half *s = sender(x), *r = receiver(x);
+	uint32_t end = p->seq + wire_payload(p) + (p->tcp_flags & TCP_FIN ? 1 : 0);
+
+	if (!(p->tcp_flags & TCP_RST) && paws_old(x)) {
+		count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
+		return false;
+	}
+	if (seq_before(end, r->acked)) {
+		count(x->d, DPI_C_SEG_RETRANSMIT);
+		return false;
+	}
+	if (r->flags & HALF_EDGE && seq_after(p->seq, r->edge) && seq_after(p->seq, s->next)) {
+		count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
+		return false;
+	}
+	return true;
+}
+
+/* RFC 5961, 3.2 as tcp_validate_incoming() has it; tcp_check_req() before the handshake is over. */
+static void on_rst(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct flow *f = x->f;
+	struct half *s = sender(x);
+	bool exact = p->seq == s->next;
+
+	if (f->state == FLOW_OPENING && x->dir == DIR_TOSERVER && !seq_before(p->seq, s->next))
+		exact = true;	/* the request socket takes any in its window */
+	if (s->flags & HALF_FIN && p->seq == s->next - 1)
+		exact = true;
+	if (flow_hit(f, F_SACK) && s->ooo && p->seq == ooo_end(s))
+		exact = true;	/* the receiver reported bytes up to there */
+	if (exact)
+		stream_close(x, true);
+	else
+		tell_anomaly(x, ANOM_STREAM_RST_INEXACT);
+}
+
+static void window_said(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct half *s = sender(x);
+	uint32_t window = (uint32_t)p->window << s->wscale, edge = p->ack + window;
+
+	if (window > s->max_window)
+		s->max_window = window;
+	if (!(s->flags & HALF_EDGE) || seq_after(edge, s->edge))
+		s->edge = edge;
+	s->flags |= HALF_EDGE;
+}
+
+/* tcp_replace_ts_recent(); midstream, that both ends use timestamps is seen from both using them. */
+static void timestamp_said(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct half *s = sender(x), *r = receiver(x);
+
+	if (!p->has_ts)
+		return;
+	if (flow_hit(x->f, F_MIDSTREAM) && !(s->flags & HALF_TS)) {
+		s->flags |= HALF_TS;
+		if (r->flags & HALF_TS)
+			flow_set(x->f, F_TS);
+	}
+	if (flow_hit(x->f, F_TS) && !seq_after(p->seq, r->acked) &&
+	    (!s->ts_recent || (int32_t)(p->tsval - s->ts_recent) >= 0 || second(x) - s->ts_sec >= PAWS_IDLE)) {
+		s->ts_recent = p->tsval;
+		s->ts_sec = second(x);
+	}
+}
+
+/* What the sender has sent by now, as far as the packet's place tells. Where it leaves out bytes that we never saw, they were
+ * lost on the way to us, and what the other end acknowledged beyond what we saw was true; where it continues what we
+ * saw, such acknowledgements were of bytes that nobody had sent: the kernel threw their packets away. */
+static void sent_by_now(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct half *s = sender(x), *r = receiver(x);
+	bool hole = seq_after(p->seq, s->max_end);
+	uint32_t upto = hole ? p->seq : p->seq + wire_payload(p) + (p->tcp_flags & TCP_FIN ? 1 : 0);
+
+	if (!seq_after(upto, s->max_end))
+		return;
+	if (hole)
+		s->max_end = p->seq;
+	if (!r->ooo || !ooo_unpark(x->d, r, &upto, hole) || !hole)
+		return;
+	if (seq_after(upto, r->acked))
+		r->acked = upto;
+	jump(x, x->dir, upto);
+	drain(x, (enum dir)!x->dir);
+}
+
+/* tcp_ack(). False: the packet is thrown away. */
+static bool on_ack(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct flow *f = x->f;
+	struct half *s = sender(x), *r = receiver(x);
+
+	if (seq_after(p->ack, r->max_end)) {
+		if (!flow_hit(f, F_MIDSTREAM)) {
+			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
+			if (p->payload.n)
+				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack);
+			return false;
+		}
+		r->max_end = p->ack;
+	}
+	if (f->state == FLOW_OPENING && x->dir == DIR_TOSERVER) {
+		if (!seq_after(p->ack, r->isn)) {
+			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
+			return false;
+		}
+		flow_move(&x->d->flows, f, FLOW_OPEN, x->now);
+	}
+	if (seq_before(p->ack, s->acked)) {
+		uint32_t had = s->acked - r->isn;
+		uint32_t far = !flow_hit(f, F_MIDSTREAM) && had < s->max_window ? had : s->max_window;
+
+		if (seq_before(p->ack, s->acked - far)) {
+			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
+			return false;
+		}
+	} else {
+		s->acked = p->ack;
+	}
+	window_said(x);
+	timestamp_said(x);
+	if (seq_after(p->ack, r->next))
+		jump(x, (enum dir)!x->dir, p->ack);
+	return true;
+}
+
+/* tcp_check_urg(): the pointer is that of the last urgent byte plus one; an older one says nothing. */
+static void on_urgent(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct half *s = sender(x);
+	uint32_t at = p->seq + (p->urgent ? p->urgent - 1u : 0);
+
+	if (seq_before(at, s->next) || (s->flags & HALF_URG && !seq_after(at, s->urg_seq)))
+		return;
+	s->urg_seq = at;
+	s->flags |= HALF_URG | HALF_URG_SEEN;
+}
+
+/* Bytes that contradict what is still here of the same place. True: a held packet goes no further. */
+static bool contradicts(struct px *x, const uint8_t *b, size_t n)
+{
+	struct half *s = sender(x);
+
+	if (!ooo_differs(s, x->p->seq, b, n) && !feed_differs(x, x->dir, x->p->seq, b, n))
+		return false;
+	tell_anomaly(x, ANOM_STREAM_OVERLAP);
+	x->refused = x->p->frame->held;
+	return x->refused;
+}
+
+static void on_bytes(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct half *s = sender(x), *r = receiver(x);
+	const uint8_t *b = p->payload.p;
+	size_t n = p->payload.n;
+	bool fin = p->tcp_flags & TCP_FIN && wire_payload(p) == n;
+	uint32_t end = p->seq + (uint32_t)n, taken = s->next - p->seq;
+
+	if ((!n && !fin) || s->flags & HALF_FIN)
+		return;
+	if (n && contradicts(x, b, n))
+		return;
+	if (!seq_after(end + fin, s->next)) {
+		count(x->d, DPI_C_SEG_RETRANSMIT);
+		return;
+	}
+	if (n && r->flags & HALF_EDGE && !seq_before(seq_after(p->seq, s->next) ? p->seq : s->next, r->edge)) {
+		count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
+		return;
+	}
+	if (seq_after(end + fin, s->max_end))
+		s->max_end = end + fin;
+	if (seq_after(p->seq, s->next)) {
+		count(x->d, DPI_C_SEG_OUT_OF_ORDER);
+		ooo_add(x, x->dir, p->seq, b, n, fin);
+		return;
+	}
+	count(x->d, DPI_C_SEG_IN_ORDER);
+	if (n > taken)
+		deliver(x, x->dir, b + taken, n - taken);
+	if (fin)
+		take_fin(x, x->dir);
+	else if (s->ooo)
+		drain(x, x->dir);
+}
+
+static bool both_closed(const struct flow *f)
+{
+	const struct half *a = &f->half[0], *b = &f->half[1];
+
+	return a->flags & b->flags & HALF_FIN && a->acked == b->next && b->acked == a->next;
+}
+
+void stream_packet(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct flow *f = x->f;
+	struct half *s = sender(x);
+	uint32_t end;
+
+	f->tcp_flags[x->dir] |= p->tcp_flags;
+	if (f->state == FLOW_CLOSED)
+		return;
+	if ((p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN) {
+		if (p->tcp_flags & TCP_ACK)
+			on_syn_ack(x);
+		else if (!(p->tcp_flags & TCP_FIN) || f->state >= FLOW_OPEN)
+			on_syn(x);
+		return;
+	}
+	if (!halves_known(x) || !in_window(x))
+		return;
+	if (p->tcp_flags & TCP_RST) {
+		on_rst(x);
+		return;
+	}
+	if (!(p->tcp_flags & TCP_ACK))
+		return;
+	sent_by_now(x);
+	if (!on_ack(x))
+		return;
+	if (f->state == FLOW_NEW && f->pkts[!x->dir])
+		flow_move(&x->d->flows, f, FLOW_OPEN, x->now);	/* midstream: the other end was heard as well */
+	if (p->tcp_flags & TCP_URG)
+		on_urgent(x);
+	end = p->seq + wire_payload(p) + (p->tcp_flags & TCP_FIN ? 1 : 0);
+	on_bytes(x);
+	if (!x->refused && seq_after(end, s->max_end) && !(s->flags & HALF_FIN))
+		s->max_end = end;	/* of a capture that is cut: more was sent than is here */
+	if (f->state == FLOW_CLOSING && both_closed(f))
+		stream_close(x, false);
+}
+
+bool stream_restarts(const struct px *x)
+{
+	const struct packet *p = x->p;
+	const struct flow *f = x->f;
+
+	if (p->tcp_flags & (TCP_RST | TCP_FIN))
+		return false;
+	if (p->tcp_flags & TCP_ACK)	/* answers a SYN that came inside this one: its sender knows nothing of this connection */
+		return f->state != FLOW_CLOSED && flow_hit(f, F_SYN_AGAIN) && p->ack == receiver(x)->isn_alt + 1;
+	return f->state == FLOW_CLOSED && (p->seq != sender(x)->isn || !(sender(x)->flags & HALF_KNOWN));
+}
+
+void stream_begin(struct px *x)
+{
+	if (!(x->p->tcp_flags & TCP_SYN)) {
+		flow_set(x->f, F_MIDSTREAM);
+		count(x->d, DPI_C_FLOWS_MIDSTREAM);
+	}
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* stream: between stream.c and stream_ooo.c. What waits for bytes before it.
+ *
+ * As tcp_data_queue_ofo() keeps it (net/ipv4/tcp_input.c): a segment that lies wholly in one that waits is dropped; one
+ * that starts where a waiting one starts, or before it, and covers it, replaces it; partial overlaps stay as they came.
+ * When their turn comes the lowest goes first and what was taken already is passed over, so the lower start wins. */
+#ifndef TQ_DPI_STREAM_H
+#define TQ_DPI_STREAM_H
+
+#include "dpi/engine.h"
+
+#define OOO_SEGS_MAX 250u
+#define OOO_BYTES_MAX (1u << 20)	/* per direction */
+
+struct seg {
+	struct seg *next, *prev;	/* ring by seq */
+	uint32_t seq, len;
+	bool fin;
+	bool bare;			/* only its place is kept: nobody wants the bytes */
+	bool parked;			/* it acknowledges `ack`, which nobody was seen to send (stream.c) */
+	uint32_t ack;
+	uint8_t bytes[];
+};
+
+static inline bool seq_before(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
+static inline bool seq_after(uint32_t a, uint32_t b) { return (int32_t)(a - b) > 0; }
+static inline uint32_t seg_end(const struct seg *s) { return s->seq + s->len + s->fin; }
+
+/* Keeps n bytes at seq (all of them after what was taken). */
+void ooo_add(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, bool fin);
+/* The same for bytes that must not be taken before their acknowledgement is shown to be of something. */
+void ooo_park(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack);
+/* Parked ones that acknowledge at most `ack`: true ones wait like others from now on (returns the highest of their
+ * acknowledgements through *ack, false: there were none), the others are dropped. */
+bool ooo_unpark(struct dpi *, struct half *, uint32_t *ack, bool truly);
+/* The lowest that is not parked; NULL: none. */
+struct seg *ooo_first(const struct half *);
+/* True when a byte of p differs from one that waits for the same place. */
+bool ooo_differs(const struct half *, uint32_t seq, const uint8_t *p, size_t n);
+/* Takes out the lowest segment when it starts at or before `next`; NULL: none. Freed by ooo_release. */
+struct seg *ooo_take(struct dpi *, struct half *);
+void ooo_release(struct dpi *, struct seg *);
+void ooo_purge(struct dpi *, struct half *);
+/* End of the highest byte that waits; `next` when there is none. */
+uint32_t ooo_end(const struct half *);
+
+#endif
