@@ -71,6 +71,8 @@ static void close_queue(struct node *n, struct workload *w)
 
 	if (q->source) {
 		node_keep_stats(n, PATH_NFQ, q->source);
+		n->closed[PATH_NFQ].passed_unseen += unseen_total(&q->unseen);
+		memset(&q->unseen, 0, sizeof q->unseen);
 		worker_remove_source(q->worker, q->source);
 	}
 	reset_close(q->reset);
@@ -119,21 +121,28 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 	struct wl_queue *q = &w->queue;
 	struct rules_want want = rules_wanted(n, w, peers, npeers);
 	struct err none = { "" };
-	bool was_ready = q->ready;
+	bool was_ready = q->ready, opened;
 	unsigned changes = 0;
+	uint64_t ids;
 	int rc;
 
 	q->error = none;
 	/* What the socket was opened with (FAIL_OPEN) follows the options: open it anew when that changed. */
 	if (q->source && (q->bypass != want.bypass || worker_source_broken(q->worker, q->source)))
 		close_queue(n, w);
-	rc = q->source ? 0 : open_queue(n, w);
+	opened = !q->source;
+	if (!opened && q->bypass)	/* before the rules' counters are gone */
+		unseen_look(&q->unseen, w->nsfd, n->config->queue_base, &q->rules, q->source);
+	ids = opened ? 0 : unseen_ids(w->nsfd, n->config->queue_base);
+	rc = opened ? open_queue(n, w) : 0;
 	q->bypass = want.bypass;
 	if (!rc)
 		rc = rules_ensure(w->nsfd, &want, &q->rules, &changes, &q->error);
 	q->ready = !rc && q->rules.complete;
 	if (rc)
 		return failed(n, w, "queue", rc, &q->error);
+	if (opened || changes)
+		unseen_begin(&q->unseen, ids, &q->rules, q->source);
 	q->generation = q->rules.generation;
 	q->apps = want.apps;
 	q->side = want.side;
@@ -258,6 +267,8 @@ static bool check_queue(struct node *n, struct workload *w, const struct peer_po
 		return !q->source;
 	if (!q->ready || worker_source_broken(q->worker, q->source))
 		return false;
+	if (q->bypass)
+		unseen_look(&q->unseen, w->nsfd, n->config->queue_base, &q->rules, q->source);
 	if (!rules_generation(w->nsfd, &generation, &err) && generation && generation == q->generation)
 		return true;	/* nobody touched a table since we read it back */
 	rc = rules_check(w->nsfd, &want, &q->rules, &err);

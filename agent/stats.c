@@ -42,8 +42,10 @@ void node_path_stats(const struct node *n, enum path p, struct source_stats *sum
 		for (unsigned i = 0; i < n->nworkers; i++)
 			add_source(sum, n->mirrors[i]);
 	if (p == PATH_NFQ)
-		for (const struct workload *w = n->reg.first; w; w = w->next)
+		for (const struct workload *w = n->reg.first; w; w = w->next) {
 			add_source(sum, w->queue.source);
+			sum->passed_unseen += unseen_total(&w->queue.unseen);
+		}
 }
 
 /* One counter at a time to whoever lists them. */

@@ -10,6 +10,7 @@
 
 #include "agent/config.h"
 #include "agent/names.h"
+#include "agent/unseen.h"
 #include "base/source.h"
 #include "bridge/census.h"
 #include "bridge/link.h"
@@ -46,7 +47,7 @@ struct wl_queue {
 	struct app_ports apps;		/* what the rules in force say */
 	enum app_side side;
 	bool loopback, bypass;
-	uint64_t unseen_base;		/* packets that earlier rules queued (rewriting resets their counters) */
+	struct unseen unseen;
 };
 
 struct workload {

@@ -47,6 +47,7 @@ struct queue {
 	struct verdicts waits[2];	/* TCP, UDP */
 	unsigned building;		/* which of them emit() writes for */
 	int broken;			/* -errno: a send failed for good */
+	uint64_t run, fulls;		/* packets read since the queue was last empty; how often that reached maxlen */
 	struct source_stats st;		/* written by the worker, read by any thread */
 };
 
@@ -211,6 +212,11 @@ static bool take_packet(struct queue *q, const struct nlmsghdr *h, size_t left, 
 		counter_add(&q->st.errors, 1);
 		return false;
 	}
+	q->run += 1 + (uint64_t)gap;
+	if (q->run >= q->conf.maxlen) {
+		q->run = 0;
+		counter_add(&q->fulls, 1);
+	}
 	if (q->conf.fail_open)
 		counter_add(&q->st.passed_unseen, (uint64_t)gap);
 	else
@@ -278,8 +284,10 @@ static int queue_batch(struct source *s, struct frame *out, unsigned max, struct
 			counter_add(&q->st.errors, 1);
 			continue;
 		}
-		if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			q->run = 0;
 			break;
+		}
 		if (r < 0)
 			return n ? (int)n : err_set(err, -errno, "queue %u: read: %s", q->conf.queue_tcp, strerror(errno));
 		if (from.nl_pid) {
@@ -352,6 +360,8 @@ static const struct source_ops queue_ops = {
 	.timeout = queue_timeout, .stats = queue_stats, .close = queue_close,
 };
 
+uint64_t queue_fulls(const struct source *s) { return counter_get(&queue_of(s)->fulls); }
+
 /* Four times what the kernel holds, as a power of two: answers may lag that far behind before they must go singly. */
 static uint32_t window_for(uint32_t maxlen)
 {
@@ -375,6 +385,8 @@ struct source *queue_open(const struct queue_conf *c, struct err *err)
 	}
 	q->src.ops = &queue_ops;
 	q->conf = *c;
+	if (!q->conf.maxlen)
+		q->conf.maxlen = QUEUE_MAXLEN;
 	q->fd = q->proc = -1;
 	q->out = malloc(OUT_SIZE);
 	q->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

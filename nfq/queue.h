@@ -28,6 +28,10 @@ struct queue_conf {
 
 struct source *queue_open(const struct queue_conf *, struct err *);
 
+/* How often so many packets were read in one go as the kernel's queue holds: only then can it have been full, and have let packets by that
+ * no id tells of (FAIL_OPEN: rule hits less id_sequence). Any thread. */
+uint64_t queue_fulls(const struct source *);
+
 /* What the kernel says of this workload's queues (/proc/thread-self/net/netfilter/nfnetlink_queue). */
 struct queue_kernel { uint64_t waiting, dropped, user_dropped, id_sequence; };
 int queue_kernel_counts(int nsfd, uint16_t queue_tcp, struct queue_kernel *, struct err *);

@@ -243,6 +243,20 @@ static int plan_tell(struct work *w, enum ipt_backend b, enum ipt_family f, cons
 
 /* ---- the jobs, in the netns ---- */
 
+static void add_counts(const struct ipt_dump *d, enum ipt_table table, struct rules_counts *out)
+{
+	const struct ipt_line *l;
+	char target[32];
+	size_t at = 0;
+
+	while ((l = ipt_next(d, &at, IPT_RULE, ipt_table_name(table), NULL))) {
+		if (!ipt_own_chain(l->chain) || !ipt_option(l->spec, "-j", target, sizeof target) || strcmp(target, "NFQUEUE"))
+			continue;
+		out->queued_packets += l->packets;
+		out->queued_bytes += l->bytes;
+	}
+}
+
 static int check_scene(struct work *w, const struct scene *s, struct err *err)
 {
 	int rc;
@@ -250,6 +264,8 @@ static int check_scene(struct work *w, const struct scene *s, struct err *err)
 	choose(s, w->features, w->want, w->state);
 	rc = each_plan(w, s, plan_tell, err);
 	w->state->complete = !rc && !w->state->differs[0];
+	for (int f = 0; f < IPT_FAMILIES; f++)
+		add_counts(&s->dump[w->state->backend - 1][f], w->state->table, &w->state->counts);
 	return rc;
 }
 
@@ -291,19 +307,12 @@ static int counts(void *ctx, struct err *err)
 
 	for (int f = 0; f < IPT_FAMILIES && !rc; f++) {
 		struct scene s = { 0 };
-		const struct ipt_line *l;
-		char target[32];
-		size_t at = 0;
 
 		rc = ipt_look(&s.look, err);
 		if (!rc && (w->state->backend == IPT_LEGACY ? s.look.legacy_tables[f] : s.look.nft_tables[f]))
 			rc = read_dump(&s, w->state->backend, (enum ipt_family)f, err);
-		while (!rc && (l = ipt_next(&s.dump[w->state->backend - 1][f], &at, IPT_RULE, ipt_table_name(w->state->table), NULL))) {
-			if (!ipt_own_chain(l->chain) || !ipt_option(l->spec, "-j", target, sizeof target) || strcmp(target, "NFQUEUE"))
-				continue;
-			w->counts->queued_packets += l->packets;
-			w->counts->queued_bytes += l->bytes;
-		}
+		if (!rc)
+			add_counts(&s.dump[w->state->backend - 1][f], w->state->table, w->counts);
 		scene_free(&s);
 	}
 	return rc;

@@ -41,17 +41,18 @@ struct rules_want {
 	bool quarantine;		/* drop everything but ARP/ND */
 };
 
+struct rules_counts { uint64_t queued_packets, queued_bytes; };	/* of the NFQUEUE rules, both families, since they were written */
+
 struct rules_state {
 	enum ipt_backend backend;	/* chosen: legacy only where its tables exist already or nft is missing */
 	enum ipt_table table;		/* chosen: filter, or security where the netns has rules or a policy of its own there, or mangle */
 	bool own_firewall;		/* the netns has rules of its own in that hook */
 	bool nat_redirect;		/* it REDIRECTs or DNATs inside itself: --ctorigdstport is matched as well */
+	struct rules_counts counts;	/* as read back */
 	bool complete;			/* read back and exactly what is wanted, both families */
 	char differs[160];
 	uint64_t generation;		/* rules_generation from just before the tables were read: what was changed since then shows */
 };
-
-struct rules_counts { uint64_t queued_packets, queued_bytes; };	/* of the NFQUEUE rules, both families, since they were written */
 
 /* All in the netns of nsfd, by netns_run on this thread. */
 int rules_ensure(int nsfd, const struct rules_want *, struct rules_state *, unsigned *changes, struct err *);

@@ -2,6 +2,7 @@
 /* tapqd: the node agent. Reads its arguments; everything else is agent/node.c. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,7 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	signal(SIGCHLD, SIG_DFL);	/* inherited as ignored, the results of programs that we run would be lost */
 	c = config_load(a.config, a.overrides, a.noverrides, &err);
 	if (!c) {
 		fprintf(stderr, "tapqd: %s\n", err.text);
