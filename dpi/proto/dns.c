@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dns: RFC 1035 over UDP and TCP, with EDNS (6891), mDNS (6762), LLMNR (4795), DNS UPDATE (2136). dpi/dnsmsg reads the parts of a message.
+/* dns: RFC 1035 over UDP and TCP, with EDNS (6891), mDNS (6762), LLMNR (4795), DNS UPDATE (2136). dns_msg.c reads the parts of a message.
  *
  * One `dns` event per question of a query (a rule must see each name that is asked for), one per response. A response gets
  * the transaction number of the query with its id in the other direction, as long as that is among the last OPEN_MAX.
@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #include "base/addr.h"
-#include "dpi/dnsmsg.h"
+#include "dpi/proto/dns_msg.h"
 #include "dpi/proto.h"
 
 #define OPEN_MAX 16u			/* queries that wait for their response */

@@ -6,26 +6,19 @@
  *            * ~ >   N values        %   2 N values        |   2 N values about the value that follows
  *            $? ... ;LEN ... ;0 and *? ... .   pieces and elements without a number beforehand
  *
- * A command's facts are its name and its keys. Where keys stand differs by command: `specs` has a row for each command whose
- * first argument is not its one key. Each key is judged when its last byte is there, the first one is told; channels and
- * passwords are no keys. Values are passed by unread, those that are not there yet with px_skip: nothing is kept but a line, a
- * name or a key (up to what a record tells of it).
+ * A command's facts are its name and its keys. Where keys stand differs by command (redis_words.c). Each key is judged when its
+ * last byte is there, the first one is told; channels and passwords are no keys. Values are passed by unread, those that are not
+ * there yet with px_skip: nothing is kept but a line, a name or a key (up to what a record tells of it).
  *
  * One `redis` event per command. It waits for its reply, which is known by order alone, because the reply may be an error. At
  * most WAIT_MAX wait; then the oldest is told and its reply is owed (passed over when it comes). What a server sends unasked
  * (pushes, messages of subscriptions, MONITOR's lines) is no reply. After SYNC and PSYNC a copy of the data set follows, in
  * another form: parsing ends there. A client that turned replies off (CLIENT REPLY) may see an error told with a later command. */
-#include <stdlib.h>
+#include "dpi/proto/redis_parts.h"
 
-#include "dpi/proto.h"
-
-#define NAME_LEN 32u			/* bytes kept of a command's name */
 #define KEY_KEEP (RECORD_STR_MAX + 1)	/* one more than is told, so that a cut shows */
-#define ARGS_MAX 0x7fffffff		/* of one command, as redis itself */
 #define BULK_MAX ((int64_t)1 << 40)
-#define NUMBER_LINE 24u			/* a type, 20 digits, CRLF */
 #define LINE_KEEP 512u			/* of a reply's line */
-#define INLINE_MAX 65000u		/* redis refuses 64 KiB */
 #define DEPTH_MAX 32u
 #define WAIT_MAX 32u
 #define WORD_KEEP 64u			/* first word of a push, text of an error */
@@ -33,48 +26,6 @@
 
 static const struct fact f_command = { "command", FACT_COMMAND }, f_key = { "key", FACT_KEY }, f_error = { "error", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_key, &f_error, NULL };
-
-enum keys {
-	KEYS_NONE,
-	KEYS_AT,	/* arguments first, first + step ... up to last (negative: from the end) */
-	KEYS_COUNTED,	/* argument `first` says how many follow it; argument `last` is one as well unless 0 */
-	KEYS_STREAMS,	/* the first half of what follows the word STREAMS */
-};
-
-struct spec {
-	char name[20];
-	uint8_t keys;	/* enum keys */
-	uint8_t first;
-	int8_t last;
-	uint8_t step;
-};
-
-#define NONE(n) { n, KEYS_NONE, 0, 0, 0 }
-#define AT(n, first, last) { n, KEYS_AT, first, last, 1 }
-#define COUNTED(n, first, more) { n, KEYS_COUNTED, first, more, 1 }
-
-static const struct spec spec_default = AT("", 1, 1);
-static const struct spec specs[] = {	/* in the order of strcmp */
-	NONE("ACL"), NONE("ASKING"), NONE("AUTH"), NONE("BGREWRITEAOF"), NONE("BGSAVE"), AT("BITOP", 2, -1), AT("BLMOVE", 1, 2),
-	COUNTED("BLMPOP", 2, 0), AT("BLPOP", 1, -2), AT("BRPOP", 1, -2), AT("BRPOPLPUSH", 1, 2), COUNTED("BZMPOP", 2, 0),
-	AT("BZPOPMAX", 1, -2), AT("BZPOPMIN", 1, -2), NONE("CLIENT"), NONE("CLUSTER"), NONE("COMMAND"), NONE("CONFIG"), AT("COPY", 1, 2),
-	NONE("DBSIZE"), NONE("DEBUG"), AT("DEL", 1, -1), NONE("DISCARD"), NONE("ECHO"), COUNTED("EVAL", 2, 0), COUNTED("EVALSHA", 2, 0),
-	COUNTED("EVALSHA_RO", 2, 0), COUNTED("EVAL_RO", 2, 0), NONE("EXEC"), AT("EXISTS", 1, -1), NONE("FAILOVER"), COUNTED("FCALL", 2, 0),
-	COUNTED("FCALL_RO", 2, 0), NONE("FLUSHALL"), NONE("FLUSHDB"), NONE("FUNCTION"), AT("GEOSEARCHSTORE", 1, 2), NONE("HELLO"), NONE("INFO"),
-	AT("JSON.MGET", 1, -2), { "JSON.MSET", KEYS_AT, 1, -1, 3 }, NONE("KEYS"), NONE("LASTSAVE"), NONE("LATENCY"), AT("LCS", 1, 2),
-	AT("LMOVE", 1, 2), COUNTED("LMPOP", 1, 0), NONE("LOLWUT"), AT("MEMORY", 2, 2), AT("MGET", 1, -1), AT("MIGRATE", 3, 3), NONE("MODULE"),
-	NONE("MONITOR"), { "MSET", KEYS_AT, 1, -1, 2 }, { "MSETNX", KEYS_AT, 1, -1, 2 }, NONE("MULTI"), AT("OBJECT", 2, 2), AT("PFCOUNT", 1, -1),
-	AT("PFMERGE", 1, -1), NONE("PING"), NONE("PSUBSCRIBE"), NONE("PSYNC"), NONE("PUBLISH"), NONE("PUBSUB"), NONE("PUNSUBSCRIBE"),
-	NONE("QUIT"), NONE("RANDOMKEY"), NONE("READONLY"), NONE("READWRITE"), AT("RENAME", 1, 2), AT("RENAMENX", 1, 2), NONE("REPLCONF"),
-	NONE("REPLICAOF"), NONE("RESET"), NONE("ROLE"), AT("RPOPLPUSH", 1, 2), NONE("SAVE"), NONE("SCAN"), NONE("SCRIPT"), AT("SDIFF", 1, -1),
-	AT("SDIFFSTORE", 1, -1), NONE("SELECT"), NONE("SENTINEL"), NONE("SHUTDOWN"), AT("SINTER", 1, -1), COUNTED("SINTERCARD", 1, 0),
-	AT("SINTERSTORE", 1, -1), NONE("SLAVEOF"), NONE("SLOWLOG"), AT("SMOVE", 1, 2), NONE("SPUBLISH"), NONE("SSUBSCRIBE"), NONE("SUBSCRIBE"),
-	AT("SUNION", 1, -1), AT("SUNIONSTORE", 1, -1), NONE("SUNSUBSCRIBE"), NONE("SWAPDB"), NONE("SYNC"), NONE("TIME"), AT("TOUCH", 1, -1),
-	AT("UNLINK", 1, -1), NONE("UNSUBSCRIBE"), NONE("UNWATCH"), NONE("WAIT"), NONE("WAITAOF"), AT("WATCH", 1, -1), AT("XGROUP", 2, 2),
-	AT("XINFO", 2, 2), { "XREAD", KEYS_STREAMS, 0, 0, 1 }, { "XREADGROUP", KEYS_STREAMS, 0, 0, 1 }, COUNTED("ZDIFF", 1, 0),
-	COUNTED("ZDIFFSTORE", 2, 1), COUNTED("ZINTER", 1, 0), COUNTED("ZINTERCARD", 1, 0), COUNTED("ZINTERSTORE", 2, 1), COUNTED("ZMPOP", 1, 0),
-	AT("ZRANGESTORE", 1, 2), COUNTED("ZUNION", 1, 0), COUNTED("ZUNIONSTORE", 2, 1),
-};
 
 struct waiting {
 	struct saved *told;	/* NULL: no memory for it */
@@ -90,8 +41,8 @@ struct redis {
 	uint8_t name_len;
 	bool judged;
 	bool subscribed, monitors;
-	char name[NAME_LEN + 1];
-	const struct spec *spec;
+	char name[REDIS_NAME_LEN + 1];
+	const struct redis_spec *spec;
 	struct saved *told;
 	uint32_t next_tx;
 	/* commands that wait for their reply */
@@ -139,8 +90,6 @@ static struct waiting *oldest_take(struct redis *s)
 
 /* ---- commands ---- */
 
-static int spec_order(const void *name, const void *spec) { return strcmp(name, ((const struct spec *)spec)->name); }
-
 static bool named(const struct redis *s, const char *name) { return strcmp(s->name, name) == 0; }
 
 /* The command with this key (NULL: without any) meets the policy; the first one is what the event tells. */
@@ -164,12 +113,11 @@ static void command_begin(struct redis *s, uint32_t nargs)
 	s->key_step = 1;
 	s->judged = false;
 	s->told = NULL;
-	s->spec = &spec_default;
 }
 
 static bool is_key(const struct redis *s, uint32_t i)
 {
-	if (s->spec->keys == KEYS_COUNTED && s->spec->last > 0 && i == (uint32_t)s->spec->last)
+	if (s->spec->keys == REDIS_KEYS_COUNTED && s->spec->last > 0 && i == (uint32_t)s->spec->last)
 		return true;
 	return i >= s->key_from && i < s->key_to && (i - s->key_from) % s->key_step == 0;
 }
@@ -179,27 +127,25 @@ static bool wanted(const struct redis *s, uint32_t i)
 {
 	if (!i || is_key(s, i))
 		return true;
-	return (s->spec->keys == KEYS_COUNTED && i == s->spec->first) || (s->spec->keys == KEYS_STREAMS && !s->key_to);
+	return (s->spec->keys == REDIS_KEYS_COUNTED && i == s->spec->first) || (s->spec->keys == REDIS_KEYS_STREAMS && !s->key_to);
 }
 
 static void name_is(struct px *px, struct redis *s, struct bytes b)
 {
 	int64_t to;
 
-	s->name_len = (uint8_t)(b.n < NAME_LEN ? b.n : NAME_LEN);
+	s->name_len = (uint8_t)(b.n < REDIS_NAME_LEN ? b.n : REDIS_NAME_LEN);
 	for (unsigned i = 0; i < s->name_len; i++)
 		s->name[i] = (char)(b.p[i] >= 'a' && b.p[i] <= 'z' ? b.p[i] - 32 : b.p[i]);
 	s->name[s->name_len] = 0;
-	s->spec = bsearch(s->name, specs, sizeof(specs) / sizeof(specs[0]), sizeof(specs[0]), spec_order);
-	if (!s->spec)
-		s->spec = &spec_default;
-	if (s->spec->keys == KEYS_AT) {
+	s->spec = redis_spec_of(s->name);
+	if (s->spec->keys == REDIS_KEYS_AT) {
 		to = s->spec->last < 0 ? (int64_t)s->nargs + s->spec->last + 1 : s->spec->last + 1;
 		s->key_from = s->spec->first;
 		s->key_to = to > s->nargs ? s->nargs : to > 0 ? (uint32_t)to : 0;
 		s->key_step = s->spec->step;
 	}
-	if (s->spec->keys == KEYS_NONE || (s->spec->keys == KEYS_AT && s->key_from >= s->key_to))
+	if (s->spec->keys == REDIS_KEYS_NONE || (s->spec->keys == REDIS_KEYS_AT && s->key_from >= s->key_to))
 		judge(px, s, NULL);
 }
 
@@ -213,18 +159,6 @@ static uint32_t small_number(struct bytes b)
 		v = v * 10 + (uint32_t)(b.p[i] - '0');
 	}
 	return v;
-}
-
-static bool is_word(struct bytes b, const char *word)
-{
-	size_t n = strlen(word);
-
-	if (b.n != n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if ((b.p[i] & ~0x20) != word[i])
-			return false;
-	return true;
 }
 
 static void command_end(struct px *px, struct redis *s)
@@ -259,14 +193,14 @@ static void arg_done(struct px *px, struct redis *s, struct bytes b)
 	if (!i) {
 		name_is(px, s, b);
 	} else {
-		if (s->spec->keys == KEYS_COUNTED && i == s->spec->first) {
+		if (s->spec->keys == REDIS_KEYS_COUNTED && i == s->spec->first) {
 			uint32_t n = small_number(b);
 
 			s->key_from = i + 1;
 			s->key_to = n < s->nargs - s->at ? s->at + n : s->nargs;
 		} else if (is_key(s, i)) {
 			judge(px, s, &b);
-		} else if (s->spec->keys == KEYS_STREAMS && !s->key_to && is_word(b, "STREAMS")) {
+		} else if (s->spec->keys == REDIS_KEYS_STREAMS && !s->key_to && redis_is_word(b, "STREAMS")) {
 			s->key_from = i + 1;
 			s->key_to = i + 1 + (s->nargs - s->at) / 2;
 		}
@@ -294,30 +228,6 @@ static void pass(struct px *px, enum dir dir, struct cursor *in, uint64_t n)
 	}
 	cur_rest(in);
 	px_skip(px, dir, n - have);
-}
-
-/* A decimal number that fills the line behind its type. */
-static bool number(struct bytes line, int64_t max, int64_t *v)
-{
-	struct cursor c = cur_of(line.p, line.n);
-	bool minus;
-
-	cur_skip(&c, 1);
-	minus = cur_peek(&c, 0) == '-';
-	if (minus)
-		cur_skip(&c, 1);
-	if (!cur_left(&c) || cur_left(&c) > 18)
-		return false;
-	for (*v = 0; cur_left(&c);) {
-		uint8_t b = cur_u8(&c);
-
-		if (b < '0' || b > '9')
-			return false;
-		*v = *v * 10 + (b - '0');
-	}
-	if (minus)
-		*v = -*v;
-	return *v <= max && *v >= -1;
 }
 
 /* A line within the first `max` bytes. DONE: consumed; or, with *longer, there is none. MORE: px_need is called. */
@@ -351,9 +261,9 @@ static enum parse number_line(struct px *px, struct cursor *in, int64_t max, int
 	uint32_t scanned = 0;
 	struct bytes line = { 0 };
 	bool longer;
-	enum parse p = line_read(px, in, &scanned, NUMBER_LINE, &line, &longer);
+	enum parse p = line_read(px, in, &scanned, REDIS_NUMBER_LINE, &line, &longer);
 
-	if (p == PARSE_DONE && (longer || !number(line, max, v)))
+	if (p == PARSE_DONE && (longer || !redis_number(line, max, v)))
 		return bad(px, "redis.bad_number");
 	return p;
 }
@@ -393,53 +303,6 @@ static enum parse parse_arg(struct px *px, struct redis *s, struct cursor *in)
 	return PARSE_DONE;
 }
 
-static bool is_space(uint8_t b) { return b == ' ' || (b >= '\t' && b <= '\r'); }
-
-/* The next word of an inline command, quotes undone, into buf (what fits). False: no more, or *broken. */
-static bool word_next(struct cursor *c, uint8_t *buf, size_t cap, struct bytes *out, bool *broken)
-{
-	uint8_t quote = 0;
-	size_t n = 0;
-
-	while (cur_left(c) && is_space(cur_peek(c, 0)))
-		cur_skip(c, 1);
-	if (!cur_left(c))
-		return false;
-	while (cur_left(c)) {
-		uint8_t b = cur_u8(c);
-
-		if (!quote && is_space(b))
-			break;
-		if (!quote && (b == '"' || b == '\'')) {
-			quote = b;
-			continue;
-		}
-		if (quote && b == quote) {
-			quote = 0;
-			continue;
-		}
-		if (quote == '"' && b == '\\' && cur_left(c)) {
-			static const char from[] = "nrtba", to[] = "\n\r\t\b\a";
-			const char *at;
-
-			b = cur_u8(c);
-			if (b == 'x' && cur_left(c) >= 2) {
-				char hex[3] = { (char)cur_u8(c), (char)cur_u8(c), 0 };
-				b = (uint8_t)strtoul(hex, NULL, 16);
-			} else if (b && (at = strchr(from, b))) {
-				b = (uint8_t)to[at - from];
-			}
-		} else if (quote == '\'' && b == '\\' && cur_peek(c, 0) == '\'') {
-			b = cur_u8(c);
-		}
-		if (n < cap)
-			buf[n++] = b;
-	}
-	*broken = quote != 0;
-	*out = (struct bytes){ buf, n };
-	return !quote;
-}
-
 static enum parse parse_inline(struct px *px, struct redis *s, struct cursor *in)
 {
 	uint8_t buf[KEY_KEEP];
@@ -447,20 +310,20 @@ static enum parse parse_inline(struct px *px, struct redis *s, struct cursor *in
 	bool longer, broken = false;
 	struct cursor c;
 	uint32_t n = 0;
-	enum parse p = line_read(px, in, &s->scanned[DIR_TOSERVER], INLINE_MAX, &line, &longer);
+	enum parse p = line_read(px, in, &s->scanned[DIR_TOSERVER], REDIS_INLINE_MAX, &line, &longer);
 
 	if (p != PARSE_DONE)
 		return p;
 	if (longer)
 		return bad(px, "redis.line_too_long");
-	for (c = cur_of(line.p, line.n); word_next(&c, buf, 0, &word, &broken);)
+	for (c = cur_of(line.p, line.n); redis_word_next(&c, buf, 0, &word, &broken);)
 		n++;
 	if (broken)
 		return bad(px, "redis.quotes");
 	if (!n)
 		return PARSE_DONE;
 	command_begin(s, n);
-	for (c = cur_of(line.p, line.n); word_next(&c, buf, sizeof(buf), &word, &broken);)
+	for (c = cur_of(line.p, line.n); redis_word_next(&c, buf, sizeof(buf), &word, &broken);)
 		arg_done(px, s, word);
 	return PARSE_DONE;
 }
@@ -476,7 +339,7 @@ static enum parse parse_client(struct px *px, struct redis *s, struct cursor *in
 		} else if (cur_peek(in, 0) != '*') {
 			p = parse_inline(px, s, in);
 		} else {
-			p = number_line(px, in, ARGS_MAX, &n);
+			p = number_line(px, in, REDIS_ARGS_MAX, &n);
 			if (p == PARSE_DONE && n > 0)
 				command_begin(s, (uint32_t)n);
 		}
@@ -578,9 +441,9 @@ static void first_word(struct redis *s, struct bytes w)
 	static const char *const confirmations[] = { "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE" };
 
 	for (unsigned i = 0; i < 3; i++)
-		s->unasked |= is_word(w, messages[i]);
+		s->unasked |= redis_is_word(w, messages[i]);
 	for (unsigned i = 0; i < 6; i++)
-		s->confirms |= is_word(w, confirmations[i]);
+		s->confirms |= redis_is_word(w, confirmations[i]);
 	s->unasked |= s->confirms;
 }
 
@@ -743,176 +606,6 @@ static void end(struct px *px, void *state)
 	s->told = NULL;
 }
 
-/* ---- recognition ---- */
-
-/* One number line of the given type; *v. YES, MORE, NO. */
-static enum probe probe_number(struct cursor *c, uint8_t type, int64_t *v)
-{
-	struct bytes line;
-
-	if (!cur_left(c))
-		return PROBE_MORE;
-	if (cur_peek(c, 0) != type)
-		return PROBE_NO;
-	for (size_t i = 1; i < cur_left(c) && cur_peek(c, i) != '\r'; i++)
-		if (cur_peek(c, i) < '0' || cur_peek(c, i) > '9' || i > 10)
-			return PROBE_NO;
-	if (!cur_line(c, &line))
-		return cur_left(c) < NUMBER_LINE ? PROBE_MORE : PROBE_NO;
-	return number(line, ARGS_MAX, v) && c->pos - line.p == (ptrdiff_t)line.n + 2 ? PROBE_YES : PROBE_NO;
-}
-
-/* *N $LEN NAME: an array whose first element is a short word. */
-static enum probe probe_command(struct cursor c)
-{
-	int64_t n, len;
-	enum probe p = probe_number(&c, '*', &n);
-
-	if (p != PROBE_YES)
-		return p;
-	if (n < 1)
-		return PROBE_NO;
-	p = probe_number(&c, '$', &len);
-	if (p != PROBE_YES)
-		return p;
-	if (len < 1 || len > (int64_t)NAME_LEN)
-		return PROBE_NO;
-	for (unsigned i = 0; i < len; i++) {
-		uint8_t b = cur_u8(&c);
-		bool letter = (b | 0x20) >= 'a' && (b | 0x20) <= 'z';
-
-		if (!cur_ok(&c))
-			return PROBE_MORE;
-		if (!letter && (!i || !(b == '.' || b == '_' || b == '-' || (b >= '0' && b <= '9'))))
-			return PROBE_NO;
-	}
-	if (cur_left(&c) < 2)
-		return PROBE_MORE;
-	return cur_starts(&c, "\r\n", 2) ? PROBE_YES : PROBE_NO;
-}
-
-/* What a server says before any command, or in the middle of a connection. */
-static enum probe probe_reply(struct cursor c, bool midstream)
-{
-	static const char *const refusals[] = { "-DENIED Redis ", "-ERR max number of clients " };
-	int64_t n;
-
-	for (unsigned i = 0; i < 2; i++) {
-		size_t len = strlen(refusals[i]), have = cur_left(&c) < len ? cur_left(&c) : len;
-
-		if (memcmp(c.pos, refusals[i], have) == 0)
-			return have == len ? PROBE_YES : PROBE_MORE;
-	}
-	if (!midstream)
-		return PROBE_NO;
-	if (cur_starts(&c, "+PONG\r\n", 7))
-		return PROBE_YES;
-	if (cur_peek(&c, 0) == '$') {
-		enum probe p = probe_number(&c, '$', &n);
-
-		if (p != PROBE_YES || (uint64_t)n + 2 > cur_left(&c))
-			return p == PROBE_YES ? PROBE_MORE : p;
-		cur_skip(&c, (size_t)n);
-		return cur_starts(&c, "\r\n", 2) ? PROBE_YES : PROBE_NO;
-	}
-	return probe_command(c);	/* a message of a subscription, a list that begins with a word */
-}
-
-/* Inline commands whose name is nobody else's, and those that need the reply to be believed (its type follows). */
-static bool inline_is_sure(struct bytes w)
-{
-	static const char *const sure[] = {
-		"PING", "INFO", "CONFIG", "COMMAND", "DBSIZE", "FLUSHALL", "FLUSHDB", "KEYS", "MONITOR", "SLAVEOF", "REPLICAOF", "REPLCONF", "PSYNC",
-		"SLOWLOG", "LOLWUT", "EVAL", "BGSAVE", "LASTSAVE", "RANDOMKEY", "HGETALL", "HGET", "HSET", "LPUSH", "RPUSH", "LRANGE", "SADD",
-		"SMEMBERS", "ZADD", "ZRANGE", "MGET", "MSET", "SETEX", "SETNX", "HELLO",
-	};
-
-	for (unsigned i = 0; i < sizeof(sure) / sizeof(sure[0]); i++)
-		if (is_word(w, sure[i]))
-			return true;
-	return false;
-}
-
-static uint8_t inline_reply(struct bytes w)
-{
-	static const struct { const char *name; uint8_t reply; } maybe[] = {
-		{ "GET", '$' }, { "SET", '+' }, { "AUTH", '+' }, { "QUIT", '+' }, { "SELECT", '+' }, { "DEL", ':' }, { "EXISTS", ':' }, { "INCR", ':' },
-		{ "DECR", ':' }, { "APPEND", ':' }, { "TTL", ':' }, { "EXPIRE", ':' }, { "ECHO", '$' }, { "CLIENT", '$' }, { "TIME", '*' },
-	};
-
-	for (unsigned i = 0; i < sizeof(maybe) / sizeof(maybe[0]); i++)
-		if (is_word(w, maybe[i].name))
-			return maybe[i].reply;
-	return 0;
-}
-
-/* Text protocols share words: IRC pings with a name, HELLO in redis has a number, SIP and HTTP end in their version. */
-static enum probe probe_inline(struct cursor c, struct cursor down)
-{
-	uint8_t first[16], buf[16], reply;
-	struct bytes line, word, more = { 0 };
-	bool broken = false;
-	unsigned n = 1;
-	int64_t v;
-
-	for (size_t i = 0; i < cur_left(&c) && i < INLINE_MAX; i++) {
-		uint8_t b = cur_peek(&c, i);
-
-		if (b == '\n')
-			break;
-		if (b != '\r' && b != '\t' && (b < ' ' || b > '~'))
-			return PROBE_NO;
-		if (b == '/' && i && i + 1 < cur_left(&c) && cur_peek(&c, i - 1) == 'P' && cur_peek(&c, i + 1) >= '0' && cur_peek(&c, i + 1) <= '9')
-			return PROBE_NO;
-	}
-	if (!cur_line(&c, &line)) {
-		/* as long as the first word may still be one */
-		line = (struct bytes){ c.pos, cur_left(&c) };
-		c = cur_of(line.p, line.n);
-		if (!word_next(&c, first, sizeof(first), &word, &broken))
-			return broken ? PROBE_NO : PROBE_MORE;
-		return !cur_left(&c) || inline_is_sure(word) || inline_reply(word) ? PROBE_MORE : PROBE_NO;
-	}
-	c = cur_of(line.p, line.n);
-	if (!word_next(&c, first, sizeof(first), &word, &broken))
-		return PROBE_NO;
-	for (struct bytes w; word_next(&c, buf, sizeof(buf), &w, &broken); n++)
-		if (n == 1)
-			more = w;
-	if (broken)
-		return PROBE_NO;
-	if (inline_is_sure(word)) {
-		if ((is_word(word, "PING") && n > 1) || (is_word(word, "HELLO") && (n < 2 || more.n != 1)) || (is_word(word, "INFO") && n > 2))
-			return PROBE_NO;
-		return !cur_left(&down) || strchr("+-:$*%_#~,>|", cur_peek(&down, 0)) ? PROBE_YES : PROBE_NO;
-	}
-	reply = inline_reply(word);
-	if (!reply)
-		return PROBE_NO;
-	if (!cur_left(&down))
-		return PROBE_MORE;
-	if (cur_peek(&down, 0) != reply)
-		return PROBE_NO;
-	if (reply == '+')
-		return cur_starts(&down, "+OK\r\n", 5) ? PROBE_YES : cur_left(&down) < 5 ? PROBE_MORE : PROBE_NO;
-	if (cur_starts(&down, "$-1\r\n", 5))
-		return PROBE_YES;
-	return probe_number(&down, reply, &v);
-}
-
-static enum probe probe(const struct probe_in *in)
-{
-	struct cursor up = in->dir[DIR_TOSERVER], down = in->dir[DIR_TOCLIENT];
-
-	if (!cur_left(&up))
-		return cur_left(&down) ? probe_reply(down, in->midstream) : PROBE_MORE;
-	while (cur_starts(&up, "\r\n", 2))
-		cur_skip(&up, 2);
-	if (!cur_left(&up) || cur_peek(&up, 0) == '*')
-		return probe_command(up);
-	return probe_inline(up, down);
-}
-
 static const uint16_t ports[] = { 6379, 0 };
 
 const struct proto proto_redis = {
@@ -922,7 +615,7 @@ const struct proto proto_redis = {
 	.l4 = PROTO_TCP,
 	.ports = ports,
 	.state_size = sizeof(struct redis),
-	.probe = probe,
+	.probe = redis_probe,
 	.parse = parse,
 	.end = end,
 	.facts = facts,

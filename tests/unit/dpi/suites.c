@@ -3,17 +3,23 @@
 
 extern const struct unit_test tests_decode[];
 extern const struct unit_test tests_defrag[];
+extern const struct unit_test tests_dns[];
 extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http_px[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
+extern const struct unit_test tests_redis[];
+extern const struct unit_test tests_ssh[];
 
 const struct unit_suite unit_suites[] = {
 	{ "decode", tests_decode },
 	{ "defrag", tests_defrag },
+	{ "dns", tests_dns },
 	{ "http", tests_http },
 	{ "http_px", tests_http_px },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
+	{ "redis", tests_redis },
+	{ "ssh", tests_ssh },
 	{ 0 },
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dnsmsg: the parts of a DNS message (RFC 1035, 4.1), read with bounds.
+/* dns_msg: the parts of a DNS message (RFC 1035, 4.1), read with bounds.
  *
  *   message:  id(2) flags(2) questions(2) answers(2) authorities(2) additionals(2)
  *   question: name type(2) class(2)          record: name type(2) class(2) ttl(4) length(2) rdata
@@ -10,8 +10,8 @@
  * may cost a fixed multiple of its length: a message of pointers to a long name stops being spelled out, it does not get
  * slow. In text a dot or backslash inside a label is escaped by a backslash, other bytes as \DDD; labels of good UTF-8
  * stay as they are (mDNS names services for people). */
-#ifndef TQ_DPI_DNSMSG_H
-#define TQ_DPI_DNSMSG_H
+#ifndef TQ_DPI_PROTO_DNS_MSG_H
+#define TQ_DPI_PROTO_DNS_MSG_H
 
 #include "base/cursor.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dnsmsg: names, records and the shape of a DNS message; the bounds are told in the header. */
-#include "dpi/dnsmsg.h"
+/* dns_msg: names, records and the shape of a DNS message; the bounds are told in the header. */
+#include "dpi/proto/dns_msg.h"
 
 #define WORK(m) (4096u + 16u * (uint64_t)(m)->len)	/* bytes of names spelled out per message */
 
