@@ -175,8 +175,13 @@ static struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t 
 	bool down;
 	struct flow *f;
 
-	if (!begins(d, p))
+	if (!begins(d, p)) {
+		if (p->bad_csum)
+			count(d, DPI_C_DECODE_CSUM);
+		else
+			count(d, DPI_C_FLOWS_UNKNOWN);
 		return NULL;
+	}
 	f = flow_make(d, k, hash);
 	if (!f) {
 		count(d, DPI_C_FLOWS_REFUSED);
@@ -399,11 +404,8 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	}
 	if (!f) {
 		f = flow_begin(x, &k, hash, hi);
-		if (!f) {
-			if (p->bad_csum)
-				count(d, DPI_C_DECODE_CSUM);
+		if (!f)
 			return judge_answer(d, NULL, p->frame);
-		}
 		fresh = true;
 		view_counts(f, x->dir, p->frame);
 	}
@@ -546,13 +548,14 @@ struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, stru
 	d->conf.pending_packets = conf->pending_packets ? conf->pending_packets : PENDING_PACKETS;
 	d->conf.pending_time = conf->pending_time ? conf->pending_time : PENDING_TIME;
 	d->policy_version = 1;
+	d->protos = proto_list;
 	cap = conf->memcap - flow_table_fixed(conf->max_flows);
 	d->ooo_bytes_max = cap / 4 > UINT32_MAX ? UINT32_MAX : (uint32_t)(cap / 4);
 	queues = conf->max_flows / 16 < 64 ? 64 : conf->max_flows / 16;
 	d->mem = mem_new(cap);
 	if (d->mem)
 		d->defrag = defrag_new(d->mem, queues < DEFRAG_QUEUES_MAX ? queues : DEFRAG_QUEUES_MAX, &conf->key);
-	if (!d->mem || !d->defrag || !flow_table_init(&d->flows, conf->max_flows, d->mem, cap, &conf->key) || !seek_hints_init(d)) {
+	if (!d->mem || !d->defrag || !flow_table_init(&d->flows, conf->max_flows, d->mem, cap, &conf->key) || !seek_init(d)) {
 		dpi_free(d);
 		err_set(err, -ENOMEM, "no memory for the core");
 		return NULL;

@@ -67,6 +67,7 @@ struct dpi {
 	struct flow_table flows;
 	struct dedup dedup;
 	struct view_cache views;
+	const struct proto *const *protos;	/* proto_list */
 	struct port_hint *hints;	/* sorted by port */
 	uint32_t nhints;
 	uint16_t nprotos;
@@ -109,7 +110,7 @@ size_t seek_bytes(struct px *, enum dir, const uint8_t *p, size_t n, bool datagr
 void seek_tick(struct px *);		/* pending.time may be over */
 void seek_give_up(struct px *);
 void seek_free(struct dpi *, struct flow *);
-bool seek_hints_init(struct dpi *);
+bool seek_init(struct dpi *);		/* of d->protos */
 bool seek_port_known(const struct dpi *, uint8_t ipproto, uint16_t port);
 /* feed.c for seek.c: starts the protocol (state, app); false: no memory, parsing is off. */
 bool feed_start(struct px *, const struct proto *);

@@ -8,6 +8,8 @@
  * Not judged, always allowed: the client's and the server's side of DHCP, neighbour discovery, MLD, IGMP, ICMP that is not an
  * echo, and transports without ports. ICMP errors share the fate of the flow that they quote.
  *
+ * What stays unknown because its beginning was not seen is judged by addresses and ports only: it may be what a rule allows.
+ *
  * A verdict that was carried out stays (F_STOPPED) until the policy is another one. */
 #include "dpi/engine.h"
 
@@ -84,7 +86,9 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 		.port = is_echo(f) ? 0 : flow_port(f, DIR_TOCLIENT),
 		.app = (enum app)f->app,
 		.app_known = flow_hit(f, F_APP_KNOWN),
+		.any_app = flow_hit(f, F_APP_KNOWN) && flow_hit(f, F_MIDSTREAM) && f->app == APP_UNKNOWN,
 	};
+	struct policy_answer a;
 	bool local = false;
 
 	policy_groups(p, flow_addr(f, DIR_TOSERVER), e->groups[0], &from);
@@ -102,8 +106,7 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 	}
 	if (!local)
 		q.mode = policy_mode_of(p, &nobody);
-	struct policy_answer a = policy_judge(p, &q);
-
+	a = policy_judge(p, &q);
 	if (q.mode == MODE_DISCOVER && a.verdict == VERDICT_ALLOW && a.reason == REASON_NO_RULE)
 		flow_set(x->f, F_LEARNED);
 	return a;

@@ -163,11 +163,11 @@ static void scan(struct judge *j, const struct rule_list *l)
 		if (no >= j->best)
 			return;
 		j->looked++;
-		if (j->q->app_known && !app_holds(r, j->q->app))
+		if (j->q->app_known && !j->q->any_app && !app_holds(r, j->q->app))
 			continue;
 		if (!in_any(p, &r->from, j->q->from) || !in_any(p, &r->to, j->q->to) || !ports_hold(p, r, j->q))
 			continue;
-		if (!j->q->app_known && r->has_apps) {
+		if (!j->q->app_known && !j->q->any_app && r->has_apps) {
 			maybe(j, no);
 			continue;
 		}

@@ -85,6 +85,7 @@ struct policy_query {
 	uint16_t port;		/* responder's */
 	enum app app;
 	bool app_known;		/* false: still pending; APP_UNKNOWN with true means recognition gave up */
+	bool any_app;		/* the app cannot be found out (the beginning was not seen): rules match by addresses and ports only */
 	enum policy_mode mode;	/* strictest of the local ends */
 };
 

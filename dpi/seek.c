@@ -35,12 +35,13 @@ static int hint_cmp(const void *a, const void *b)
 	return x->port != y->port ? (x->port < y->port ? -1 : 1) : (int)x->proto - (int)y->proto;
 }
 
-bool seek_hints_init(struct dpi *d)
+bool seek_init(struct dpi *d)
 {
 	uint32_t n = 0;
 
-	for (d->nprotos = 0; proto_list[d->nprotos]; d->nprotos++) {
-		const uint16_t *port = proto_list[d->nprotos]->ports;
+	d->nhints = 0;
+	for (d->nprotos = 0; d->protos[d->nprotos]; d->nprotos++) {
+		const uint16_t *port = d->protos[d->nprotos]->ports;
 
 		while (port && *port++)
 			n++;
@@ -49,7 +50,7 @@ bool seek_hints_init(struct dpi *d)
 	if (!d->hints || d->nprotos > PROTOCOLS_MAX)
 		return false;
 	for (uint16_t i = 0; i < d->nprotos; i++)
-		for (const uint16_t *port = proto_list[i]->ports; port && *port; port++)
+		for (const uint16_t *port = d->protos[i]->ports; port && *port; port++)
 			d->hints[d->nhints++] = (struct port_hint){ .port = *port, .proto = i };
 	qsort(d->hints, d->nhints, sizeof(*d->hints), hint_cmp);
 	return true;
@@ -79,7 +80,7 @@ static uint8_t l4_bit(uint8_t ipproto)
 bool seek_port_known(const struct dpi *d, uint8_t ipproto, uint16_t port)
 {
 	for (uint32_t i = hint_first(d, port); i < d->nhints && d->hints[i].port == port; i++)
-		if (proto_list[d->hints[i].proto]->l4 & l4_bit(ipproto))
+		if (d->protos[d->hints[i].proto]->l4 & l4_bit(ipproto))
 			return true;
 	return false;
 }
@@ -87,9 +88,9 @@ bool seek_port_known(const struct dpi *d, uint8_t ipproto, uint16_t port)
 /* ---- asking ---- */
 
 /* True: YES. Otherwise sets *more when it wants more. */
-static bool ask(const struct probe_in *in, unsigned i, uint64_t *no, bool *more)
+static bool ask(const struct dpi *d, const struct probe_in *in, unsigned i, uint64_t *no, bool *more)
 {
-	const struct proto *proto = proto_list[i];
+	const struct proto *proto = d->protos[i];
 
 	if (no[i / 64] >> (i % 64) & 1)
 		return false;
@@ -117,13 +118,13 @@ static const struct proto *ask_all(const struct dpi *d, const struct probe_in *i
 	for (uint32_t h = hint_first(d, in->dport); h < d->nhints && d->hints[h].port == in->dport; h++) {
 		unsigned i = d->hints[h].proto;
 
-		if (ask(in, i, no, more))
-			return proto_list[i];
+		if (ask(d, in, i, no, more))
+			return d->protos[i];
 		asked[i / 64] |= UINT64_C(1) << (i % 64);
 	}
 	for (unsigned i = 0; i < d->nprotos; i++)
-		if (!(asked[i / 64] >> (i % 64) & 1) && ask(in, i, no, more))
-			return proto_list[i];
+		if (!(asked[i / 64] >> (i % 64) & 1) && ask(d, in, i, no, more))
+			return d->protos[i];
 	return NULL;
 }
 
