@@ -75,7 +75,8 @@ static int inner_links(struct nl_sock *in, struct find *f, struct err *err)
 	}
 	if (rc && rc != -EINTR)
 		return rc;
-	qsort(f->out, f->n, sizeof *f->out, by_ifindex);
+	if (f->n > 1)
+		qsort(f->out, f->n, sizeof *f->out, by_ifindex);
 	if (f->more)
 		log_warn(BRIDGE, "a workload has %u interfaces, %u of them are watched (%s is the first)", f->n + f->more, f->n, f->n ? f->out[0].name : "none");
 	return 0;

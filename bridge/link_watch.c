@@ -23,7 +23,7 @@
 
 struct link_watch {
 	int fd;
-	int own_nsid;		/* this netns' id for itself; -1: none, as mostly */
+	int own_nsid;		/* this netns' id for itself; -1: none, as mostly. Older kernels (6.1) put it on its own events */
 	int home;		/* descriptor of this netns, to ask for it */
 	struct nl_sock *ask;
 	char buf[DATAGRAM_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));

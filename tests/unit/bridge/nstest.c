@@ -20,31 +20,34 @@ unsigned ns_failed;
 static int log_fd = -1;
 static off_t log_read;
 
-static void child_main(void (*body)(void))
+static void open_log(void)
 {
 	char name[] = "/tmp/unit-bridge-log-XXXXXX";
 
 	log_fd = mkostemp(name, O_CLOEXEC);
+	if (log_fd < 0)
+		abort();
 	unlink(name);
+}
+
+static void print_log(void)
+{
+	char text[4096];
+	ssize_t n = pread(log_fd, text, sizeof text, 0);
+
+	printf("\n    logged: %.*s", n > 0 ? (int)n : 0, text);
+}
+
+static void child_main(void (*body)(void))
+{
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", "/run", "tmpfs", 0, NULL)) {
 		printf("\n    namespaces: %s", strerror(errno));
 		ns_failed++;
 	} else {
-		int err = dup(2);
-
 		dup2(log_fd, 2);
 		body();
-		dup2(err, 2);
-		close(err);
 	}
-	if (ns_failed) {
-		char line[2048];
-		ssize_t n = pread(log_fd, line, sizeof line, 0);
-
-		printf("\n    logged: %.*s", n > 0 ? (int)n : 0, line);
-	}
-	close(log_fd);
 	exit(ns_failed ? 1 : 0);	/* not _exit: the leak checker looks now */
 }
 
@@ -53,8 +56,8 @@ void ns_test(void (*body)(void))
 	int status = 0;
 	pid_t pid;
 
+	open_log();
 	fflush(stdout);
-	fflush(stderr);
 	pid = fork();
 	if (pid == 0)
 		child_main(body);
@@ -62,8 +65,11 @@ void ns_test(void (*body)(void))
 		CU_FAIL("no child");
 		return;
 	}
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
+	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+		print_log();
 		printf("\n    the test's child ended with %s %d ", WIFEXITED(status) ? "exit code" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	}
+	close(log_fd);
 	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 

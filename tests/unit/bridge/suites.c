@@ -7,6 +7,7 @@ extern const struct unit_test tests_link_each[];
 extern const struct unit_test tests_link_find[];
 extern const struct unit_test tests_link_watch[];
 extern const struct unit_test tests_netns[];
+extern const struct unit_test tests_nlroute[];
 extern const struct unit_test tests_owner[];
 
 const struct unit_suite unit_suites[] = {
@@ -16,6 +17,7 @@ const struct unit_suite unit_suites[] = {
 	{ "link_find", tests_link_find },
 	{ "link_watch", tests_link_watch },
 	{ "netns", tests_netns },
+	{ "nlroute", tests_nlroute },
 	{ "owner", tests_owner },
 	{ 0 },
 };

@@ -36,9 +36,12 @@ NS_TEST(neither)
 {
 	struct census c = { 0 };
 	int ns = ns_new(), own = netns_open_own(&err);
+	pid_t pid;
 
 	CHECK(user_of(&c, ns) == -1);		/* our descriptor alone does not count */
-	CHECK(user_of(&c, own) == -1);		/* nor is our own netns a workload's */
+	pid = ns_process(own, true);
+	CHECK(user_of(&c, own) == -1);		/* nor is our own netns a workload's, whoever lives in it */
+	ns_end(pid);
 	close(own);
 	close(ns);
 	census_free(&c);
