@@ -219,11 +219,14 @@ static enum dir dir_of(const struct flow *f, const struct packet *p, bool sender
 
 enum pass { PASS, PASS_NOT, PASS_COPY };
 
+/* A switch is under way: two paths may show this packet. (Times before 1970 are times too.) */
+static bool overlapping(const struct dpi *d, const struct frame *fr) { return d->overlap_end && fr->ts < d->overlap_end; }
+
 /* Is the packet ours, and was it not shown already? f NULL: it has no flow (yet). */
 static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, uint32_t frames)
 {
 	const struct frame *fr = p->frame;
-	bool overlap = fr->ts < d->overlap_end;
+	bool overlap = overlapping(d, fr);
 	enum dpi_own own = OWN_YES;
 
 	if (d->ops.owner && (!f || f->path != fr->path || f->epoch != d->epoch))
@@ -394,7 +397,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	case PASS:
 		break;
 	}
-	if (f && p->frame->ts >= d->overlap_end && !view_counts(f, x->dir, p->frame)) {
+	if (f && !overlapping(d, p->frame) && !view_counts(f, x->dir, p->frame)) {
 		count_n(d, DPI_C_GUARD_VIEW, frames);
 		return judge_answer(d, f, p->frame);
 	}

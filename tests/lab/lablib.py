@@ -355,7 +355,7 @@ class Truth:
         self.file = lab.path('truth-%s-%s.pcap' % (name, dev))
         if os.path.exists(self.file):
             os.unlink(self.file)
-        self.p = lab.start('tcpdump', '-i', dev, '-s', '120', '-B', '65536', '-U', '-w', self.file, on=name, log='tcpdump.log')
+        self.p = lab.start('tcpdump', '--immediate-mode', '-i', dev, '-s', '120', '-B', '65536', '-U', '-w', self.file, on=name, log='tcpdump.log')
         wait_for('tcpdump runs', lambda: os.path.exists(self.file) and os.path.getsize(self.file) >= 24)
 
     def stop(self):

@@ -146,7 +146,7 @@ def test_replay_tells_what_live_told():
         with open(lab.path('workloads.json'), 'w') as f:
             f.write(lab.tapq('--json', 'workloads').stdout)
         truth = lab.path('all.pcap')
-        p = lab.start('tcpdump', '-i', 'eth0', '-s', '0', '-U', '-w', truth, on='client', log='tcpdump.log')
+        p = lab.start('tcpdump', '--immediate-mode', '-i', 'eth0', '-s', '0', '-U', '-w', truth, on='client', log='tcpdump.log')
         wait_for('tcpdump runs', lambda: os.path.exists(truth) and os.path.getsize(truth) >= 24)
         for dst in ('v4', 'v6'):
             a = getattr(lab, dst)
