@@ -263,16 +263,19 @@ static bool tell_soa(struct record *r, struct dns_msg *m, struct cursor *d)
 
 	rec_obj(r, &f_soa);
 	ok = tell_name(r, m, d, &f_mname) && tell_name(r, m, d, &f_rname);
+	ok = ok && cur_need(d, 20);
 	for (unsigned i = 0; ok && i < 5; i++)
 		rec_u64(r, numbers[i], cur_be32(d));
 	rec_end(r);
-	return ok && cur_ok(d);
+	return ok;
 }
 
 static bool tell_srv(struct record *r, struct dns_msg *m, struct cursor *d)
 {
 	bool ok;
 
+	if (!cur_need(d, 6))
+		return false;
 	rec_obj(r, &f_srv);
 	rec_u64(r, &f_priority, cur_be16(d));
 	rec_u64(r, &f_weight, cur_be16(d));
@@ -284,13 +287,14 @@ static bool tell_srv(struct record *r, struct dns_msg *m, struct cursor *d)
 
 static bool tell_sshfp(struct record *r, struct cursor *d)
 {
+	if (!cur_need(d, 2))
+		return false;
 	rec_obj(r, &f_sshfp);
 	rec_u64(r, &f_algo, cur_u8(d));
 	rec_u64(r, &f_fptype, cur_u8(d));
-	if (cur_ok(d))
-		tell_hex(r, &f_fingerprint, *d);
+	tell_hex(r, &f_fingerprint, *d);
 	rec_end(r);
-	return cur_ok(d);
+	return true;
 }
 
 static bool tell_caa(struct record *r, struct cursor *d)
