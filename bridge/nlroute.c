@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One request at a time on a socket of its own, read to its end whatever the caller makes of it: to NLMSG_DONE of a dump, else to the
+ * acknowledgement that every request asks for. So a socket has nothing unread between two requests. The kernel's error and its words
+ * (NETLINK_EXT_ACK) are kept as they are; libnl's own error numbers would lose both. Answers come from the kernel alone, and still each
+ * attribute's length is held against a policy. Filters of a dump are asked for and checked: an older kernel ignores them.
+ *
+ * Limits: a message of ours fits a page (a few attributes); an answer that does not come ends after REPLY_SECONDS. */
 #include "bridge/nlroute.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The mirror's targets: made and read back by this code, changed by hand with `ip`, owned by other processes, or somebody else's. Each
+ * test has a netns of its own, in which the usual name is free. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>

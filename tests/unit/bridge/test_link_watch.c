@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bridge/link.h"
@@ -274,6 +276,22 @@ NS_TEST(forged)
 	close(fd);
 }
 
+/* Without the capability for other namespaces' events: said once, and our own still come. */
+NS_TEST(without_broadcast)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct d[2];
+
+	CHECK(syscall(SYS_capget, &h, d) == 0);
+	d[0].effective &= ~(1u << CAP_NET_BROADCAST);
+	CHECK(syscall(SYS_capset, &h, d) == 0);
+	begin();
+	CHECK(ns_logged("NETLINK_LISTEN_ALL_NSID"));
+	CHECK(ip("link add v1 type veth peer name v2") == 0);
+	CHECK(wait_event(LINK_NEW, "v1", true) != NULL);
+	link_watch_close(watch);
+}
+
 NS_TEST(no_descriptor_left)
 {
 	unsigned before = ns_fds();
@@ -296,6 +314,7 @@ const struct unit_test tests_link_watch[] = {
 	{ "a buffer that overflows", overflow },
 	{ "the real buffer", no_overflow },
 	{ "forged messages", forged },
+	{ "without CAP_NET_BROADCAST", without_broadcast },
 	{ "no descriptor is left", no_descriptor_left },
 	{ 0 },
 };

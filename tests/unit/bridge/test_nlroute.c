@@ -2,8 +2,11 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <netlink/attr.h>
@@ -73,6 +76,60 @@ NS_TEST(dumps)
 	nl_socket_free(sk);
 }
 
+static atomic_bool stop;
+
+/* Makes and takes away a bridge, over and over. */
+static void *change(void *ctx)
+{
+	struct err e = { "" };
+	struct nl_sock *sk = nlroute_open(&e);
+
+	(void)ctx;
+	while (!stop) {
+		struct nl_msg *msg = nlroute_link_msg(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 9999);
+		struct nlattr *info = nla_nest_start(msg, IFLA_LINKINFO);
+
+		nla_put_string(msg, IFLA_INFO_KIND, "bridge");
+		nla_nest_end(msg, info);
+		nlroute_do(sk, msg, NULL, NULL, &e);
+		nlroute_do(sk, nlroute_link_msg(RTM_DELLINK, 0, 9999), NULL, NULL, &e);
+	}
+	nl_socket_free(sk);
+	return NULL;
+}
+
+/* The kernel says when the list changed between two parts of a dump; that is told, and the socket is good for the next. */
+NS_TEST(interrupted_dump)
+{
+	struct nl_sock *sk = nlroute_open(&err);
+	bool interrupted = false;
+	struct timespec now;
+	pthread_t t;
+	unsigned n;
+	time_t end;
+
+	for (int i = 0; i < 100; i++)
+		CHECK(ip("link add a%d type veth peer name b%d", i, i) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec + 20;
+	CHECK(pthread_create(&t, NULL, change, NULL) == 0);
+	while (!interrupted && now.tv_sec < end) {
+		int rc;
+
+		n = 0;
+		rc = nlroute_each_link(sk, "veth", 0, count, &n, &err);
+		CHECK_ERR(rc == 0 || rc == -EINTR, err);
+		interrupted = rc == -EINTR;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	}
+	stop = true;
+	pthread_join(t, NULL);
+	CHECK(interrupted);
+	n = 0;
+	CHECK_ERR(nlroute_each_link(sk, "veth", 0, count, &n, &err) == 0 && n == 200, err);
+	nl_socket_free(sk);
+}
+
 static struct nlmsghdr *kept;
 
 static int keep(void *ctx, struct nlmsghdr *hdr)
@@ -116,6 +173,7 @@ NS_TEST(cut_messages)
 const struct unit_test tests_nlroute[] = {
 	{ "the kernel's words", kernel_words },
 	{ "dumps", dumps },
+	{ "a dump that is interrupted", interrupted_dump },
 	{ "messages cut at every length", cut_messages },
 	{ 0 },
 };
