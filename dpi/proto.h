@@ -15,7 +15,8 @@
  *   PARSE_DONE  everything given is consumed,
  *   PARSE_MORE  the rest from the position on is an incomplete message: it is kept (up to
  *               PROTO_KEEP_MAX bytes) and given again with what follows; px_need() says how many
- *               bytes in all are needed, so that it is not called before they are there,
+ *               bytes in all are needed, so that it is not called before they are there (where that
+ *               is not known, as in a line, leave it out: more is given at each try),
  *   PARSE_BAD   not this protocol, or broken: px_bad() named the reason; the flow is parsed no more.
  * The result must not depend on how the bytes were cut into segments. Work must be linear in
  * the bytes: what was scanned once is not scanned again (keep the place in the state).

@@ -230,8 +230,8 @@ static void pass(struct px *px, enum dir dir, struct cursor *in, uint64_t n)
 	px_skip(px, dir, n - have);
 }
 
-/* A line within the first `max` bytes. DONE: consumed; or, with *longer, there is none. MORE: px_need is called. */
-static enum parse line_read(struct px *px, struct cursor *in, uint32_t *scanned, size_t max, struct bytes *line, bool *longer)
+/* A line within the first `max` bytes. DONE: consumed; or, with *longer, there is none. */
+static enum parse line_read(struct cursor *in, uint32_t *scanned, size_t max, struct bytes *line, bool *longer)
 {
 	size_t have = cur_left(in) < max ? cur_left(in) : max;
 	struct cursor ahead = cur_of(in->pos, have);
@@ -249,7 +249,6 @@ static enum parse line_read(struct px *px, struct cursor *in, uint32_t *scanned,
 		return PARSE_DONE;
 	}
 	*scanned = (uint32_t)have;
-	px_need(px, have + 1);
 	return PARSE_MORE;
 }
 
@@ -261,7 +260,7 @@ static enum parse number_line(struct px *px, struct cursor *in, int64_t max, int
 	uint32_t scanned = 0;
 	struct bytes line = { 0 };
 	bool longer;
-	enum parse p = line_read(px, in, &scanned, REDIS_NUMBER_LINE, &line, &longer);
+	enum parse p = line_read(in, &scanned, REDIS_NUMBER_LINE, &line, &longer);
 
 	if (p == PARSE_DONE && (longer || !redis_number(line, max, v)))
 		return bad(px, "redis.bad_number");
@@ -310,7 +309,7 @@ static enum parse parse_inline(struct px *px, struct redis *s, struct cursor *in
 	bool longer, broken = false;
 	struct cursor c;
 	uint32_t n = 0;
-	enum parse p = line_read(px, in, &s->scanned[DIR_TOSERVER], REDIS_INLINE_MAX, &line, &longer);
+	enum parse p = line_read(in, &s->scanned[DIR_TOSERVER], REDIS_INLINE_MAX, &line, &longer);
 
 	if (p != PARSE_DONE)
 		return p;
@@ -452,7 +451,7 @@ static enum parse parse_line(struct px *px, struct redis *s, struct cursor *in, 
 {
 	struct bytes line = { 0 };
 	bool longer;
-	enum parse p = line_read(px, in, &s->scanned[DIR_TOCLIENT], LINE_KEEP, &line, &longer);
+	enum parse p = line_read(in, &s->scanned[DIR_TOCLIENT], LINE_KEEP, &line, &longer);
 
 	if (p != PARSE_DONE)
 		return p;

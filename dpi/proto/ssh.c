@@ -252,7 +252,6 @@ static enum parse parse_line(struct px *px, struct side *side, enum dir dir, str
 		return bad(px, "ssh.line_too_long");
 	if (lf == SIZE_MAX) {
 		side->scanned = (uint32_t)cur_left(in);
-		px_need(px, cur_left(in) + 1);
 		return PARSE_MORE;
 	}
 	side->scanned = 0;
