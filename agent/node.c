@@ -25,6 +25,7 @@
 #define ROUNDS_PER_S (1000 / ROUND_MS)
 #define RESCAN_ROUNDS (5 * ROUNDS_PER_S)
 #define CHECK_ROUNDS (2 * ROUNDS_PER_S)
+#define SCAN_PAUSE 50000000LL	/* ns between two scans for workloads */
 
 const struct counter_desc node_counter_descs[NODE_C_COUNT] = {
 #define X(id, name, help) { name, help },
@@ -346,6 +347,8 @@ static void on_link(void *ctx, const struct link_event *e)
 		n->scan_wanted = true;
 		break;
 	case LINK_NEW:
+		n->scan_wanted |= e->veth;
+		break;
 	case LINK_ADDR:
 	case LINK_NSID:
 		n->scan_wanted = true;
@@ -439,8 +442,9 @@ static void settle(struct node *n)
 		if (reconcile_bridge(n, false, &err))
 			log_error(BRIDGE, "%s", err.text);
 	}
-	if (n->scan_wanted) {
+	if (n->scan_wanted && node_now() - n->scanned >= SCAN_PAUSE) {	/* a starting container makes many events */
 		n->scan_wanted = false;
+		n->scanned = node_now();
 		if (registry_scan(&n->reg, n->config, &changed, &err))
 			log_warn(AGENT, "looking for workloads: %s", err.text);
 		if (changed)
@@ -458,7 +462,8 @@ int node_run(struct node *n)
 
 	while (!n->stopping) {
 		int t = control_timeout(n->control);
-		int got = epoll_wait(n->epfd, evs, 16, t >= 0 && t < 1000 ? t : 1000);
+		int max = n->scan_wanted ? (int)(SCAN_PAUSE / 1000000) : 1000;
+		int got = epoll_wait(n->epfd, evs, 16, t >= 0 && t < max ? t : max);
 
 		for (int i = 0; i < got; i++) {
 			if (evs[i].data.fd == n->sigfd)

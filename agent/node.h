@@ -70,6 +70,7 @@ struct node {
 	int64_t overlap_start, overlap_end;	/* a switch is under way: ns; 0: not */
 	unsigned rounds;		/* seconds since the start, by the timer */
 	bool scan_wanted, bridge_look;
+	int64_t scanned;		/* ns: the last scan for workloads */
 	uint64_t beats[WORKERS_MAX];	/* of each worker when last looked at */
 	unsigned still[WORKERS_MAX];	/* looks since it last moved */
 	bool world_changed;
