@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* filter: the mirror's clsact filters on one host-side veth: what is wanted, what is present, the changes between.
  *
- * Preferences 49000..49099 are ours (DESIGN section 3): witness, exclusions, mirror. Mirrors are `continue`, so that
- * other people's filters behind ours still run. Where foreign filters stand on the hook, nothing is excluded (a classid
+ * Preferences 49000..49099 are ours: exclusions, which let packets with SYN set by (the witness), and the mirror. Mirrors are
+ * `continue`, so that other people's filters behind ours still run. Where foreign filters stand on the hook, nothing is excluded (a classid
  * match would end classification for them too); the guard sorts it out.
  *
- * filter_plan() is pure: wanted and present in, changes out. Nothing is "applied" twice; what a crash left is claimed. */
+ * filter_plan() (plan.h) is pure: wanted and present in, changes out. Nothing is "applied" twice; what a crash left is claimed.
+ * The mirror's action carries a cookie ("tapqueue", then 1 when the clsact was made by us): it outlives a crash, and tells what we may take away.
+ *
+ * Shared blocks: devices that exclude the same share a pair of blocks with numbers of ours. A device that has a clsact of
+ * somebody else's gets filters of its own, and one that goes from one block to another has no filter for some microseconds. */
 #ifndef TQ_TC_FILTER_H
 #define TQ_TC_FILTER_H
 
@@ -15,7 +19,7 @@
 #include "base/err.h"
 #include "base/netid.h"
 
-enum tc_block_mode { TC_BLOCKS_DEVICE, TC_BLOCKS_SHARED };
+enum tc_block_mode { TC_BLOCKS_DEVICE, TC_BLOCKS_SHARED };	/* shared: where the device's clsact is ours alone */
 
 struct tc_want {		/* what one veth should have */
 	int ifindex;		/* host side */
@@ -27,7 +31,8 @@ struct tc_want {		/* what one veth should have */
 
 struct tc_state {		/* what was read back */
 	bool clsact;		/* a clsact qdisc stands */
-	bool ours;		/* ... made by us as far as can be told (no foreign filter on it) */
+	bool ours;		/* ... made by us: a cookie or blocks of ours say so */
+	bool shared;		/* the filters stand on a pair of blocks that other devices may share */
 	bool ingress_qdisc;	/* a foreign `ingress` qdisc: our egress filters would land on the wrong side; refused */
 	unsigned foreign[2];	/* foreign filters by hook */
 	unsigned tcx[2];	/* tcx programs in front of us (a PASS there means that we see nothing); 0 when it cannot be asked */
@@ -40,7 +45,8 @@ struct tc;			/* a netlink socket of the node's netns and a scratch; one thread *
 struct tc *tc_open(struct err *);
 void tc_close(struct tc *);
 
-/* Makes the device match the want, reads it back, fills *state. Idempotent. -ENODEV: the veth is gone (not an error to log). */
+/* Makes the device match the want, reads it back, fills *state. Idempotent: *changes is 0 the second time. -ENODEV: the veth is gone (not an
+ * error to log); -EBUSY: an ingress qdisc or blocks of somebody else's leave no place. 0 with !complete: the kernel did not take all of it. */
 int tc_ensure(struct tc *, const struct tc_want *, struct tc_state *, unsigned *changes, struct err *);
 /* Only reads and compares. */
 int tc_check(struct tc *, const struct tc_want *, struct tc_state *, struct err *);

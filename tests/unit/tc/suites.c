@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/unit.h"
+
+extern const struct unit_test tests_plan[];
+extern const struct unit_test tests_u32[];
+extern const struct unit_test tests_steer_bpf[];
+extern const struct unit_test tests_copies[];
+extern const struct unit_test tests_filter[];
+extern const struct unit_test tests_mirror[];
+
+const struct unit_suite unit_suites[] = {
+	{ "plan", tests_plan },
+	{ "u32", tests_u32 },
+	{ "steer_bpf", tests_steer_bpf },
+	{ "copies", tests_copies },
+	{ "filter", tests_filter },
+	{ "mirror", tests_mirror },
+	{ 0 },
+};

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Wanted and present in, changes out, without a kernel. A small model of the kernel carries the changes out: it refuses what the
+ * kernel refuses (a node into a table that is not there, a link to nowhere), and must end up with what is wanted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+
+#include "tc/plan.h"
+#include "tests/unit/unit.h"
+
+#define WANTS 8
+
+static struct tc_want want_of(unsigned i)
+{
+	struct tc_want w = { .ifindex = 7, .to_leaving = 20, .to_entering = 21 };
+	struct app_ports few = { .n = 4, .port = { { 6, 8080 }, { 6, 443 }, { 17, 53 }, { 6, 8080 } } }, tcp = { .n = 1, .port = { { 6, 8080 + 64 } } }, all = { .all = true };
+
+	switch (i) {
+	case 0:
+		break;
+	case 1:
+		w.exclude_sport[0] = w.exclude_dport[1] = few;
+		break;
+	case 2:
+		w.exclude_sport[0] = w.exclude_dport[0] = w.exclude_sport[1] = w.exclude_dport[1] = few;
+		break;
+	case 3:
+		w.exclude_dport[0] = w.exclude_sport[1] = tcp;
+		break;
+	case 4:
+		w.exclude_sport[0] = w.exclude_dport[1] = all;
+		break;
+	case 5:
+		w.to_leaving = 30;
+		w.to_entering = 31;
+		w.exclude_sport[0] = few;
+		break;
+	case 6:
+		w.exclude_sport[1] = tcp;
+		w.exclude_dport[1] = few;
+		break;
+	default:
+		for (unsigned j = 0; j < APP_PORTS_MAX; j++)
+			w.exclude_sport[0].port[j] = (struct app_port){ 6, (uint16_t)(1 + j * 1021) };
+		w.exclude_sport[0].n = APP_PORTS_MAX;
+	}
+	return w;
+}
+
+static struct u32_filter *look(struct u32_list *l, const struct u32_filter *f)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->f[i].handle == f->handle && l->f[i].pref == f->pref)
+			return &l->f[i];
+	return NULL;
+}
+
+static bool has_table(const struct u32_list *l, unsigned table)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->f[i].divisor && U32_TABLE(l->f[i].handle) == table)
+			return true;
+	return false;
+}
+
+static bool linked(const struct u32_list *l, unsigned table)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->f[i].link == table)
+			return true;
+	return false;
+}
+
+static void model_put(struct plan_present *k, const struct change *c)
+{
+	struct u32_list *l = &k->list[c->hook];
+	struct u32_filter f = c->f, *there = look(l, &f);
+
+	CU_ASSERT_FATAL(k->clsact);
+	CU_ASSERT(!f.link || has_table(l, f.link));
+	CU_ASSERT(f.divisor || U32_TABLE(f.handle) == U32_ROOT || has_table(l, U32_TABLE(f.handle)));
+	CU_ASSERT_EQUAL(there != NULL, f.kernel_handle != 0);	/* a change in place names what it changes; what is new is new */
+	f.kernel_handle = U32_TABLE(f.handle) == U32_ROOT ? U32_HANDLE(0x800 + f.pref % 16, 0, U32_NODE(f.handle)) : f.handle;
+	if (there)
+		*there = f;
+	else
+		CU_ASSERT_EQUAL_FATAL(plan_list_add(l, &f), 0);
+}
+
+static void model_del(struct plan_present *k, const struct change *c)
+{
+	struct u32_list *l = &k->list[c->hook];
+	struct u32_filter *there = look(l, &c->f);
+
+	if (!there)	/* gone with its table */
+		return;
+	if (there->divisor) {
+		unsigned table = U32_TABLE(there->handle), n = 0;
+
+		CU_ASSERT(!linked(l, table));
+		for (unsigned i = 0; i < l->n; i++)
+			if (U32_TABLE(l->f[i].handle) != table)
+				l->f[n++] = l->f[i];
+		l->n = n;
+		return;
+	}
+	*there = l->f[--l->n];
+}
+
+/* Mirrors that stand on a hook: never two. */
+static unsigned mirrors(const struct u32_list *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->n; i++)
+		n += l->f[i].mirror_to != 0;
+	return n;
+}
+
+static unsigned carry_out(const struct tc_want *w, struct plan_present *k)
+{
+	unsigned mirrored[2] = { mirrors(&k->list[0]), mirrors(&k->list[1]) }, n;
+	struct plan p;
+
+	CU_ASSERT_EQUAL_FATAL(filter_plan(w, k, &p), 0);
+	CU_ASSERT_EQUAL(p.n != 0, p.differs[0] != 0);
+	for (unsigned i = 0; i < p.n; i++) {
+		switch (p.c[i].kind) {
+		case CHANGE_QDISC_DEL:
+			CU_ASSERT(k->remake);
+			break;
+		case CHANGE_QDISC_ADD:
+			CU_ASSERT(!k->clsact);
+			k->clsact = k->made = true;
+			k->remake = false;
+			break;
+		case CHANGE_DEL:
+			model_del(k, &p.c[i]);
+			break;
+		case CHANGE_PUT:
+			model_put(k, &p.c[i]);
+			break;
+		}
+		for (int h = 0; h < 2; h++) {
+			CU_ASSERT(mirrors(&k->list[h]) <= 1);
+			CU_ASSERT(!mirrored[h] || mirrors(&k->list[h]) == 1);	/* never without one on the way */
+		}
+	}
+	n = p.n;
+	plan_free(&p);
+	return n;
+}
+
+static void free_model(struct plan_present *k)
+{
+	plan_list_free(&k->list[0]);
+	plan_list_free(&k->list[1]);
+}
+
+/* From every want to every other, and from there to nothing new. */
+static void test_every_transition(void)
+{
+	for (unsigned from = 0; from < WANTS; from++)
+		for (unsigned to = 0; to < WANTS; to++) {
+			struct plan_present k = { .clsact = false };
+			struct tc_want a = want_of(from), b = want_of(to);
+
+			CU_ASSERT(carry_out(&a, &k) > 2);
+			CU_ASSERT_EQUAL(carry_out(&a, &k), 0);
+			CU_ASSERT_EQUAL(carry_out(&b, &k) == 0, from == to);
+			CU_ASSERT_EQUAL(carry_out(&b, &k), 0);
+			free_model(&k);
+		}
+}
+
+static unsigned nodes(const struct u32_list *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->n; i++)
+		n += !l->f[i].divisor;
+	return n;
+}
+
+/* A foreign filter on a hook: nothing is excluded there, the other hook is as before. */
+static void test_foreign(void)
+{
+	struct plan_present k = { .clsact = false };
+	struct tc_want w = want_of(2);
+
+	carry_out(&w, &k);
+	CU_ASSERT(nodes(&k.list[0]) > 5 && nodes(&k.list[1]) > 5);
+	k.foreign[0] = 1;
+	CU_ASSERT(carry_out(&w, &k) > 0);
+	CU_ASSERT_EQUAL(nodes(&k.list[0]), 1);
+	CU_ASSERT(nodes(&k.list[1]) > 5);
+	CU_ASSERT_EQUAL(carry_out(&w, &k), 0);
+	k.foreign[0] = 0;
+	CU_ASSERT(carry_out(&w, &k) > 0);
+	CU_ASSERT(nodes(&k.list[0]) > 5);
+	free_model(&k);
+}
+
+/* Each filter taken away or altered alone is put back. */
+static void test_tampering(void)
+{
+	struct tc_want w = want_of(2);
+	struct plan_present k = { .clsact = false };
+	unsigned count;
+
+	carry_out(&w, &k);
+	count = k.list[0].n;
+	for (unsigned i = 0; i < count; i++)
+		for (int how = 0; how < 4; how++) {
+			struct u32_list *l = &k.list[0];
+			struct u32_filter *f = &l->f[i];
+			unsigned rounds = 0;
+
+			if (f->divisor && how != 3)
+				continue;
+			switch (how) {
+			case 0:
+				*f = l->f[--l->n];
+				break;
+			case 1:
+				f->classid ^= 1;
+				break;
+			case 2:
+				f->nkeys = 1;
+				f->key[0].mask ^= 0x10;
+				break;
+			case 3:
+				f->odd = true;
+				break;
+			}
+			if (how == 2 && f->mirror_to) {		/* a mirror that must be made anew: the model's rule of "never without" is for the rest */
+				f->nkeys = 0;
+				continue;
+			}
+			while (carry_out(&w, &k) && rounds < 4)
+				rounds++;
+			CU_ASSERT(rounds == 1 || (rounds == 2 && how == 3));
+			CU_ASSERT_EQUAL(nodes(&k.list[0]), nodes(&k.list[1]));
+		}
+	free_model(&k);
+}
+
+/* A crash left the filters of another bridge: changed in place, nothing else is touched. */
+static void test_other_bridge(void)
+{
+	struct plan_present k = { .clsact = false };
+	struct tc_want w = want_of(2);
+	struct plan p;
+
+	carry_out(&w, &k);
+	w.to_leaving = 40;
+	w.to_entering = 41;
+	CU_ASSERT_EQUAL_FATAL(filter_plan(&w, &k, &p), 0);
+	CU_ASSERT_EQUAL(p.n, 2);
+	for (unsigned i = 0; i < p.n; i++)
+		CU_ASSERT(p.c[i].kind == CHANGE_PUT && p.c[i].f.kernel_handle && p.c[i].f.mirror_to == 40 + (int)i);
+	plan_free(&p);
+	free_model(&k);
+}
+
+static void test_place(void)
+{
+	static const struct {
+		struct plan_qdisc q;
+		enum tc_block_mode mode;
+		bool made, foreign;
+		enum plan_place want;
+	} t[] = {
+		{ { false, false, { 0, 0 } }, TC_BLOCKS_DEVICE, false, false, PLACE_DEVICE },
+		{ { false, false, { 0, 0 } }, TC_BLOCKS_SHARED, false, false, PLACE_SHARED },
+		{ { false, true, { 0, 0 } }, TC_BLOCKS_DEVICE, false, false, PLACE_REFUSED },
+		{ { false, true, { 0, 0 } }, TC_BLOCKS_SHARED, false, false, PLACE_REFUSED },
+		{ { true, false, { 0, 0 } }, TC_BLOCKS_SHARED, false, false, PLACE_DEVICE },	/* somebody else's clsact */
+		{ { true, false, { 0, 0 } }, TC_BLOCKS_SHARED, true, true, PLACE_DEVICE },	/* ours, with somebody else's filter on it */
+		{ { true, false, { 0, 0 } }, TC_BLOCKS_SHARED, true, false, PLACE_SHARED },
+		{ { true, false, { 5, 6 } }, TC_BLOCKS_DEVICE, false, false, PLACE_REFUSED },
+		{ { true, false, { 5, 0 } }, TC_BLOCKS_SHARED, false, false, PLACE_REFUSED },
+		{ { true, false, { BLOCK(3, 0), BLOCK(3, 1) } }, TC_BLOCKS_SHARED, true, false, PLACE_SHARED },
+		{ { true, false, { BLOCK(3, 0), BLOCK(3, 1) } }, TC_BLOCKS_DEVICE, true, false, PLACE_DEVICE },
+	};
+
+	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+		struct err err = { "" };
+
+		CU_ASSERT_EQUAL(plan_place(&t[i].q, t[i].mode, t[i].made, t[i].foreign, &err), t[i].want);
+		CU_ASSERT_EQUAL(err.text[0] != 0, t[i].want == PLACE_REFUSED);
+	}
+}
+
+/* The key says what is excluded and nothing else. */
+static void test_key(void)
+{
+	uint64_t key[WANTS];
+	struct tc_want a = want_of(1), b = a;
+
+	for (unsigned i = 0; i < WANTS; i++) {
+		struct tc_want w = want_of(i);
+
+		key[i] = plan_key(&w);
+		for (unsigned j = 0; j < i; j++)
+			CU_ASSERT(key[i] != key[j]);
+	}
+	b.ifindex = 99;
+	b.exclude_sport[0].port[0] = a.exclude_sport[0].port[1];
+	b.exclude_sport[0].port[1] = a.exclude_sport[0].port[0];
+	b.exclude_sport[0].n = 3;	/* the fourth was named twice */
+	CU_ASSERT_EQUAL(plan_key(&a), plan_key(&b));
+	b.exclude_sport[0].n = 2;
+	CU_ASSERT_NOT_EQUAL(plan_key(&a), plan_key(&b));
+}
+
+const struct unit_test tests_plan[] = {
+	{ "every transition", test_every_transition },
+	{ "foreign filters", test_foreign },
+	{ "tampering", test_tampering },
+	{ "another bridge", test_other_bridge },
+	{ "where filters belong", test_place },
+	{ "key of a want", test_key },
+	{ 0 },
+};
