@@ -4,10 +4,13 @@
 extern const struct unit_test tests_decode[];
 extern const struct unit_test tests_defrag[];
 extern const struct unit_test tests_dns[];
+extern const struct unit_test tests_feed[];
+extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http_px[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
+extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_redis[];
 extern const struct unit_test tests_ssh[];
 
@@ -15,10 +18,13 @@ const struct unit_suite unit_suites[] = {
 	{ "decode", tests_decode },
 	{ "defrag", tests_defrag },
 	{ "dns", tests_dns },
+	{ "feed", tests_feed },
+	{ "guard", tests_guard },
 	{ "http", tests_http },
 	{ "http_px", tests_http_px },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
+	{ "stream", tests_stream },
 	{ "redis", tests_redis },
 	{ "ssh", tests_ssh },
 	{ 0 },

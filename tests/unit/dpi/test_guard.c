@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who counts: owners, views, two paths during a switch; and what the policy's verdict does to held and other frames. */
+#include <CUnit/CUnit.h>
+#include <string.h>
+
+#include "tests/unit/dpi/coretest.h"
+#include "tests/unit/unit.h"
+
+#define UP DIR_TOSERVER
+#define DOWN DIR_TOCLIENT
+enum { TC = 1, NFQ = 2 };
+
+/* ---- owner ---- */
+
+static enum dpi_own nfq_owns(struct core *c, const struct frame *f)
+{
+	(void)c;
+	return f->path == NFQ ? OWN_YES : OWN_NO;
+}
+
+static enum dpi_own switching(struct core *c, const struct frame *f)
+{
+	(void)c;
+	return f->path == NFQ ? OWN_YES : OWN_OVERLAP;
+}
+
+static void test_owner(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	c.owner = nfq_owns;
+	CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .path = TC }), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_flows(&c), 0);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_DROPPED), 1);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_INSPECTED), 0);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .path = NFQ });
+	CU_ASSERT_EQUAL(c.asked_owner, 2);
+	for (int i = 0; i < 5; i++)
+		core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .path = NFQ });
+	CU_ASSERT_EQUAL(c.asked_owner, 2);	/* once per flow */
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .path = TC });
+	CU_ASSERT_EQUAL(c.asked_owner, 3);	/* another path */
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 6);
+	dpi_set_epoch(c.d, c.now, 0);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .path = NFQ });
+	CU_ASSERT_EQUAL(c.asked_owner, 4);	/* another epoch */
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_DROPPED), 2);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_INSPECTED), 7);
+	core_close(&c);
+}
+
+/* ---- views ---- */
+
+static void test_views(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	for (int i = 0; i < 10; i++) {
+		core_send(&c, &(struct spec){ .udp = true, .p = "q", .n = 1, .view = 10 });	/* leaving one workload, */
+		core_send(&c, &(struct spec){ .udp = true, .p = "q", .n = 1, .view = 21 });	/* entering the other */
+		core_send(&c, &(struct spec){ .udp = true, .dir = DOWN, .p = "a", .n = 1, .view = 20 });
+		core_send(&c, &(struct spec){ .udp = true, .dir = DOWN, .p = "a", .n = 1, .view = 11 });
+	}
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 10);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[DOWN], 10);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_VIEW), 20);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_INSPECTED), 20);
+	/* a pause, and the other copy comes first this time: still one of the two counts, for good */
+	c.now += 5 * SEC;
+	for (int i = 0; i < 10; i++) {
+		core_send(&c, &(struct spec){ .udp = true, .p = "q", .n = 1, .view = 21 });
+		core_send(&c, &(struct spec){ .udp = true, .p = "q", .n = 1, .view = 10 });
+	}
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 20);
+	/* the chosen view is gone; the other takes its place when it has been silent for a second */
+	for (int i = 0; i < 21; i++) {
+		c.now += SEC / 20 * 3;
+		core_send(&c, &(struct spec){ .udp = true, .p = "q", .n = 1, .view = 10 });
+	}
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 20 + 15);
+	core_send(&c, &(struct spec){ .udp = true, .p = "q", .n = 1 });	/* without a view: counts */
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 36);
+	core_close(&c);
+}
+
+/* Copies of packets without a flow: one event. */
+static void test_views_without_flow(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .icmp = true, .icmp_type = 3, .view = 10, .p = "abcd", .n = 4 });
+	core_send(&c, &(struct spec){ .icmp = true, .icmp_type = 3, .view = 21, .p = "abcd", .n = 4, .ttl = 63 });
+	core_send(&c, &(struct spec){ .icmp = true, .icmp_type = 3, .view = 10, .p = "abcd", .n = 4 });	/* sent again */
+	CU_ASSERT_EQUAL(c.told[EV_ICMP], 2);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_VIEW), 1);
+	core_close(&c);
+}
+
+/* ---- two paths at once ---- */
+
+static void test_overlap(void)
+{
+	struct core c = { 0 };
+	struct spec data = { .flags = TCP_ACK, .seq = 101, .ack = 701, .p = "abc", .n = 3, .ipid = 77 };
+	struct mem_stats before, after;
+
+	core_open(&c, NULL);
+	core_handshake(&c, 100, 700);
+	core_speak(&c, &proto_toy);
+	mem_get_stats(c.d->mem, &before);
+	c.owner = switching;
+	dpi_set_epoch(c.d, c.now, SEC);
+	for (int k = 0; k < 3; k++) {	/* the packet, sent three times: each shown by both paths, in either order */
+		data.path = k == 1 ? NFQ : TC;
+		data.held = data.path == NFQ;
+		data.ttl = 64;
+		core_send(&c, &data);
+		data.path = k == 1 ? TC : NFQ;
+		data.held = data.path == NFQ;
+		data.ttl = 63;
+		core_send(&c, &data);
+	}
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2 + 3);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_OVERLAP), 3);
+	CU_ASSERT_EQUAL(toy_log.n[UP], 3);
+	/* two views on one path, one on the other: still once */
+	data.seq = 104;
+	data.ipid = 78;
+	data.path = TC;
+	data.held = false;
+	data.view = 10;
+	core_send(&c, &data);
+	data.view = 21;
+	core_send(&c, &data);
+	data.path = NFQ;
+	data.view = 30;
+	core_send(&c, &data);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2 + 4);
+	CU_ASSERT_EQUAL(toy_log.n[UP], 6);
+	/* over: the owner is asked, the other path's are not looked at, the memory is given back */
+	c.now += 2 * SEC;
+	data.seq = 107;
+	data.path = TC;
+	core_send(&c, &data);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2 + 4);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_DROPPED), 1);
+	data.path = NFQ;
+	core_send(&c, &data);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2 + 5);
+	mem_get_stats(c.d->mem, &after);
+	CU_ASSERT_EQUAL(before.used, after.used);
+	core_close(&c);
+}
+
+/* A flood of different packets during the window: bounded, and the owner's count. */
+static void test_overlap_full(void)
+{
+	struct dpi_conf conf = { .max_flows = 64, .memcap = 2 << 20, .midstream = true };
+	struct core c = { 0 };
+	const unsigned n = 20000;
+
+	core_open(&c, &conf);
+	c.owner = switching;
+	dpi_set_epoch(c.d, c.now, 1000 * SEC);
+	for (unsigned i = 0; i < n; i++) {
+		core_send(&c, &(struct spec){ .udp = true, .p = &i, .n = sizeof i, .path = NFQ, .ipid = 5 });
+		core_send(&c, &(struct spec){ .udp = true, .p = &i, .n = sizeof i, .path = TC, .ipid = 5 });
+	}
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], n);
+	dpi_set_epoch(c.d, c.now, 0);
+	core_close(&c);
+}
+
+/* ---- domains, VLANs, loopback ---- */
+
+static void test_keys(void)
+{
+	struct core c = { 0 };
+	struct spec s = { .udp = true, .p = "x", .n = 1 };
+
+	core_open(&c, NULL);
+	core_send(&c, &s);
+	s.domain = 3;
+	core_send(&c, &s);
+	s.domain = 0;
+	s.vlan = 5;
+	core_send(&c, &s);
+	s.vlan = 0;
+	s.workload = 9;		/* not for these addresses */
+	core_send(&c, &s);
+	CU_ASSERT_EQUAL(core_flows(&c), 3);
+	s.dir = DOWN;
+	core_send(&c, &s);
+	CU_ASSERT_EQUAL(core_flows(&c), 3);
+	core_close(&c);
+}
+
+/* ---- verdicts ---- */
+
+static struct policy *policy_of(enum policy_mode mode, enum verdict action, enum app app, uint16_t port, int rule_mode)
+{
+	struct policy_builder *b = policy_begin(mode);
+	uint16_t any = POLICY_GROUP_ANY;
+	struct port_range pr = { .lo = port, .hi = port };
+	struct rule_spec r = { .id = 20, .from = &any, .to = &any, .nfrom = 1, .nto = 1, .ports = &pr, .nports = port ? 1 : 0,
+			       .apps = &app, .napps = app != APP_UNKNOWN ? 1 : 0, .action = action, .mode = rule_mode };
+	struct err err;
+
+	if (policy_add_rule(b, &r, &err))
+		CU_FAIL("policy");
+	return policy_build(b);
+}
+
+static void set_policy(struct core *c, struct policy *p)
+{
+	dpi_set_policy(c->d, p);
+	policy_unref(p);
+}
+
+static void test_no_policy(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .held = true });
+	CU_ASSERT_EQUAL(core_flow(&c)->verdict, VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_flow(&c)->reason, REASON_NONE);
+	CU_ASSERT_EQUAL(c.asked_ends, 1);
+	core_close(&c);
+}
+
+static void test_deny(void)
+{
+	struct core c = { 0 };
+	struct spec syn = { .flags = TCP_SYN, .seq = 1, .held = true };
+
+	core_open(&c, NULL);
+	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_DENY, APP_UNKNOWN, 80, RULE_MODE_NONE));
+	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_DENY);
+	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_DENY);
+	CU_ASSERT_EQUAL(c.told[EV_ALERT], 1);
+	CU_ASSERT(strstr(c.text, "alert {\"action\":\"blocked\",\"signature_id\":20,\"signature\":\"policy rule 20\",\"category\":\"policy\",\"severity\":2}") != NULL);
+	CU_ASSERT(c.last[EV_ALERT].enforced);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_VERDICT_DENY), 2);
+	syn.held = false;	/* nobody waits for an answer */
+	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_VERDICT_UNENFORCED), 1);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 3);	/* each counts, denied or not */
+	/* another policy, another answer */
+	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_ALLOW, APP_UNKNOWN, 80, RULE_MODE_NONE));
+	syn.held = true;
+	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(c.asked_ends, 2);
+	core_close(&c);
+}
+
+/* A mirror only tells; parsing goes on. */
+static void test_deny_mirrored(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_DROP, APP_UNKNOWN, 80, RULE_MODE_NONE));
+	core_handshake(&c, 100, 700);
+	core_speak(&c, &proto_toy);
+	CU_ASSERT_EQUAL(core_data(&c, UP, 101, 701, "abc", 3), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(toy_log.n[UP], 3);
+	CU_ASSERT_EQUAL(c.told[EV_ALERT], 1);
+	CU_ASSERT(!c.last[EV_ALERT].enforced);
+	CU_ASSERT_EQUAL(c.last[EV_ALERT].verdict, VERDICT_DROP);
+	CU_ASSERT(strstr(c.text, "\"action\":\"allowed\"") != NULL);
+	core_close(&c);
+}
+
+static void test_modes(void)
+{
+	static const struct { enum policy_mode mode; enum verdict flow, answer; bool learned; unsigned alerts; } cases[] = {
+		{ MODE_DISCOVER, VERDICT_ALLOW, VERDICT_ALLOW, true, 0 },
+		{ MODE_MONITOR, VERDICT_ALERT, VERDICT_ALERT, false, 1 },
+		{ MODE_PROTECT, VERDICT_DENY, VERDICT_DENY, false, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct core c = { 0 };
+
+		core_open(&c, NULL);
+		set_policy(&c, policy_of(cases[i].mode, VERDICT_ALLOW, APP_UNKNOWN, 443, RULE_MODE_NONE));	/* does not match */
+		c.workload[1] = 4;
+		CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .held = true }), cases[i].answer);
+		CU_ASSERT_EQUAL(core_flow(&c)->verdict, cases[i].flow);
+		CU_ASSERT_EQUAL(core_flow(&c)->reason, REASON_NO_RULE);
+		CU_ASSERT_EQUAL(flow_hit(core_flow(&c), F_LEARNED), cases[i].learned);
+		CU_ASSERT_EQUAL(c.told[EV_ALERT], cases[i].alerts);
+		CU_ASSERT_EQUAL(core_flow(&c)->workload[1], 4);
+		core_close(&c);
+	}
+}
+
+/* A rule that asks for the app: pending until it is known. */
+static void test_pending(void)
+{
+	static const struct { const char *first; enum app app; enum verdict v; } cases[] = {
+		{ "GET / HTTP/1.1\r\n\r\n", APP_HTTP, VERDICT_ALLOW }, { "SSH-2.0-x\r\n", APP_SSH, VERDICT_DENY }, { "((((((((((((((((((((", APP_UNKNOWN, VERDICT_DENY },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct core c = { 0 };
+		struct spec s = { .flags = TCP_ACK, .seq = 101, .ack = 701, .held = true, .p = cases[i].first, .n = strlen(cases[i].first) };
+
+		core_open(&c, NULL);
+		set_policy(&c, policy_of(MODE_PROTECT, VERDICT_ALLOW, APP_HTTP, 0, RULE_MODE_NONE));
+		core_handshake(&c, 100, 700);
+		CU_ASSERT_EQUAL(core_flow(&c)->verdict, VERDICT_PENDING);
+		CU_ASSERT_EQUAL(c.told[EV_ALERT], 0);
+		CU_ASSERT_EQUAL(core_send(&c, &s), cases[i].v);
+		CU_ASSERT_EQUAL(core_flow(&c)->app, cases[i].app);
+		CU_ASSERT_EQUAL(c.told[EV_ALERT], cases[i].v == VERDICT_DENY);
+		s.seq += (uint32_t)s.n;
+		CU_ASSERT_EQUAL(core_send(&c, &s), cases[i].v);	/* and stays */
+		core_close(&c);
+	}
+}
+
+/* Taken up midstream and never recognised: addresses and ports decide. */
+static void test_pending_midstream(void)
+{
+	struct core c = { 0 };
+	struct spec s = { .flags = TCP_ACK, .seq = 101, .ack = 701, .held = true, .p = "((((((((((((((((((((", .n = 20 };
+
+	core_open(&c, NULL);
+	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_ALLOW, APP_HTTP, 80, RULE_MODE_NONE));
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_flow(&c)->verdict, VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_flow(&c)->rule, 20);
+	core_close(&c);
+}
+
+static void test_never_judged(void)
+{
+	static const struct spec free_[] = {
+		{ .udp = true, .sport = 68, .dport = 67, .p = "x", .n = 1, .held = true },
+		{ .v6 = true, .udp = true, .sport = 546, .dport = 547, .p = "x", .n = 1, .held = true },
+		{ .v6 = true, .icmp = true, .icmp_type = 135, .held = true },
+		{ .v6 = true, .icmp = true, .icmp_type = 143, .held = true },
+		{ .icmp = true, .icmp_type = 11, .held = true },
+	}, judged[] = {
+		{ .udp = true, .sport = 68, .dport = 68, .p = "x", .n = 1, .held = true },
+		{ .icmp = true, .icmp_type = 8, .held = true },
+		{ .v6 = true, .icmp = true, .icmp_type = 128, .held = true },
+		{ .v6 = true, .flags = TCP_SYN, .held = true },
+	};
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_DROP, APP_UNKNOWN, 0, RULE_MODE_NONE));
+	for (size_t i = 0; i < sizeof free_ / sizeof *free_; i++)
+		CU_ASSERT_EQUAL(core_send(&c, &free_[i]), VERDICT_ALLOW);
+	for (size_t i = 0; i < sizeof judged / sizeof *judged; i++)
+		CU_ASSERT_EQUAL(core_send(&c, &judged[i]), VERDICT_DROP);
+	core_close(&c);
+}
+
+/* An error that quotes a denied flow shares its fate. */
+static void test_icmp_error(void)
+{
+	/* an IPv4 header and eight bytes of UDP: 10.0.0.1:40000 -> 10.0.0.2:80, then :81 */
+	uint8_t quote[28] = { 0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0x9c, 0x40, 0, 80, 0, 9 };
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	set_policy(&c, policy_of(MODE_DISCOVER, VERDICT_DENY, APP_UNKNOWN, 80, MODE_PROTECT));
+	CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ .udp = true, .p = "x", .n = 1, .held = true }), VERDICT_DENY);
+	CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ .udp = true, .dport = 81, .p = "x", .n = 1, .held = true }), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ .dir = DOWN, .icmp = true, .icmp_type = 3, .p = quote, .n = sizeof quote, .held = true }), VERDICT_DENY);
+	quote[23] = 81;
+	CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ .dir = DOWN, .icmp = true, .icmp_type = 3, .p = quote, .n = sizeof quote, .held = true }), VERDICT_ALLOW);
+	core_close(&c);
+}
+
+const struct unit_test tests_guard[] = {
+	{ "owner", test_owner },
+	{ "views", test_views },
+	{ "views of packets without a flow", test_views_without_flow },
+	{ "two paths", test_overlap },
+	{ "two paths, full", test_overlap_full },
+	{ "domains and VLANs", test_keys },
+	{ "no policy", test_no_policy },
+	{ "deny", test_deny },
+	{ "deny on a mirror", test_deny_mirrored },
+	{ "modes", test_modes },
+	{ "pending", test_pending },
+	{ "pending midstream", test_pending_midstream },
+	{ "never judged", test_never_judged },
+	{ "ICMP errors", test_icmp_error },
+	{ 0 },
+};
