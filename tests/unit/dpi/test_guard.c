@@ -299,6 +299,9 @@ static void test_modes(void)
 	}
 }
 
+/* Whoever is not recognised by the first segment is unknown. */
+static const struct dpi_conf hasty = { .max_flows = 64, .memcap = 16 << 20, .midstream = true, .pending_packets = 1 };
+
 /* A rule that asks for the app: pending until it is known. */
 static void test_pending(void)
 {
@@ -310,7 +313,7 @@ static void test_pending(void)
 		struct core c = { 0 };
 		struct spec s = { .flags = TCP_ACK, .seq = 101, .ack = 701, .held = true, .p = cases[i].first, .n = strlen(cases[i].first) };
 
-		core_open(&c, NULL);
+		core_open(&c, &hasty);
 		set_policy(&c, policy_of(MODE_PROTECT, VERDICT_ALLOW, APP_HTTP, 0, RULE_MODE_NONE));
 		core_handshake(&c, 100, 700);
 		CU_ASSERT_EQUAL(core_flow(&c)->verdict, VERDICT_PENDING);
@@ -330,7 +333,7 @@ static void test_pending_midstream(void)
 	struct core c = { 0 };
 	struct spec s = { .flags = TCP_ACK, .seq = 101, .ack = 701, .held = true, .p = "((((((((((((((((((((", .n = 20 };
 
-	core_open(&c, NULL);
+	core_open(&c, &hasty);
 	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_ALLOW, APP_HTTP, 80, RULE_MODE_NONE));
 	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
 	CU_ASSERT_EQUAL(core_flow(&c)->verdict, VERDICT_ALLOW);
