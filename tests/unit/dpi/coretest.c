@@ -89,6 +89,7 @@ void core_close(struct core *c)
 	struct dpi_sizes s;
 
 	dpi_flush(c->d);
+	core_tick(c, 100 * SEC);	/* fragments that wait */
 	dpi_get_sizes(c->d, &s);
 	CU_ASSERT_EQUAL(s.flows, 0);
 	/* nothing is kept but the pieces that hold the entries */

@@ -5,6 +5,7 @@ extern const struct unit_test tests_decode[];
 extern const struct unit_test tests_defrag[];
 extern const struct unit_test tests_dns[];
 extern const struct unit_test tests_feed[];
+extern const struct unit_test tests_flow[];
 extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http_px[];
@@ -19,6 +20,7 @@ const struct unit_suite unit_suites[] = {
 	{ "defrag", tests_defrag },
 	{ "dns", tests_dns },
 	{ "feed", tests_feed },
+	{ "flow", tests_flow },
 	{ "guard", tests_guard },
 	{ "http", tests_http },
 	{ "http_px", tests_http_px },

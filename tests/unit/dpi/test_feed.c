@@ -347,8 +347,13 @@ static enum probe probe_answer[3];
 
 static enum probe probe_n(unsigned i)
 {
+	size_t n = strlen(asked_order);
+
 	asked[i]++;
-	strncat(asked_order, (const char *[]){ "a", "b", "c" }[i], 1);
+	if (n + 1 < sizeof asked_order) {
+		asked_order[n] = "abc"[i];
+		asked_order[n + 1] = '\0';
+	}
 	return probe_answer[i];
 }
 static enum probe probe_a(const struct probe_in *in) { (void)in; return probe_n(0); }
