@@ -13,6 +13,7 @@ extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_redis[];
+extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 
 const struct unit_suite unit_suites[] = {
@@ -29,5 +30,6 @@ const struct unit_suite unit_suites[] = {
 	{ "stream", tests_stream },
 	{ "redis", tests_redis },
 	{ "ssh", tests_ssh },
+	{ "sql", tests_sql },
 	{ 0 },
 };
