@@ -11,10 +11,11 @@ extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http_px[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
-extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_redis[];
+extern const struct unit_test tests_redis_px[];
 extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
+extern const struct unit_test tests_stream[];
 
 const struct unit_suite unit_suites[] = {
 	{ "decode", tests_decode },
@@ -27,9 +28,10 @@ const struct unit_suite unit_suites[] = {
 	{ "http_px", tests_http_px },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
-	{ "stream", tests_stream },
 	{ "redis", tests_redis },
-	{ "ssh", tests_ssh },
+	{ "redis_px", tests_redis_px },
 	{ "sql", tests_sql },
+	{ "ssh", tests_ssh },
+	{ "stream", tests_stream },
 	{ 0 },
 };

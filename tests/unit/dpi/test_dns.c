@@ -311,6 +311,14 @@ static void test_names(void)
 	m[n + 62] = 0xff;
 	m[n + 63] = 0;
 	CU_ASSERT_PTR_NULL(name_text(m, n + 64, DNS_HEADER, &name));
+	/* 255 bytes in two parts; then 257 */
+	memset(m, 1, sizeof(m));
+	m[DNS_HEADER + 126] = 0;
+	n = DNS_HEADER + 127 + 128;
+	memcpy(m + n, "\300\014", 2);
+	CU_ASSERT_PTR_NOT_NULL(name_text(m, n + 2, DNS_HEADER + 127, &name));
+	memcpy(m + n, "\001\001\300\014", 4);
+	CU_ASSERT_PTR_NULL(name_text(m, n + 4, DNS_HEADER + 127, &name));
 }
 
 /* Each of the names at the end points to the one before it: refused after a fixed multiple of the length, never slower. */
@@ -392,6 +400,7 @@ static void test_refused(void)
 		NO("\x12\x34\001\0\0\1\0\0\0\0\0\0" EXAMPLE "\0\1\0\7", 4000),	/* a class that is none */
 		NO("\x12\x34\001\100\0\1\0\0\0\0\0\0" QUESTION, 4000),		/* Z */
 		NO("\x12\x34\001\003\0\1\0\0\0\0\0\0" QUESTION, 4000),		/* a query with an rcode */
+		NO("\x12\x34\201\200\0\1\0\1\0\0\0\0" QUESTION "\300\035\0\1\0\1\0\0\0\1\0\0", 4000),	/* an owner that points to itself */
 		NO("\x12\x34\001\0\0\2\0\0\0\0\0\0" QUESTION, 4000),		/* counts one question more */
 	};
 	uint64_t x = 88172645463325252u;
