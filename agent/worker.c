@@ -289,6 +289,21 @@ static void wait_for_replies(struct worker *w, const struct entry *e)
 		log_error(AGENT, "worker %u: %u frames of a source were not answered by other workers: left to the kernel", w->conf.index, e->away);
 }
 
+/* Reads what the kernel still has for the source. */
+static void run_out(struct worker *w, struct entry *e)
+{
+	int ms = e->src->ops->linger ? e->src->ops->linger(e->src) : 0;
+
+	while (run_source(w, e, TURN * 4) || (ms > 0 && !e->broken)) {
+		struct timespec wait = { 0, 1000000 };
+
+		if (ms-- > 0)
+			nanosleep(&wait, NULL);
+		else
+			break;
+	}
+}
+
 static void remove_source(struct worker *w, const struct source *src)
 {
 	struct entry *e = find(w, src);
@@ -296,7 +311,7 @@ static void remove_source(struct worker *w, const struct source *src)
 	if (!e)
 		return;
 	if (!e->broken) {
-		run_source(w, e, TURN * 4);
+		run_out(w, e);
 		if (!e->broken)
 			epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
 	}

@@ -35,6 +35,8 @@ struct source_ops {
 	void (*flush)(struct source *);
 	/* ms until batch() should be called although fd() is silent; -1: never. */
 	int (*timeout)(const struct source *);
+	/* ms after which batch() has handed out all that the kernel took until now. NULL: at once. */
+	int (*linger)(const struct source *);
 	void (*stats)(const struct source *, struct source_stats *);
 	void (*close)(struct source *);	/* frees; NULL is fine; every held frame is left to the kernel */
 };

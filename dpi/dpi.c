@@ -236,7 +236,7 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 		return PASS_NOT;
 	}
 	if (f && own == OWN_YES) {
-		if (f->path != fr->path && !overlap)
+		if (f->path != fr->path)
 			view_forget(f);
 		if (f->epoch != d->epoch)
 			f->policy = d->policy_version - 1;	/* its ends may be others now */
@@ -245,8 +245,15 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 	}
 	if (!overlap)
 		return PASS;
+	/* The other view's copy of a packet that counted just before the overlap began: dedup knows nothing of it. */
+	if (f && f->path == fr->path && fr->ts < d->overlap_start + VIEW_EDGE && view_copies(f, d->px.dir, fr)) {
+		count_n(d, DPI_C_GUARD_VIEW, frames);
+		return PASS_COPY;
+	}
 	switch (dedup_packet(&d->dedup, p)) {
 	case DEDUP_NEW:
+		if (f && own == OWN_YES)
+			view_note(f, d->px.dir, fr);	/* its copies may come after the overlap */
 		return PASS;
 	case DEDUP_SEEN:
 		break;
@@ -616,11 +623,16 @@ void dpi_set_policy(struct dpi *d, struct policy *p)
 
 void dpi_set_epoch(struct dpi *d, int64_t now, int64_t overlap)
 {
+	bool under_way = d->overlap_end != 0;
+
 	d->epoch++;
-	dedup_stop(&d->dedup);
 	d->overlap_end = overlap > 0 ? now + overlap : 0;
-	if (d->overlap_end)
+	if (!d->overlap_end)
+		dedup_stop(&d->dedup);
+	if (d->overlap_end && !under_way) {	/* else what was shown so far still counts */
+		d->overlap_start = now;
 		dedup_start(&d->dedup, d->mem, &d->conf.key);
+	}
 }
 
 void dpi_set_event_mask(struct dpi *d, uint64_t mask) { d->events = d->ops.emit ? mask : 0; }

@@ -55,7 +55,7 @@ struct dpi {
 	struct policy *policy;
 	uint32_t policy_version;	/* counts dpi_set_policy, so that NULL is a version too */
 	uint32_t epoch;
-	int64_t overlap_end;		/* ns, time of frames */
+	int64_t overlap_start, overlap_end;	/* ns, time of frames; end 0: none */
 	int64_t now;			/* ns; never goes back, whatever frames say */
 	int64_t skew;			/* now - time of frames, where captures were taken one after the other out of order */
 	int64_t last_ts;		/* of the last frame */

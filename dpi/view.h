@@ -13,6 +13,7 @@
 #include "dpi/flow.h"
 
 #define VIEW_SILENCE INT64_C(1000000000)
+#define VIEW_EDGE INT64_C(2000000)	/* ns: two views show a packet within less */
 #define VIEW_CACHE 256u
 
 struct view_seen {
@@ -25,6 +26,13 @@ struct view_cache {
 	struct view_seen seen[VIEW_CACHE];
 };
 
+/* This view showed a packet that counts. */
+static inline void view_note(struct flow *f, enum dir dir, const struct frame *fr)
+{
+	f->view[dir] = fr->view;
+	f->view_seen[dir] = (uint32_t)(fr->ts >> 20);
+}
+
 /* False: another view counts. Frames without a view always count. */
 static inline bool view_counts(struct flow *f, enum dir dir, const struct frame *fr)
 {
@@ -35,10 +43,15 @@ static inline bool view_counts(struct flow *f, enum dir dir, const struct frame 
 	if (f->view[dir] != fr->view) {
 		if (f->view[dir] && (int32_t)(now - f->view_seen[dir]) <= (int32_t)(VIEW_SILENCE >> 20))
 			return false;
-		f->view[dir] = fr->view;
 	}
-	f->view_seen[dir] = now;
+	view_note(f, dir, fr);
 	return true;
+}
+
+/* The chosen view showed a packet so shortly before that this one, of another view, is its copy. */
+static inline bool view_copies(const struct flow *f, enum dir dir, const struct frame *fr)
+{
+	return fr->view && f->view[dir] && f->view[dir] != fr->view && (int32_t)((uint32_t)(fr->ts >> 20) - f->view_seen[dir]) <= (int32_t)(VIEW_EDGE >> 20) + 1;
 }
 
 static inline void view_forget(struct flow *f) { f->view[0] = f->view[1] = 0; }

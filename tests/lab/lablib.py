@@ -254,9 +254,10 @@ class Lab:
         key, cert = self.path('key.pem'), self.path('cert.pem')
         if not os.path.exists(cert):
             run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=secure.example')
-        p = self.start('openssl', 's_server', '-accept', '[::]:%d' % port, '-cert', cert, '-key', key, '-www', '-quiet', on=name)
-        self.wait_listening(name, port)
-        return p
+        for family in ('-4', '-6'):
+            self.start('openssl', 's_server', family, '-accept', port, '-cert', cert, '-key', key, '-www', '-quiet', on=name)
+        for bound in (r'0\.0\.0\.0', r'\[::\]'):
+            wait_for('%s listens on %s:%d' % (name, bound, port), lambda: re.search(r'%s:%d\s' % (bound, port), run('ss', '-Hltn', ns=self.ns(name)).stdout))
 
     def sshd(self, name, port=22):
         key = self.path('ssh_host_key')
