@@ -39,6 +39,7 @@ enum proto_l4 { PROTO_TCP = 1, PROTO_UDP = 2, PROTO_SCTP = 4 };
 
 struct probe_in {
 	struct cursor dir[2];	/* first bytes by enum dir; datagrams: the current one in its direction, the other empty */
+	struct cursor first[2];	/* datagrams: the first one of each direction that came before the current one; empty: none */
 	enum dir now;		/* direction of the bytes that came last */
 	uint8_t l4;		/* one of enum proto_l4 */
 	bool midstream;		/* the flow's beginning was not seen */

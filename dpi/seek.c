@@ -250,6 +250,13 @@ static struct learn *learn_start(struct px *x, const uint64_t *no, bool datagram
 	return l;
 }
 
+/* The first datagram that is kept of each direction. */
+static void firsts(const struct learn *l, struct cursor first[2])
+{
+	for (uint32_t i = l->nruns; i--;)
+		first[l->run[i] & 1] = cur_of(l->buf[l->run[i] & 1], l->run[i] >> 1);
+}
+
 static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool datagram)
 {
 	struct probe_in in = question(x, dir);
@@ -299,6 +306,7 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 	if (datagram) {
 		in.dir[dir] = cur_of(p, n);
 		in.dir[!dir] = cur_of(NULL, 0);
+		firsts(l, in.first);
 	} else {
 		if (!learn_add(d, l, dir, p, k)) {
 			seek_give_up(x);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/unit.h"
 
+extern const struct unit_test tests_ber[];
 extern const struct unit_test tests_decode[];
 extern const struct unit_test tests_defrag[];
+extern const struct unit_test tests_dhcp[];
 extern const struct unit_test tests_dns[];
 extern const struct unit_test tests_feed[];
 extern const struct unit_test tests_flow[];
 extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http_px[];
+extern const struct unit_test tests_ntp[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -18,14 +21,17 @@ extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
 
 const struct unit_suite unit_suites[] = {
+	{ "ber", tests_ber },
 	{ "decode", tests_decode },
 	{ "defrag", tests_defrag },
+	{ "dhcp", tests_dhcp },
 	{ "dns", tests_dns },
 	{ "feed", tests_feed },
 	{ "flow", tests_flow },
 	{ "guard", tests_guard },
 	{ "http", tests_http },
 	{ "http_px", tests_http_px },
+	{ "ntp", tests_ntp },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
