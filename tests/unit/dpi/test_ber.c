@@ -5,14 +5,14 @@
 
 #include "dpi/ber.h"
 #include "dpi/proto/told.h"
-#include "tests/unit/dpi/vectors.h"
+#include "tests/unit/dpi/talks.h"
 #include "tests/unit/unit.h"
 
 static struct cursor hex(const char *text)
 {
 	static uint8_t b[1024];
 
-	return cur_of(b, vector_bytes(text, b, sizeof(b)));
+	return cur_of(b, talk_bytes(text, b, sizeof(b)));
 }
 
 static void test_sizes(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tests/unit/dpi/vectors.h"
+#include "tests/unit/dpi/talks.h"
 #include "tests/unit/unit.h"
 
 #define NOW "e9 34 85 f2"
@@ -8,7 +8,7 @@
 
 static void test_talk(void)
 {
-	static const struct vector v[] = {
+	static const struct said v[] = {
 		{ "a bare request and its answer", 123, true, false, APP_NTP, BARE SERVER,
 		  "ntp {'version':4,'mode':'client','stratum':0}\n"
 		  "ntp {'version':4,'mode':'server','stratum':2,'reference_id':'192.0.2.1'}\n" },
@@ -23,12 +23,12 @@ static void test_talk(void)
 		{ "a broken message does not end it", 123, true, false, APP_NTP, BARE "< 24 02\n" SERVER, NULL },
 	};
 
-	VECTORS_RUN(v);
+	TALKS_RUN(v);
 }
 
 static void test_refused(void)
 {
-	static const struct vector v[] = {
+	static const struct said v[] = {
 		{ "zeros", 4000, true, .talk = "> 00*48" },
 		{ "a client's with something in between", 4000, true, .talk = "> 23 00 00 00 00*12 01 00*23 " NOW " 11223344" },
 		{ "a server whose clocks differ", 4000, true, .talk = "> 24 02 06 e9 00000e66 00000f01 c0000201 " NOW " 00*8 e1111111 00*4 00*4 " NOW " 30*4" },
@@ -38,7 +38,7 @@ static void test_refused(void)
 		{ "control whose count lies", 123, true, .talk = "> 16 02 0001 0000 0000 0000 0004" },
 	};
 
-	VECTORS_REFUSED(APP_NTP, v);
+	TALKS_REFUSED(APP_NTP, v);
 }
 
 const struct unit_test tests_ntp[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tests/unit/dpi/vectors.h"
+#include "tests/unit/dpi/talks.h"
 
 #include <CUnit/CUnit.h>
 #include <ctype.h>
@@ -17,7 +17,7 @@ struct writer {
 
 static void wrong(const struct writer *w, const char *why)
 {
-	fprintf(stderr, "vector: %s at \"%.40s\"\n", why, w->at);
+	fprintf(stderr, "talk: %s at \"%.40s\"\n", why, w->at);
 	abort();
 }
 
@@ -99,7 +99,7 @@ static void write_until(struct writer *w, char end)
 		w->at++;
 }
 
-size_t vector_bytes(const char *text, uint8_t *out, size_t room)
+size_t talk_bytes(const char *text, uint8_t *out, size_t room)
 {
 	struct writer w = { .at = text, .out = out, .room = room };
 
@@ -108,7 +108,7 @@ size_t vector_bytes(const char *text, uint8_t *out, size_t room)
 }
 
 /* The steps of a talk; their bytes are to be freed. */
-static unsigned steps_of(const struct vector *v, struct flowtest_step steps[STEPS_MAX])
+static unsigned steps_of(const struct said *v, struct flowtest_step steps[STEPS_MAX])
 {
 	static uint8_t buf[ROOM];
 	char *talk = strdup(v->talk), *save = NULL;
@@ -119,10 +119,10 @@ static unsigned steps_of(const struct vector *v, struct flowtest_step steps[STEP
 		uint8_t *copy;
 
 		if (n == STEPS_MAX || (*line != '>' && *line != '<')) {
-			fprintf(stderr, "vector %s: line \"%s\"\n", v->what, line);
+			fprintf(stderr, "talk %s: line \"%s\"\n", v->what, line);
 			abort();
 		}
-		len = vector_bytes(line + 1, buf, sizeof(buf));
+		len = talk_bytes(line + 1, buf, sizeof(buf));
 		copy = malloc(len + 1);
 		memcpy(copy, buf, len);
 		steps[n++] = (struct flowtest_step){ *line == '>' ? DIR_TOSERVER : DIR_TOCLIENT, copy, len };
@@ -150,7 +150,7 @@ static bool same(const char *text, const char *want)
 	return ok;
 }
 
-void vectors_run(const struct vector *v, unsigned n)
+void talks_run(const struct said *v, unsigned n)
 {
 	struct flowtest_step steps[STEPS_MAX];
 
@@ -178,7 +178,7 @@ void vectors_run(const struct vector *v, unsigned n)
 	}
 }
 
-void vectors_refused(enum app app, const struct vector *v, unsigned n)
+void talks_refused(enum app app, const struct said *v, unsigned n)
 {
 	struct flowtest_step steps[STEPS_MAX];
 
