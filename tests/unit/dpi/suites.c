@@ -5,6 +5,7 @@ extern const struct unit_test tests_ber[];
 extern const struct unit_test tests_decode[];
 extern const struct unit_test tests_defrag[];
 extern const struct unit_test tests_dhcp[];
+extern const struct unit_test tests_dhcpv6[];
 extern const struct unit_test tests_dns[];
 extern const struct unit_test tests_feed[];
 extern const struct unit_test tests_flow[];
@@ -25,6 +26,7 @@ const struct unit_suite unit_suites[] = {
 	{ "decode", tests_decode },
 	{ "defrag", tests_defrag },
 	{ "dhcp", tests_dhcp },
+	{ "dhcpv6", tests_dhcpv6 },
 	{ "dns", tests_dns },
 	{ "feed", tests_feed },
 	{ "flow", tests_flow },
