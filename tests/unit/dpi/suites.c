@@ -17,6 +17,7 @@ extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
 extern const struct unit_test tests_redis_px[];
+extern const struct unit_test tests_snmp[];
 extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
@@ -38,6 +39,8 @@ const struct unit_suite unit_suites[] = {
 	{ "record", tests_record },
 	{ "redis", tests_redis },
 	{ "redis_px", tests_redis_px },
+	{ "snmp", tests_snmp },
+	{ "ssh", tests_ssh },
 	{ "sql", tests_sql },
 	{ "ssh", tests_ssh },
 	{ "stream", tests_stream },
