@@ -21,6 +21,7 @@ extern const struct unit_test tests_snmp[];
 extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
+extern const struct unit_test tests_kafka[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -44,5 +45,6 @@ const struct unit_suite unit_suites[] = {
 	{ "sql", tests_sql },
 	{ "ssh", tests_ssh },
 	{ "stream", tests_stream },
+	{ "kafka", tests_kafka },
 	{ 0 },
 };

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sasl: who logs in, read from a client's first message of SASL (RFC 4616, 5802, 7628). */
+#ifndef TQ_DPI_PROTO_SASL_H
+#define TQ_DPI_PROTO_SASL_H
+
+#include "base/cursor.h"
+
+#define SASL_USER_MAX 256u
+
+/* PLAIN: "authzid NUL user NUL password"; SCRAM: "n,,n=user,r=..."; OAUTHBEARER: "n,a=user,". The user as a view of msg; n 0: none is seen. */
+struct bytes sasl_user(struct bytes msg);
+/* The same from base64 (as in mail and chat); out holds SASL_USER_MAX bytes, what is decoded goes there. */
+struct bytes sasl_user_base64(struct bytes text, uint8_t *out);
+
+#endif
