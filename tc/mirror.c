@@ -290,8 +290,11 @@ static void mirror_close(struct source *s)
 	free(m);
 }
 
+/* A block that is being filled is given over within the hold. */
+static int mirror_linger(const struct source *s) { return (int)(of(s)->hold / NS_MS) + 1; }
+
 static const struct source_ops ops = {
-	.name = "ring", .fd = mirror_fd, .batch = mirror_batch, .answer = mirror_answer, .flush = mirror_flush, .timeout = mirror_timeout,
+	.name = "ring", .fd = mirror_fd, .batch = mirror_batch, .answer = mirror_answer, .flush = mirror_flush, .timeout = mirror_timeout, .linger = mirror_linger,
 	.stats = mirror_stats, .close = mirror_close,
 };
 
