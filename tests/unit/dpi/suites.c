@@ -13,6 +13,7 @@ extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http_px[];
 extern const struct unit_test tests_ntp[];
+extern const struct unit_test tests_mysql[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -36,6 +37,7 @@ const struct unit_suite unit_suites[] = {
 	{ "http", tests_http },
 	{ "http_px", tests_http_px },
 	{ "ntp", tests_ntp },
+	{ "mysql", tests_mysql },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
@@ -43,7 +45,6 @@ const struct unit_suite unit_suites[] = {
 	{ "snmp", tests_snmp },
 	{ "ssh", tests_ssh },
 	{ "sql", tests_sql },
-	{ "ssh", tests_ssh },
 	{ "stream", tests_stream },
 	{ "kafka", tests_kafka },
 	{ 0 },
