@@ -28,6 +28,7 @@
 #define ROUND_MS 20
 #define TRIES 4			/* rounds without such a wait */
 #define SEEN_MAX 64		/* more foreign filters than that are only counted less exactly */
+#define MADE_MAX 16384
 #define SHARES_MAX 1024		/* different exclusions that get blocks of their own; more: filters on the device */
 
 struct tc {
@@ -35,6 +36,8 @@ struct tc {
 	uint64_t key[SHARES_MAX];	/* plan_key of the block pair in slot[i] */
 	uint16_t slot[SHARES_MAX];
 	unsigned shares;
+	int *made;		/* devices whose clsact we made: a cookie that somebody takes away with both filters is not missed */
+	unsigned nmade, made_size;
 };
 
 struct reading {		/* one device, as read */
@@ -71,7 +74,38 @@ void tc_close(struct tc *t)
 	if (!t)
 		return;
 	tcnl_close(&t->nl);
+	free(t->made);
 	free(t);
+}
+
+static bool remembered(const struct tc *t, int ifindex)
+{
+	for (unsigned i = 0; i < t->nmade; i++)
+		if (t->made[i] == ifindex)
+			return true;
+	return false;
+}
+
+/* Best effort: without memory the cookie has to do. */
+static void remember(struct tc *t, int ifindex, bool made)
+{
+	for (unsigned i = 0; i < t->nmade; i++)
+		if (t->made[i] == ifindex) {
+			if (!made)
+				t->made[i] = t->made[--t->nmade];
+			return;
+		}
+	if (made && t->nmade == t->made_size && t->made_size < MADE_MAX) {
+		unsigned size = t->made_size ? t->made_size * 2 : 64;
+		int *more = realloc(t->made, size * sizeof *more);
+
+		if (!more)
+			return;
+		t->made = more;
+		t->made_size = size;
+	}
+	if (made && t->nmade < t->made_size)
+		t->made[t->nmade++] = ifindex;
 }
 
 static const char *device(int ifindex, char name[IF_NAMESIZE + 16])
@@ -269,6 +303,8 @@ static int read_device(struct tc *t, const struct tc_want *w, struct reading *r,
 
 	memset(r, 0, sizeof *r);
 	rc = read_qdisc(t, w->ifindex, &r->qdisc, err);
+	if (rc || !r->qdisc.clsact)
+		remember(t, w->ifindex, false);
 	if (rc)
 		return rc;
 	ours = block_ours(r->qdisc.block[0]) && block_ours(r->qdisc.block[1]);
@@ -278,7 +314,7 @@ static int read_device(struct tc *t, const struct tc_want *w, struct reading *r,
 		return rc;
 	if (mode == TC_BLOCKS_SHARED && !share(t, w, r->block))
 		mode = TC_BLOCKS_DEVICE;
-	r->have.made = ours || made_by_us(r);
+	r->have.made = ours || made_by_us(r) || remembered(t, w->ifindex);
 	r->place = plan_place(&r->qdisc, mode, r->have.made, r->foreign[0] || r->foreign[1], err);
 	if (r->place == PLACE_REFUSED)
 		return -EBUSY;
@@ -366,6 +402,8 @@ static int round_once(struct tc *t, const struct tc_want *w, bool change, bool *
 		rc = carry_out(t, w, &r, &p, err);
 		/* Somebody made a clsact between our look and our add: it is theirs. */
 		*not_ours |= t->nl.exists && !r.qdisc.clsact && r.place == PLACE_DEVICE;
+		if (!r.have.clsact && !*not_ours)
+			remember(t, w->ifindex, true);
 		if (!rc)
 			rc = 1;
 	}
@@ -392,8 +430,8 @@ int tc_ensure(struct tc *t, const struct tc_want *w, struct tc_state *state, uns
 		rc = round_once(t, w, false, &not_ours, state, changes, err);
 	if (rc)
 		return failed(err, rc, w->ifindex);
-	if (!state->complete && t->nl.error)
-		return failed(err, err_set(err, t->nl.error, "%s; the kernel: %s", state->differs, t->nl.why.text), w->ifindex);
+	if (!state->complete && t->nl.error)	/* ENODEV is the bridge then, and callers take it for the veth */
+		return failed(err, err_set(err, t->nl.error == -ENODEV ? -EIO : t->nl.error, "%s; the kernel: %s", state->differs, t->nl.why.text), w->ifindex);
 	return 0;
 }
 

@@ -4,6 +4,9 @@
  * Every frame carries its number in its source MAC. What should be copied is computed from how the frame was made. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -350,6 +353,84 @@ static void all_ports(struct lab *l)
 	tc_close(tc);
 }
 
+/* ---- changes under traffic ---- */
+
+#define LIVE 30000u
+
+struct live {
+	struct lab *lab;
+	_Atomic bool done;
+	uint8_t got[LIVE];
+	unsigned strange;
+};
+
+/* Odd numbers are on an owned port, even ones are not. */
+static void *sender(void *arg)
+{
+	struct live *v = arg;
+	uint8_t p[256];
+
+	for (unsigned i = 0; i < LIVE; i++) {
+		size_t at = ethernet(p, i, ETH_P_IP, SHAPE_PLAIN);
+
+		at = ipv4(p, at, IPPROTO_TCP, SHAPE_PLAIN);
+		at = transport(p, at, IPPROTO_TCP, i & 1 ? 8080 : 8081, 40000, 0x10, SHAPE_PLAIN);
+		while (!lab_send(v->lab, 0, p, at))
+			sched_yield();
+	}
+	v->done = true;
+	return NULL;
+}
+
+static void count_live(void *ctx, const struct frame *f)
+{
+	struct live *v = ctx;
+	unsigned number = f->caplen > 14 ? (unsigned)f->data[10] << 8 | f->data[11] : LIVE;
+
+	if (f->caplen > 14 && !memcmp(f->data + 6, "\x02\xaa\x5a\x5a", 4) && number < LIVE)
+		v->got[number]++;
+	else
+		v->strange++;
+}
+
+/* Exclusions come and go, ports come and go, the mirror goes to the other bridge and back: what is not owned is copied once all the
+ * time, what is owned at most once. */
+static void live_changes(struct lab *l)
+{
+	static struct live v;
+	struct source *s = lab_mirror(l, 1 << 18, 64);
+	struct err err = { "" };
+	struct tc *tc = tc_open(&err);
+	struct tc_want wants[4] = { lab_want(l), test_want(l), test_want(l), lab_want(l) };
+	unsigned rounds = 0, changes, once = 0, excluded = 0, wrong = 0;
+	struct tc_state st;
+	pthread_t thread;
+
+	v = (struct live){ .lab = l };
+	wants[1].exclude_dport[0].n = 0;
+	wants[2].to_leaving = l->vbr_in;
+	wants[3].to_leaving = l->vbr_in;
+	LAB_CHECK(l, tc_ensure(tc, &wants[0], &st, &changes, &err) == 0 && st.complete);
+	LAB_CHECK(l, !pthread_create(&thread, NULL, sender, &v));
+	for (; !v.done && rounds < 100000; rounds++) {
+		LAB_CHECK(l, tc_ensure(tc, &wants[rounds % 4], &st, &changes, &err) == 0 && st.complete && (changes || !rounds));
+		lab_read(s, 64, 0, count_live, &v);
+	}
+	pthread_join(thread, NULL);
+	lab_read(s, ~0u, 150, count_live, &v);
+	for (unsigned i = 0; i < LIVE; i++) {
+		wrong += i & 1 ? v.got[i] > 1 : v.got[i] != 1;
+		once += (i & 1) && v.got[i] == 1;
+		excluded += (i & 1) && v.got[i] == 0;
+	}
+	if (wrong)
+		fprintf(stderr, "    %u wrong; of those owned %u copied, %u excluded; %u rounds\n", wrong, once, excluded, rounds);
+	LAB_CHECK(l, wrong == 0 && rounds > 20 && once > 100 && excluded > 100);
+	s->ops->close(s);
+	tc_close(tc);
+}
+
+static void test_live(void) { lab_run(live_changes); }
 static void test_exclusions(void) { lab_run(exclusions); }
 static void test_nothing(void) { lab_run(nothing_excluded); }
 static void test_blocks(void) { lab_run(shared_blocks); }
@@ -362,5 +443,6 @@ const struct unit_test tests_copies[] = {
 	{ "the same on shared blocks", test_blocks },
 	{ "a foreign filter behind", test_foreign },
 	{ "all ports excluded", test_all },
+	{ "changes under traffic", test_live },
 	{ 0 },
 };

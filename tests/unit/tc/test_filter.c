@@ -98,6 +98,7 @@ static void repaired(struct lab *l)
 		"tc filter replace dev v0 ingress pref 49000 protocol ip handle 741:3b:7 u32 ht 741:3b: match u16 99 0xffff at 0 classid 9:9",
 		"tc filter add dev v0 ingress pref 49000 protocol ip u32 match u32 0 0 classid 7471:",
 		"tc filter add dev v0 egress pref 49050 protocol ip u32 ht 749:1: match u16 1 0xffff at 0 classid 7471:",
+		"tc filter del dev v0 ingress && tc filter del dev v0 egress",
 		"tc qdisc del dev v0 clsact",
 		"ip link del vbr && ip link add vbr type bridge && ip link set vbr up",
 	};
@@ -175,6 +176,35 @@ static void foreign_filter_on_ours(struct lab *l)
 	after = device_shows("v0");
 	LAB_CHECK(l, strstr(after, "clsact") && strstr(after, "flowid 1:1") && !strstr(after, "pref 49040") && !strstr(after, "mirred"));
 	free(after);
+	tc_close(u.tc);
+}
+
+/* Somebody's u32 table has a number that ours would need: all is mirrored. */
+static void number_taken(struct lab *l)
+{
+	struct unit u = { .tc = tc_open(NULL) };
+	struct tc_want w = full_want(l);
+
+	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 clsact && tc filter add dev v0 egress pref 7 protocol ip handle 741: u32 divisor 16"));
+	LAB_CHECK(l, ensures(&u, &w, true));
+	LAB_CHECK(l, ensures(&u, &w, false));
+	LAB_CHECK(l, u.st.filters[0] == 1 && u.st.filters[1] == 1 && u.st.foreign[0] + u.st.foreign[1] > 0);
+	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
+	LAB_CHECK(l, !lab_sh("tc filter show dev v0 egress | grep -q 'fh 741: ht divisor 16'"));
+	tc_close(u.tc);
+}
+
+/* The bridge is gone, the veth is not: no error that says "the veth is gone". */
+static void no_bridge(struct lab *l)
+{
+	struct unit u = { .tc = tc_open(NULL) };
+	struct tc_want w = full_want(l);
+
+	w.to_entering = 9999;
+	LAB_CHECK(l, tc_ensure(u.tc, &w, &u.st, &u.changes, &u.err) == -EIO && !u.st.complete && strstr(u.err.text, "v0: egress pref 49090"));
+	LAB_CHECK(l, u.st.filters[0] > 5);
+	w.to_entering = l->vbr_in;
+	LAB_CHECK(l, ensures(&u, &w, true));
 	tc_close(u.tc);
 }
 
@@ -309,6 +339,8 @@ static void test_idempotent(void) { lab_run(idempotent); }
 static void test_repaired(void) { lab_run(repaired); }
 static void test_foreign_clsact(void) { lab_run(foreign_clsact); }
 static void test_foreign_filter(void) { lab_run(foreign_filter_on_ours); }
+static void test_number_taken(void) { lab_run(number_taken); }
+static void test_no_bridge(void) { lab_run(no_bridge); }
 static void test_ingress(void) { lab_run(ingress_refused); }
 static void test_gone(void) { lab_run(gone); }
 static void test_blocks(void) { lab_run(blocks); }
@@ -331,6 +363,8 @@ const struct unit_test tests_filter[] = {
 	{ "what was taken or altered is put back", test_repaired },
 	{ "somebody else's clsact", test_foreign_clsact },
 	{ "somebody else's filter on ours", test_foreign_filter },
+	{ "a table's number is taken", test_number_taken },
+	{ "no bridge", test_no_bridge },
 	{ "an ingress qdisc is refused", test_ingress },
 	{ "the device is gone", test_gone },
 	{ "shared blocks", test_blocks },

@@ -393,6 +393,43 @@ static void one_sided(struct lab *l)
 	stop(&u);
 }
 
+/* A frame that waits for the other ring's block (its retire time is long here): the descriptor stays silent meanwhile, and both
+ * come out in order when the block is there. */
+static void waiting(struct lab *l)
+{
+	struct mirror_conf c = { .ifindex = { l->vbr, l->vbr_in }, .block_size = 1 << 18, .blocks = 4, .retire_ms = 150, .fanout_workers = 1 };
+	uint8_t frame[60] = { 2, 0, 0, 0, 0, 1, 2, 0xbb };
+	struct tc_want w = lab_want(l);
+	struct order o = { .n = 0 };
+	struct err err = { "" };
+	struct unit u = { .tc = tc_open(&err), .src = mirror_open(&c, &err) };
+	struct pollfd p = { .fd = u.src->ops->fd(u.src), .events = POLLIN };
+	unsigned rounds = 0, held = 0, changes;
+	struct tc_state st;
+
+	LAB_CHECK(l, tc_ensure(u.tc, &w, &st, &changes, &err) == 0);
+	frame[12] = 0x12;
+	LAB_CHECK(l, lab_send(l, 0, frame, sizeof frame));
+	LAB_CHECK(l, poll(&p, 1, 1000) == 1);		/* the first block was given over */
+	frame[17] = 1;
+	LAB_CHECK(l, lab_send(l, 1, frame, sizeof frame));	/* into an empty one, which takes its time */
+	for (; o.n < 2 && rounds < 1000; rounds++) {
+		struct frame f[8];
+		int wait, n;
+
+		n = u.src->ops->batch(u.src, f, 8, &err);
+		for (int j = 0; j < n; j++)
+			follow(&o, &f[j]);
+		u.src->ops->flush(u.src);
+		held += o.n == 0;
+		wait = u.src->ops->timeout(u.src);
+		poll(&p, 1, wait >= 0 && wait < 100 ? wait : 100);
+	}
+	LAB_CHECK(l, o.n == 2 && o.swapped == 0 && o.back == 0 && held >= 1);
+	LAB_CHECK(l, rounds < 20);
+	stop(&u);
+}
+
 /* ---- trouble ---- */
 
 static void drops(struct lab *l)
@@ -412,15 +449,14 @@ static void drops(struct lab *l)
 	u.src->ops->stats(u.src, &b);
 	LAB_CHECK(l, a.kernel_drops == 0 && b.kernel_drops > total / 2);
 	lab_read(u.src, ~0u, 100, follow, &o);
-	LAB_CHECK(l, o.n > 100 && o.n + b.kernel_drops == total);	/* each is read or counted */
-	if (o.n + b.kernel_drops != total)
-		fprintf(stderr, "    %u read, %u dropped of %u\n", o.n, (unsigned)b.kernel_drops, total);
+	/* Each is read or counted; c0 may say a word or two of its own. */
+	LAB_CHECK(l, o.n > 100 && o.n <= total && o.n + b.kernel_drops >= total && o.n + b.kernel_drops <= total + 8);
 	u.src->ops->stats(u.src, &a);
 	LAB_CHECK(l, a.kernel_drops == b.kernel_drops && a.packets >= o.n);
 	for (unsigned i = 0; i < 50; i++)	/* and it goes on */
 		LAB_CHECK(l, lab_send(l, 0, frame, sizeof frame));
 	o.n = 0;
-	lab_read(u.src, 50, 200, follow, &o);
+	lab_read(u.src, ~0u, 200, follow, &o);
 	LAB_CHECK(l, o.n == 50);
 	stop(&u);
 }
@@ -553,6 +589,7 @@ static void test_vlan(void) { lab_run(vlan); }
 static void test_views(void) { lab_run(views); }
 static void test_order(void) { lab_run(order); }
 static void test_one_sided(void) { lab_run(one_sided); }
+static void test_waiting(void) { lab_run(waiting); }
 static void test_drops(void) { lab_run(drops); }
 static void test_down(void) { lab_run(down_and_up); }
 static void test_deleted(void) { lab_run(deleted); }
@@ -567,6 +604,7 @@ const struct unit_test tests_mirror[] = {
 	{ "view and workload", test_views },
 	{ "order over both rings", test_order },
 	{ "one side only", test_one_sided },
+	{ "waiting for the other ring", test_waiting },
 	{ "drops are counted", test_drops },
 	{ "down and up", test_down },
 	{ "deleted", test_deleted },
