@@ -12,6 +12,7 @@ extern const struct unit_test tests_flow[];
 extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http_px[];
+extern const struct unit_test tests_ldap[];
 extern const struct unit_test tests_ntp[];
 extern const struct unit_test tests_mysql[];
 extern const struct unit_test tests_policy[];
@@ -36,6 +37,7 @@ const struct unit_suite unit_suites[] = {
 	{ "guard", tests_guard },
 	{ "http", tests_http },
 	{ "http_px", tests_http_px },
+	{ "ldap", tests_ldap },
 	{ "ntp", tests_ntp },
 	{ "mysql", tests_mysql },
 	{ "policy", tests_policy },
