@@ -12,6 +12,7 @@ extern const struct unit_test tests_flow[];
 extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http_px[];
+extern const struct unit_test tests_kerberos[];
 extern const struct unit_test tests_ldap[];
 extern const struct unit_test tests_ntp[];
 extern const struct unit_test tests_mysql[];
@@ -37,6 +38,7 @@ const struct unit_suite unit_suites[] = {
 	{ "guard", tests_guard },
 	{ "http", tests_http },
 	{ "http_px", tests_http_px },
+	{ "kerberos", tests_kerberos },
 	{ "ldap", tests_ldap },
 	{ "ntp", tests_ntp },
 	{ "mysql", tests_mysql },
