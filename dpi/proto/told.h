@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* told: how protocols put into records what is no plain text or number: names of codes, addresses, UTF-16, hex. And the two
- * ends that every parser of a stream comes to: not enough bytes yet, and broken. */
+/* told: how protocols put into records what is no plain text or number: names of codes, addresses, UTF-16, hex. */
 #ifndef TQ_DPI_PROTO_TOLD_H
 #define TQ_DPI_PROTO_TOLD_H
 
@@ -31,32 +30,6 @@ struct bytes up_to_nul(struct bytes b);
 /* All of b is printable ASCII (and n > 0). */
 bool is_printable(struct bytes b);
 bool bytes_are(struct bytes b, const char *lit);
-
-/* The message has n bytes (from the position on) and they are not all there. */
-static inline enum parse wait_for(struct px *px, size_t n)
-{
-	px_need(px, n);
-	return PARSE_MORE;
-}
-
-static inline enum parse broken(struct px *px, const char *event)
-{
-	px_bad(px, event);
-	return PARSE_BAD;
-}
-
-/* The next n bytes are passed by, whether they are there or not. */
-static inline void pass(struct px *px, enum dir dir, struct cursor *in, uint64_t n)
-{
-	size_t have = cur_left(in);
-
-	if (n <= have) {
-		cur_skip(in, (size_t)n);
-	} else {
-		cur_rest(in);
-		px_skip(px, dir, n - have);
-	}
-}
 
 /* A record whose only fact is to be told at once: judged when the initiator said it. */
 static inline void say(struct px *px, enum dir dir, enum event_type type, uint32_t tx, const struct record *r)
