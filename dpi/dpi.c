@@ -192,7 +192,7 @@ static struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t 
 		flow_set(f, F_INIT_HI);
 	f->start = f->last = p->frame->ts;
 	f->path = p->frame->path;
-	f->epoch = d->epoch;
+	f->epoch = d->epoch - x->borrowed;	/* whose it is must be asked again */
 	f->iface = p->frame->iface;
 	f->policy = d->policy_version - 1;	/* judged by none yet */
 	x->f = f;
@@ -235,6 +235,7 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 		count_n(d, DPI_C_GUARD_DROPPED, frames);
 		return PASS_NOT;
 	}
+	d->px.borrowed = own != OWN_YES;
 	if (f && own == OWN_YES) {
 		if (f->path != fr->path)
 			view_forget(f);
@@ -324,6 +325,7 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	count_packet(x, frames, bytes);
 	if (bad)
 		return judge_answer(d, f, x->p->frame);
+	f->tcp_flags[x->dir] |= x->p->tcp_flags;
 	judge_flow(x);
 	if (x->p->frame->held && verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE)) {
 		enum verdict v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */

@@ -40,6 +40,7 @@ struct px {
 	int64_t now;		/* the core's clock: never goes back */
 	int64_t ts;		/* time of the frame at hand, or of the last one */
 	uint32_t frames;	/* that carried it: pieces of a datagram */
+	bool borrowed;		/* another path owns it, but showed it later */
 	bool refused;		/* contradicts bytes that were taken: a held packet is dropped */
 	/* set by a protocol while it is called */
 	enum dir calling;	/* the direction it was called for */

@@ -14,6 +14,9 @@
  * An acknowledgement of bytes that nobody was seen to send: the kernel throws its packet away; but where those bytes were lost
  * on the way to us it is right. Its bytes are parked until the other end's next packet shows which (sent_by_now).
  *
+ * A segment that reaches past the window is taken whole or not at all, which depends on the kernel and on what its application has
+ * read: it is parked until the receiver acknowledges some of it. (On a held path it is taken at once, for it must be judged now.)
+ *
  * Midstream. Nothing is known of windows' scales and of what is in flight: the window is taken at its largest scale, and an
  * acknowledgement moves what was sent instead of being judged by it.
  *
@@ -25,6 +28,7 @@
 
 #define PAWS_IDLE (24u * 24 * 3600)	/* s: after that ts_recent says nothing (RFC 7323, 5.5) */
 #define WSCALE_UNKNOWN 14u
+#define SACK_BLOCKS 4u
 
 static struct half *sender(const struct px *x) { return &x->f->half[x->dir]; }
 static struct half *receiver(const struct px *x) { return &x->f->half[!x->dir]; }
@@ -102,11 +106,15 @@ static void drain(struct px *x, enum dir dir)
 
 		if (old < s->len) {
 			if (s->bare) {
-				uint32_t n = s->len - old;
-				uint32_t k = h->skip < n ? (uint32_t)h->skip : n;
+				uint32_t n = s->len - old, all = n, k;
 
+				if (h->flags & HALF_URG && h->urg_seq - h->next < n) {
+					h->flags &= (uint8_t)~HALF_URG;
+					n--;
+				}
+				k = h->skip < n ? (uint32_t)h->skip : n;
 				h->skip -= k;
-				h->next += n;
+				h->next += all;
 				if (n > k)	/* nobody wanted them when they came, but now somebody does */
 					feed_gap(x, dir, n - k);
 			} else {
@@ -124,6 +132,8 @@ static void jump(struct px *x, enum dir dir, uint32_t ack)
 {
 	struct half *h = &x->f->half[dir];
 
+	if (h->ooo)
+		ooo_admit(h, ack);
 	drain(x, dir);
 	while (seq_before(h->next, ack) && !(h->flags & HALF_FIN)) {
 		const struct seg *first = ooo_first(h);
@@ -222,8 +232,8 @@ static void on_syn_ack(struct px *x)
 
 	if (f->state != FLOW_NEW && f->state != FLOW_OPENING)
 		return;
-	if (flow_hit(f, F_MIDSTREAM))
-		return;
+	if (flow_hit(f, F_MIDSTREAM) || (syn_unseen && s->flags & HALF_KNOWN))
+		return;		/* an answer to a SYN that there was not */
 	if (syn_unseen) {
 		syn_numbers(r, p->ack - 1, 0);
 	} else if (seq_after(p->ack, r->isn) && !seq_after(p->ack, r->max_end)) {
@@ -258,6 +268,7 @@ static void on_syn_ack(struct px *x)
 	if (!syn_unseen)
 		r->flags |= HALF_EDGE;
 	flow_move(&x->d->flows, f, FLOW_OPENING, x->now);
+	ooo_drop_parked(x->d, r);
 	if (seq_after(p->ack, r->isn + 1))
 		drain(x, (enum dir)!x->dir);
 	else
@@ -272,6 +283,7 @@ static bool halves_known(struct px *x)
 	const struct packet *p = x->p;
 	struct flow *f = x->f;
 	struct half *s = sender(x), *r = receiver(x);
+	uint32_t upto = p->seq;
 
 	if (s->flags & r->flags & HALF_KNOWN)
 		return true;
@@ -289,6 +301,7 @@ static bool halves_known(struct px *x)
 				return false;
 			}
 			flow_set(f, F_MIDSTREAM);
+			ooo_unpark(x->d, r, &upto, true);	/* drained when this packet acknowledges them */
 		}
 		s->isn = s->isn_alt = p->seq - 1;
 		s->next = s->max_end = p->seq;
@@ -301,7 +314,7 @@ static bool halves_known(struct px *x)
 			return false;
 		if (!flow_hit(f, F_MIDSTREAM)) {
 			if (p->payload.n)
-				ooo_add(x, x->dir, p->seq, p->payload.p, p->payload.n, false);
+				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack, false);
 			flow_set(f, F_CLAIMED);
 			if (seq_after(p->seq + wire_payload(p), s->max_end))
 				s->max_end = p->seq + wire_payload(p);
@@ -359,8 +372,8 @@ static void on_rst(struct px *x)
 		exact = true;	/* the request socket takes any in its window */
 	if (s->flags & HALF_FIN && p->seq == s->next - 1)
 		exact = true;
-	if (flow_hit(f, F_SACK) && s->ooo && p->seq == ooo_end(s))
-		exact = true;	/* the receiver reported bytes up to there */
+	if (flow_hit(f, F_SACK) && s->ooo && s->ooo_n <= SACK_BLOCKS && p->seq == ooo_end(s))
+		exact = true;	/* the receiver reported bytes up to there (of more ranges it remembers only the last few) */
 	if (exact)
 		stream_close(x, true);
 	else
@@ -433,7 +446,7 @@ static bool on_ack(struct px *x)
 		if (!flow_hit(f, F_MIDSTREAM)) {
 			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
 			if (p->payload.n)
-				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack);
+				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack, false);
 			return false;
 		}
 		r->max_end = p->ack;
@@ -511,6 +524,10 @@ static void on_bytes(struct px *x)
 	}
 	if (seq_after(end + fin, s->max_end))
 		s->max_end = end + fin;
+	if (n && !p->frame->held && r->flags & HALF_EDGE && seq_after(end, r->edge)) {
+		ooo_park(x, x->dir, p->seq, b, n, 0, true);
+		return;
+	}
 	if (seq_after(p->seq, s->next)) {
 		count(x->d, DPI_C_SEG_OUT_OF_ORDER);
 		ooo_add(x, x->dir, p->seq, b, n, fin);
@@ -539,7 +556,6 @@ void stream_packet(struct px *x)
 	struct half *s = sender(x);
 	uint32_t end;
 
-	f->tcp_flags[x->dir] |= p->tcp_flags;
 	if (f->state == FLOW_CLOSED)
 		return;
 	if ((p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN) {
@@ -581,6 +597,9 @@ bool stream_restarts(const struct px *x)
 		return false;
 	if (p->tcp_flags & TCP_ACK)	/* answers a SYN that came inside this one: its sender knows nothing of this connection */
 		return f->state != FLOW_CLOSED && flow_hit(f, F_SYN_AGAIN) && p->ack == receiver(x)->isn_alt + 1;
+	/* Its beginning was guessed from something that is no SYN, which the kernel of the other end may have refused. */
+	if ((f->state == FLOW_NEW || f->state == FLOW_OPENING) && !(f->tcp_flags[DIR_TOSERVER] & TCP_SYN))
+		return x->dir == DIR_TOCLIENT || p->seq != sender(x)->isn;
 	return f->state == FLOW_CLOSED && (p->seq != sender(x)->isn || !(sender(x)->flags & HALF_KNOWN));
 }
 

@@ -17,7 +17,8 @@ struct seg {
 	uint32_t seq, len;
 	bool fin;
 	bool bare;			/* only its place is kept: nobody wants the bytes */
-	bool parked;			/* it acknowledges `ack`, which nobody was seen to send (stream.c) */
+	bool parked;			/* not to be taken yet (stream.c): it acknowledges `ack`, which nobody was seen to send; or */
+	bool beyond;			/* ... it reaches past the window: taken when the receiver acknowledges some of it */
 	uint32_t ack;
 	uint8_t bytes[];
 };
@@ -28,11 +29,15 @@ static inline uint32_t seg_end(const struct seg *s) { return s->seq + s->len + s
 
 /* Keeps n bytes at seq (all of them after what was taken). */
 void ooo_add(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, bool fin);
-/* The same for bytes that must not be taken before their acknowledgement is shown to be of something. */
-void ooo_park(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack);
-/* Parked ones that acknowledge at most `ack`: true ones wait like others from now on (returns the highest of their
- * acknowledgements through *ack, false: there were none), the others are dropped. */
+/* The same for bytes that must not be taken before their acknowledgement is shown to be of something; beyond: before the
+ * receiver acknowledges one of them. */
+void ooo_park(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack, bool beyond);
+/* Parked ones that acknowledge at most `ack`: true ones wait like others from now on (the highest of their
+ * acknowledgements through *ack; false: there were none), the others are dropped. */
 bool ooo_unpark(struct dpi *, struct half *, uint32_t *ack, bool truly);
+/* The receiver acknowledges up to `ack`: it took what was parked beyond its window and begins before that. */
+void ooo_admit(struct half *, uint32_t ack);
+void ooo_drop_parked(struct dpi *, struct half *);
 /* The lowest that is not parked; NULL: none. */
 struct seg *ooo_first(const struct half *);
 /* True when a byte of p differs from one that waits for the same place. */
@@ -41,7 +46,7 @@ bool ooo_differs(const struct half *, uint32_t seq, const uint8_t *p, size_t n);
 struct seg *ooo_take(struct dpi *, struct half *);
 void ooo_release(struct dpi *, struct seg *);
 void ooo_purge(struct dpi *, struct half *);
-/* End of the highest byte that waits; `next` when there is none. */
+/* End of the highest byte that waits and is not parked; `next` when there is none. */
 uint32_t ooo_end(const struct half *);
 
 #endif

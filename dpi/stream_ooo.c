@@ -61,7 +61,7 @@ uint32_t ooo_end(const struct half *h)
 		const struct seg *s = h->ooo;
 
 		do {
-			if (seq_after(seg_end(s), end))
+			if (!s->parked && seq_after(seg_end(s), end))
 				end = seg_end(s);
 			s = s->next;
 		} while (s != h->ooo);
@@ -109,6 +109,20 @@ static void parked_drop(struct dpi *d, struct half *h, uint32_t seq, uint32_t en
 	}
 }
 
+void ooo_drop_parked(struct dpi *d, struct half *h)
+{
+	parked_drop(d, h, h->next, h->next + (1u << 31) - 1);
+}
+
+void ooo_admit(struct half *h, uint32_t ack)
+{
+	struct seg *s = h->ooo;
+
+	for (unsigned n = h->ooo_n; n; n--, s = s->next)
+		if (s->beyond && seq_before(s->seq, ack))
+			s->parked = s->beyond = false;
+}
+
 bool ooo_unpark(struct dpi *d, struct half *h, uint32_t *ack, bool truly)
 {
 	uint32_t highest = *ack;
@@ -117,7 +131,7 @@ bool ooo_unpark(struct dpi *d, struct half *h, uint32_t *ack, bool truly)
 
 	for (unsigned n = h->ooo_n; n; n--, s = next) {
 		next = s->next;
-		if (!s->parked || seq_after(s->ack, *ack))
+		if (!s->parked || s->beyond || seq_after(s->ack, *ack))
 			continue;
 		if (!any || seq_after(s->ack, highest))
 			highest = s->ack;
@@ -162,7 +176,7 @@ static bool room(const struct dpi *d, const struct half *h, size_t n, bool bare)
 	return bare || (h->ooo_bytes + n <= OOO_BYTES_MAX && d->ooo_bytes + n <= d->ooo_bytes_max);
 }
 
-static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin, const uint32_t *parked)
+static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin, const uint32_t *parked, bool beyond)
 {
 	struct dpi *d = x->d;
 	struct half *h = &x->f->half[dir];
@@ -216,6 +230,7 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 		s->fin = fin;
 		s->bare = bare;
 		s->parked = parked != NULL;
+		s->beyond = beyond;
 		s->ack = parked ? *parked : 0;
 		if (!bare && n)
 			memcpy(s->bytes, p, n);
@@ -230,18 +245,18 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 void ooo_add(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin)
 {
 	while (n > SEG_BYTES_MAX) {	/* a super-packet past 64 KiB */
-		add_one(x, dir, seq, p, SEG_BYTES_MAX, false, NULL);
+		add_one(x, dir, seq, p, SEG_BYTES_MAX, false, NULL, false);
 		seq += SEG_BYTES_MAX;
 		p += SEG_BYTES_MAX;
 		n -= SEG_BYTES_MAX;
 	}
-	add_one(x, dir, seq, p, n, fin, NULL);
+	add_one(x, dir, seq, p, n, fin, NULL, false);
 }
 
-void ooo_park(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack)
+void ooo_park(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack, bool beyond)
 {
 	const struct half *h = &x->f->half[dir];
 
 	if (n <= SEG_BYTES_MAX && seq_after(seq + (uint32_t)n, h->next) && !ooo_differs(h, seq, p, n))
-		add_one(x, dir, seq, p, n, false, &ack);
+		add_one(x, dir, seq, p, n, false, &ack, beyond);
 }

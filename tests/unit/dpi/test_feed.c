@@ -182,8 +182,10 @@ static void test_too_long(void)
 	lines_reset();
 	begin(&v, NULL);
 	core_speak(&v.c, &proto_lines);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		say_n(&v, UP, big, sizeof big);	/* never a colon */
+		core_send(&v.c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = v.next[DOWN], .ack = v.next[UP] });
+	}
 	CU_ASSERT_EQUAL(core_counter(&v.c, DPI_C_KEEP_CAP), 1);
 	CU_ASSERT(strstr(v.c.text, "app.message_too_long") != NULL);
 	CU_ASSERT(lines.parse < 12);	/* looked at again only when it has doubled */

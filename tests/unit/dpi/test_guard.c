@@ -155,6 +155,32 @@ static void test_overlap(void)
 	core_close(&c);
 }
 
+/* A flow that began during the switch, on the path that does not own it; and views are chosen anew on the new path, at once. */
+static void test_overlap_new_flow(void)
+{
+	struct core c = { 0 };
+	struct spec s = { .udp = true, .p = "q", .n = 1, .path = TC, .view = 10, .ipid = 1 };
+
+	core_open(&c, NULL);
+	c.owner = switching;
+	dpi_set_epoch(c.d, c.now, SEC / 10);
+	core_send(&c, &s);		/* counts */
+	c.now += SEC / 5;
+	s.ipid++;
+	core_send(&c, &s);		/* over, and not this path's */
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_DROPPED), 1);
+	s.path = NFQ;
+	s.view = 30;
+	core_send(&c, &s);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2);
+	s.view = 31;
+	core_send(&c, &s);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_VIEW), 1);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2);
+	CU_ASSERT_EQUAL(core_flow(&c)->path, NFQ);
+	core_close(&c);
+}
+
 /* A flood of different packets during the window: bounded, and the owner's count. */
 static void test_overlap_full(void)
 {
@@ -388,6 +414,7 @@ const struct unit_test tests_guard[] = {
 	{ "views", test_views },
 	{ "views of packets without a flow", test_views_without_flow },
 	{ "two paths", test_overlap },
+	{ "two paths, a flow that began meanwhile", test_overlap_new_flow },
 	{ "two paths, full", test_overlap_full },
 	{ "domains and VLANs", test_keys },
 	{ "no policy", test_no_policy },

@@ -329,6 +329,91 @@ static void test_paws(void)
 	core_close(&c);
 }
 
+/* The kernel takes what reaches past the window whole or not at all: which, the receiver's acknowledgement tells. */
+static void test_past_window(void)
+{
+	for (int taken = 0; taken < 2; taken++) {
+		struct core c = { 0 };
+
+		core_open(&c, NULL);
+		core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100 });
+		core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .win = 4 });
+		core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701 });
+		core_speak(&c, &proto_toy);
+		core_data(&c, UP, 101, 701, "EVIL!!", 6);
+		CU_ASSERT(got(UP, ""));
+		if (taken)
+			core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 107, .win = 4 });
+		else
+			core_data(&c, UP, 101, 701, "good", 4);
+		CU_ASSERT(got(UP, taken ? "EVIL!!" : "good"));
+		core_close(&c);
+	}
+}
+
+/* Something that is no SYN comes first, to make us see another connection than the kernel does. */
+static void test_false_beginnings(void)
+{
+	static const struct spec first[] = {
+		{ .dir = UP, .flags = TCP_SYN | TCP_ACK, .seq = 5, .ack = 6 },
+		{ .dir = UP, .flags = TCP_ACK, .seq = 5, .ack = 6, .p = "x", .n = 1 },
+		{ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 5, .ack = 6 },
+		{ .dir = UP, .flags = TCP_FIN, .seq = 5 },
+	};
+
+	for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+		struct core c = { 0 };
+
+		core_open(&c, NULL);
+		core_send(&c, &first[i]);
+		core_handshake(&c, 100, 700);
+		CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_OPEN);
+		CU_ASSERT_EQUAL(flow_port(core_flow(&c), DIR_TOCLIENT), 80);
+		CU_ASSERT(!flow_hit(core_flow(&c), F_MIDSTREAM));
+		CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2);
+		core_speak(&c, &proto_toy);
+		core_data(&c, UP, 101, 701, "ok", 2);
+		CU_ASSERT(got(UP, "ok"));
+		core_close(&c);
+	}
+}
+
+/* Between the SYN and the SYN/ACK the initiator says things that its peer's kernel does not take. */
+static void test_before_the_answer(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100 });
+	core_speak(&c, &proto_toy);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN | TCP_ACK, .seq = 100, .ack = 300 });
+	core_data(&c, UP, 101, 301, "EVIL", 4);
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101 });
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701 });
+	CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_OPEN);
+	core_data(&c, UP, 101, 701, "good", 4);
+	CU_ASSERT(got(UP, "good"));
+	core_close(&c);
+}
+
+/* The SYN/ACK was lost on the way to us: the connection is followed all the same. */
+static void test_syn_ack_lost(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100 });
+	core_speak(&c, &proto_toy);
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701 });
+	core_data(&c, UP, 101, 701, "hello", 5);
+	CU_ASSERT(got(UP, ""));
+	core_data(&c, DOWN, 701, 106, "yes", 3);
+	CU_ASSERT(got(UP, "hello"));
+	CU_ASSERT(got(DOWN, "yes"));
+	CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_OPEN);
+	core_close(&c);
+}
+
 /* ---- overlaps ---- */
 
 static void test_overlap_told(void)
@@ -551,6 +636,7 @@ static void test_super_packet(void)
 	for (size_t i = 0; i < sizeof b; i++)
 		b[i] = (uint8_t)(i * 7);
 	open_and_speak(&c, 0xffff0000u, 700);
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 0xffff0001u });	/* the window in its scale */
 	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 0xffff0001u + 65000, .ack = 701, .p = b, .n = sizeof b, .fflags = FRAME_GSO_TCP, .gso_size = 1448 });
 	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 0xffff0001u, .ack = 701, .p = b, .n = sizeof b, .fflags = FRAME_GSO_TCP, .gso_size = 1448 });
 	CU_ASSERT_EQUAL(toy_log.n[UP], 2 * sizeof b);
@@ -570,6 +656,10 @@ const struct unit_test tests_stream[] = {
 	{ "midstream", test_midstream },
 	{ "thrown away", test_thrown_away },
 	{ "zero window", test_zero_window },
+	{ "past the window", test_past_window },
+	{ "false beginnings", test_false_beginnings },
+	{ "before the answer", test_before_the_answer },
+	{ "SYN/ACK lost", test_syn_ack_lost },
 	{ "PAWS", test_paws },
 	{ "overlaps are told", test_overlap_told },
 	{ "overlaps on a held path", test_overlap_held },
