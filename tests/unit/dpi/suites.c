@@ -25,6 +25,9 @@ extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_kafka[];
+extern const struct unit_test tests_tls[];
+extern const struct unit_test tests_tls_hello[];
+extern const struct unit_test tests_x509[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -48,6 +51,9 @@ const struct unit_suite unit_suites[] = {
 	{ "redis_px", tests_redis_px },
 	{ "snmp", tests_snmp },
 	{ "ssh", tests_ssh },
+	{ "tls", tests_tls },
+	{ "tls_hello", tests_tls_hello },
+	{ "x509", tests_x509 },
 	{ "sql", tests_sql },
 	{ "stream", tests_stream },
 	{ "kafka", tests_kafka },
