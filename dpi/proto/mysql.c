@@ -170,6 +170,7 @@ static enum parse login(struct px *px, struct mysql *s, struct cursor c, uint8_t
 	if (!cur_ok(&c))
 		return msg_bad(px, "mysql.bad_login");
 	r = login_record(px, s, "login");
+	rec_bytes(r, &f_arg, user);
 	user_and_database(r, user, db);
 	if (both(s, CAP_COMPRESS | CAP_ZSTD))
 		rec_bool(r, &f_compressed, true);

@@ -16,6 +16,7 @@ extern const struct unit_test tests_kerberos[];
 extern const struct unit_test tests_ldap[];
 extern const struct unit_test tests_ntp[];
 extern const struct unit_test tests_mysql[];
+extern const struct unit_test tests_postgresql[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -45,6 +46,7 @@ const struct unit_suite unit_suites[] = {
 	{ "ldap", tests_ldap },
 	{ "ntp", tests_ntp },
 	{ "mysql", tests_mysql },
+	{ "postgresql", tests_postgresql },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },

@@ -16,7 +16,7 @@
 #define OK1 "\7\0\0\1\0\0\0\2\0\0\0"
 #define OK2 "\7\0\0\2\0\0\0\2\0\0\0"
 #define OK4 "\7\0\0\4\0\0\0\2\0\0\0"
-#define LOGIN_TOLD M("'login','version':'8.0.36','user':'bob','database':'shop'")
+#define LOGIN_TOLD M("'login','version':'8.0.36','arg':'bob','user':'bob','database':'shop'")
 #define QUERY "\23\0\0\0\3select * from a, b"
 #define QUERY_TOLD M("'query','query':'select * from a, b','operation':'SELECT','tables':['a','b']")
 #define RESULT "\1\0\0\1\1\27\0\0\2\3def\0\0\0\1x\0\14?\0\1\0\0\0\10\201\0\0\0\0\5\0\0\3\376\0\0\2\0\2\0\0\4\0011\5\0\0\5\376" \
@@ -30,7 +30,7 @@ static const struct vector talks[] = {
 	{ "refused at once", { STEP_DOWN(":\0\0\0\377i\4Host 'a' is not allowed to connect to this MySQL server") },
 	  M("'connect','error_code':1129"), 0 },
 	{ "a wrong password", { STEP_DOWN(GREETING), STEP_UP(LOGIN), STEP_DOWN("%\0\0\2\377\25\4#28000Access denied for user 'bob'") },
-	  M("'login','version':'8.0.36','user':'bob','database':'shop','error_code':1045,'sqlstate':'28000'"), 0 },
+	  M("'login','version':'8.0.36','arg':'bob','user':'bob','database':'shop','error_code':1045,'sqlstate':'28000'"), 0 },
 	{ "another method, fast and full", { STEP_DOWN(GREETING), STEP_UP(LOGIN), STEP_DOWN(",\0\0\2\376mysql_native_password\0aaaaaaaaaaaaaaaaaaaa\0"),
 	  STEP_UP("\24\0\0\3bbbbbbbbbbbbbbbbbbbb"), STEP_DOWN(OK4), STEP_UP(QUERY), STEP_DOWN(RESULT) }, LOGIN_TOLD QUERY_TOLD, 0 },
 	{ "an error", { START, STEP_UP(QUERY), STEP_DOWN("%\0\0\1\377z\4#42S02Table 'shop.a' doesn't exist"), STEP_UP(QUERY), STEP_DOWN(RESULT) },
@@ -57,14 +57,14 @@ static const struct vector talks[] = {
 	{ "compressed", { STEP_DOWN("J\0\0\0\128.0.36\0\13\0\0\0abcdefgh\0\377\367\377\2\0\200\2\25\0\0\0\0\0\0\0\0\0\0abcdefghijkl\0caching_sha2_"
 		  "password\0"), STEP_UP("`\0\0\1\377\367\200\2\0\0\0\1!\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0bob\0 ppppppppppppppppppppppppppp"
 		  "pppppshop\0caching_sha2_password\0"), STEP_DOWN(OK2), STEP_UP("\5\0\0\0\0\0\0\1\0\0\0\16") },
-	  M("'login','version':'8.0.36','user':'bob','database':'shop','compressed':true"), 0 },
+	  M("'login','version':'8.0.36','arg':'bob','user':'bob','database':'shop','compressed':true"), 0 },
 	{ "a login as in the last century", { STEP_DOWN("(\0\0\0\0123.23.58\0\1\0\0\0abcdefgh\0,\0\10\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), STEP_UP("\21\0\0\1\205\4\0\0\0bob\0scrambld"), STEP_DOWN(OK2) },
-	  M("'login','version':'3.23.58','user':'bob'"), 0 },
+	  M("'login','version':'3.23.58','arg':'bob','user':'bob'"), 0 },
 	{ "two statements, none answered", { START, STEP_UP("\27\0\0\0\3select 1; drop table a\11\0\0\0\3select 2") },
 	  LOGIN_TOLD M("'query','query':'select 1; drop table a','operation':'SELECT','operations':['SELECT','DROP'],'tables':['a']")
 	  M("'query','query':'select 2','operation':'SELECT'"), 0 },
 	{ "no such command", { START, STEP_UP("\1\0\0\0U") }, LOGIN_TOLD ANOMALY("mysql.bad_command"), 1 },
-	{ "the server's side is missing", { STEP_UP(LOGIN QUERY) }, M("'login','user':'bob','database':'shop'"), 0 },
+	{ "the server's side is missing", { STEP_UP(LOGIN QUERY) }, M("'login','arg':'bob','user':'bob','database':'shop'"), 0 },
 };
 
 static void test_talks(void) { VECTORS_RUN(&ft, APP_MYSQL, talks); }
