@@ -10,8 +10,8 @@
  * back, or that waits for the other ring, would keep a level-triggered one readable and the worker spinning. batch() eats the edges
  * before it looks, so none is lost: at most one system call a call that finds nothing; none a packet.
  *
- * A ring whose device went down is looked at every DOWN_MS until the device is up again or gone: then the source is broken
- * (-ENODEV) and must be opened anew. */
+ * A ring whose device went down is looked at every DOWN_MS until the device is up again or gone. Gone: what both rings still hold is
+ * handed out, then the source is broken (-ENODEV) and must be opened anew. */
 #include "tc/mirror.h"
 
 #include <errno.h>
@@ -46,7 +46,9 @@ struct mirror {
 	uint8_t path;
 	int64_t hold;		/* ns */
 	int64_t last;		/* time of the last frame handed out */
-	int64_t looked;		/* when the sockets were last looked at, CLOCK_REALTIME */
+	int64_t looked;		/* when a socket in trouble was last looked at, CLOCK_REALTIME */
+	int64_t gone;		/* when a device was found gone; 0: none is */
+	int gone_ifindex;
 	uint32_t (*view)(void *, const uint8_t *, const uint8_t *, bool, uint32_t *);
 	void *view_ctx;
 	uint64_t packets, bytes, errors;
@@ -195,38 +197,49 @@ static unsigned gather(struct mirror *m, struct frame *out, unsigned max)
 
 /* ---- the source ---- */
 
-/* Eats the edges; tells of errors. */
-static int look(struct mirror *m, struct err *err)
+/* Eats the edges; looks at sockets that are in trouble. */
+static void look(struct mirror *m)
 {
 	struct epoll_event ev[2];
 	int n = epoll_wait(m->epfd, ev, 2, 0);
 	bool check[2] = { m->ring[0].down, m->ring[1].down };
 
-	m->looked = check[0] || check[1] ? now_ns() : 0;
 	for (int i = 0; i < n; i++)
 		if (ev[i].events & (EPOLLERR | EPOLLHUP))
 			check[ev[i].data.u32] = true;
+	m->looked = check[0] || check[1] ? now_ns() : 0;
 	for (int i = 0; i < 2; i++)
-		if (check[i] && ring_check(&m->ring[i])) {
+		if (!m->gone && check[i] && ring_check(&m->ring[i])) {
 			counter_add(&m->errors, 1);
-			return err_set(err, -ENODEV, "the bridge of interface %d is gone: its ring must be opened anew", m->ring[i].ifindex);
+			m->gone = now_ns();
+			m->gone_ifindex = m->ring[i].ifindex;
 		}
-	return 0;
+}
+
+/* ns that the rings may still need to hand over what came before the device was gone; 0: all is out. */
+static int64_t remains(struct mirror *m)
+{
+	int64_t since = now_ns() - m->gone;
+	bool empty = !next_copy(&m->ring[0]) && !next_copy(&m->ring[1]) && ring_idle(&m->ring[0]) && ring_idle(&m->ring[1]);
+
+	return empty || since < 0 || since >= m->hold ? 0 : m->hold - since;
 }
 
 static int mirror_batch(struct source *s, struct frame *out, unsigned max, struct err *err)
 {
 	struct mirror *m = of(s);
 	unsigned n;
-	int rc;
 
 	ring_release(&m->ring[0]);
 	ring_release(&m->ring[1]);
 	n = gather(m, out, max);
 	if (n || !max)
 		return (int)n;
-	rc = look(m, err);
-	return rc ? rc : (int)gather(m, out, max);
+	look(m);
+	n = gather(m, out, max);
+	if (!n && m->gone && !remains(m))
+		return err_set(err, -ENODEV, "the bridge of interface %d is gone: its ring must be opened anew", m->gone_ifindex);
+	return (int)n;
 }
 
 static void mirror_flush(struct source *s)
@@ -252,7 +265,9 @@ static int mirror_timeout(const struct source *s)
 
 	if (h[0] && h[1])
 		return 0;
-	if (m->ring[0].down || m->ring[1].down) {
+	if (m->gone) {
+		wait = remains(m);
+	} else if (m->ring[0].down || m->ring[1].down) {
 		int64_t since = now_ns() - m->looked;
 
 		wait = since < 0 || since > DOWN_MS * NS_MS ? 0 : DOWN_MS * NS_MS - since;

@@ -13,13 +13,14 @@ def test_foreign_clsact_behind_ours_gets_every_packet():
         run('ip', 'link', 'add', 'sink0', 'type', 'bridge', ns=node)
         run('ip', 'link', 'set', 'sink0', 'up', ns=node)
         run('tc', 'qdisc', 'add', 'dev', v, 'clsact', ns=node)
-        for hook in ('ingress', 'egress'):
-            run('tc', 'filter', 'add', 'dev', v, hook, 'pref', '50000', 'protocol', 'all', 'u32', 'match', 'u32', '0', '0', 'action', 'mirred', 'egress', 'mirror', 'dev', 'sink0', ns=node)
+        prefs = (('ingress', '50000'), ('egress', '50001'))     # apart: a dump of one hook also shows the other's u32 filters of the same preference
+        for hook, pref in prefs:
+            run('tc', 'filter', 'add', 'dev', v, hook, 'pref', pref, 'protocol', 'all', 'u32', 'match', 'u32', '0', '0', 'action', 'mirred', 'egress', 'mirror', 'dev', 'sink0', ns=node)
         lab.nginx('web')
         lab.start_tapqd(mode='mixed')
 
         def foreign():
-            out = run('tc', '-s', 'filter', 'show', 'dev', v, 'ingress', 'pref', '50000', ns=node).stdout + run('tc', '-s', 'filter', 'show', 'dev', v, 'egress', 'pref', '50000', ns=node).stdout
+            out = ''.join(run('tc', '-s', 'filter', 'show', 'dev', v, hook, 'pref', pref, ns=node).stdout for hook, pref in prefs)
             return sum(int(l.split(' pkt')[0].split()[-1]) for l in out.split('\n') if 'Sent' in l)
 
         def on_wire():
