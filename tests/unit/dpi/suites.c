@@ -29,6 +29,7 @@ extern const struct unit_test tests_kafka[];
 extern const struct unit_test tests_tls[];
 extern const struct unit_test tests_tls_hello[];
 extern const struct unit_test tests_x509[];
+extern const struct unit_test tests_tftp[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -59,5 +60,6 @@ const struct unit_suite unit_suites[] = {
 	{ "sql", tests_sql },
 	{ "stream", tests_stream },
 	{ "kafka", tests_kafka },
+	{ "tftp", tests_tftp },
 	{ 0 },
 };
