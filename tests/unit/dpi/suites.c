@@ -29,6 +29,7 @@ extern const struct unit_test tests_kafka[];
 extern const struct unit_test tests_tls[];
 extern const struct unit_test tests_tls_hello[];
 extern const struct unit_test tests_x509[];
+extern const struct unit_test tests_radius[];
 extern const struct unit_test tests_tftp[];
 
 const struct unit_suite unit_suites[] = {
@@ -60,6 +61,7 @@ const struct unit_suite unit_suites[] = {
 	{ "sql", tests_sql },
 	{ "stream", tests_stream },
 	{ "kafka", tests_kafka },
+	{ "radius", tests_radius },
 	{ "tftp", tests_tftp },
 	{ 0 },
 };
