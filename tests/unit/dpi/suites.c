@@ -30,6 +30,7 @@ extern const struct unit_test tests_tls[];
 extern const struct unit_test tests_tls_hello[];
 extern const struct unit_test tests_x509[];
 extern const struct unit_test tests_radius[];
+extern const struct unit_test tests_smb[];
 extern const struct unit_test tests_tftp[];
 
 const struct unit_suite unit_suites[] = {
@@ -62,6 +63,7 @@ const struct unit_suite unit_suites[] = {
 	{ "stream", tests_stream },
 	{ "kafka", tests_kafka },
 	{ "radius", tests_radius },
+	{ "smb", tests_smb },
 	{ "tftp", tests_tftp },
 	{ 0 },
 };

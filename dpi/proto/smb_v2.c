@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* smb_v2: messages of SMB 2 and 3 ([MS-SMB2] 2.2), several in one where they are compounded.
+ *
+ *   FE "SMB" 64(2) charge(2) status(4) command(2) credits(2) flags(4) next(4) message id(8) (4) tree(4) session(8) signature(16)
+ *   then the command's structure, whose size comes first; offsets count from the header */
+#include "dpi/proto/smb_parts.h"
+
+#define HEADER 64u
+#define COMPOUND_MAX 16u
+#define RESPONSE 1u
+#define ASYNC 2u
+
+enum { NEGOTIATE, SESSION_SETUP, LOGOFF, TREE_CONNECT, TREE_DISCONNECT, CREATE, QUERY_DIRECTORY = 14, SET_INFO = 17 };
+
+static const struct code commands[] = {
+	{ NEGOTIATE, "negotiate" }, { SESSION_SETUP, "session_setup" }, { LOGOFF, "logoff" }, { TREE_CONNECT, "tree_connect" },
+	{ TREE_DISCONNECT, "tree_disconnect" }, { CREATE, "create" }, { QUERY_DIRECTORY, "query_directory" }, { 0, NULL },
+};
+static const struct code dialects[] = {
+	{ 0x0202, "2.0.2" }, { 0x0210, "2.1" }, { 0x02ff, "2.?" }, { 0x0300, "3.0" }, { 0x0302, "3.0.2" }, { 0x0311, "3.1.1" }, { 0, NULL },
+};
+
+struct head {
+	uint16_t command;
+	uint32_t status, flags, next, tree;
+	uint64_t id;
+};
+
+static bool head_read(struct cursor *c, struct head *h)
+{
+	uint16_t size;
+
+	cur_skip(c, 4);
+	size = cur_le16(c);
+	cur_skip(c, 2);
+	h->status = cur_le32(c);
+	h->command = cur_le16(c);
+	cur_skip(c, 2);
+	h->flags = cur_le32(c);
+	h->next = cur_le32(c);
+	h->id = cur_le64(c);
+	cur_skip(c, 4);
+	h->tree = cur_le32(c);
+	cur_skip(c, 24);
+	return cur_ok(c) && size == HEADER;
+}
+
+/* offset(2) length(2) at the position: those bytes of the message. */
+static struct bytes part(struct cursor *c, struct cursor message)
+{
+	uint16_t off = cur_le16(c), n = cur_le16(c);
+
+	return cur_ok(c) ? smb_at(message, off, n) : (struct bytes){ NULL, 0 };
+}
+
+/* FileRenameInformation and FileDispositionInformation; false: another kind of SET_INFO. */
+static bool tell_set_info(struct record *r, struct cursor c, struct cursor message)
+{
+	uint8_t type, class;
+	struct bytes b;
+	struct cursor v;
+	uint32_t len;
+
+	cur_skip(&c, 2);
+	type = cur_u8(&c);
+	class = cur_u8(&c);
+	len = cur_le32(&c);
+	b = smb_at(message, cur_le16(&c), len);
+	if (!b.n || !cur_ok(&c) || type != 1 || (class != 10 && class != 13))
+		return false;
+	v = cur_of(b.p, b.n);
+	if (class == 13) {
+		if (!cur_u8(&v))
+			return false;
+		rec_cstr(r, &smb_f_command, "delete");
+		return true;
+	}
+	rec_cstr(r, &smb_f_command, "rename");
+	cur_skip(&v, 16);
+	len = cur_le32(&v);
+	told_utf16(r, &smb_f_target, cur_bytes(&v, len < cur_left(&v) ? len : cur_left(&v)));
+	return true;
+}
+
+static void tell_request(struct px *px, struct smb *s, const struct head *h, struct cursor c, struct cursor message)
+{
+	const char *name = code_name(commands, h->command);
+	struct record *r = px_record(px);
+	char share[4 * SMB_SHARE_LEN];
+	struct bytes b;
+	size_t n;
+
+	if (!name && h->command != SET_INFO)
+		return;
+	rec_u64(r, &smb_f_version, 2);
+	if (name)
+		rec_cstr(r, &smb_f_command, name);
+	if (h->command == SESSION_SETUP) {
+		cur_skip(&c, 12);
+		smb_tell_ntlm(r, part(&c, message));
+	} else if (h->command == TREE_CONNECT) {
+		cur_skip(&c, 4);
+		b = part(&c, message);
+		n = utf16_text(b, share, sizeof(share));
+		smb_share_asked(s, h->id, share, n);
+		rec_str(r, &smb_f_share, share, n);
+	} else if (h->command != NEGOTIATE && h->command != LOGOFF) {
+		smb_tell_share(r, s, h->tree);
+	}
+	if (h->command == CREATE || h->command == QUERY_DIRECTORY) {
+		cur_skip(&c, h->command == CREATE ? 44 : 24);
+		told_utf16(r, &smb_f_file, part(&c, message));
+	}
+	if (h->command == SET_INFO && !tell_set_info(r, c, message))
+		return;
+	px_judge(px, r);
+	asks_add(px, &s->asks, h->id, r);
+}
+
+static void tell_answer(struct px *px, struct smb *s, const struct head *h, struct cursor c)
+{
+	struct record *r;
+	int i;
+
+	if (h->flags & ASYNC && h->status == 0x103)
+		return;		/* the answer is still to come */
+	if (h->command == TREE_CONNECT && !h->status)
+		smb_share_given(s, h->id, h->tree);
+	i = asks_find(&s->asks, h->id);
+	if (i < 0)
+		return;
+	r = asks_record(px, &s->asks, i);
+	smb_tell_status(r, h->status);
+	if (h->command == NEGOTIATE && !h->status && cur_skip(&c, 4))
+		told_code(r, &smb_f_dialect, dialects, cur_le16(&c));
+	asks_tell(px, &s->asks, i, r);
+}
+
+void smb_v2_message(struct px *px, struct smb *s, struct cursor in)
+{
+	for (unsigned i = 0; i < COMPOUND_MAX; i++) {
+		struct cursor message = cur_of(in.pos, cur_left(&in)), c = message;
+		struct head h;
+
+		if (!cur_starts(&c, "\376SMB", 4) || !head_read(&c, &h))
+			return;
+		if (h.flags & RESPONSE)
+			tell_answer(px, s, &h, c);
+		else
+			tell_request(px, s, &h, c, message);
+		if (h.next < HEADER || !cur_skip(&in, h.next))
+			return;
+	}
+}
