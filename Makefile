@@ -14,7 +14,7 @@ VERSION  := 0.1.0
 Q        := $(if $(filter 1,$(V)),,@)
 B        := build$(if $(SAN),-san)
 
-PKGS     := libnl-3.0 libnl-route-3.0 libmnl libnetfilter_queue libpcap libfyaml jansson nettle
+PKGS     := libnl-3.0 libnl-route-3.0 libmnl libnetfilter_queue libpcap libfyaml jansson nettle libnghttp2
 CPPFLAGS += -D_GNU_SOURCE -DTQ_VERSION='"$(VERSION)"' -I.
 WARN     := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -Wswitch-enum -Wformat=2 -Werror
 CFLAGS   ?= -O2 -g
@@ -85,7 +85,7 @@ build-fuzz/%.o: %.c
 	@$(if $(filter 1,$(V)),,echo "  FUZZ  $<")
 	$(Q)$(FUZZ_CC) $(CPPFLAGS) -std=c11 $(WARN) $(FUZZ_FLAGS) $(LIBCFLAGS) -MMD -MP -c -o $@ $<
 build-fuzz/fuzz: $(OBJ_fuzz)
-	$(Q)$(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(shell pkg-config --libs nettle)
+	$(Q)$(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(shell pkg-config --libs nettle libnghttp2)
 
 # ---- tests ----
 

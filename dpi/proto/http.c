@@ -379,6 +379,8 @@ static enum parse upgraded(struct px *px, struct http *s, const struct http_head
 	if (h->status == 101 && http_same(to, "websocket", 9)) {
 		px_set_app(px, APP_WEBSOCKET);
 		px_stop(px);
+	} else if (h->status == 101 && http_same(to, "h2c", 3)) {
+		px_switch(px, &proto_http2);
 	} else {
 		px_switch(px, NULL);
 	}

@@ -48,8 +48,7 @@ static void put_slot(struct record *r, const struct fact *f, const struct http_h
 	}
 }
 
-/* host[:port] of a Host field or an authority, without user information */
-static void put_host(struct record *r, struct bytes b)
+void http_put_host(struct record *r, struct bytes b)
 {
 	struct cursor c = cur_of(b.p, b.n);
 	char name[HOST_MAX];
@@ -116,7 +115,7 @@ void http_put_request(struct record *r, const struct http_head *h, const struct 
 	struct bytes url = view(in, h->url_off, h->url_len), authority, path = { NULL, 0 };
 	bool absolute = kind != HTTP_KIND_CONNECT && absolute_form(url, &authority, &path);
 
-	put_host(r, absolute && authority.n ? authority : kind == HTTP_KIND_CONNECT ? url : http_slot(h, HTTP_HOST, in));
+	http_put_host(r, absolute && authority.n ? authority : kind == HTTP_KIND_CONNECT ? url : http_slot(h, HTTP_HOST, in));
 	rec_bytes(r, url.p[0] == '/' ? &f_url : &f_url_whole, url);
 	if (absolute)
 		rec_bytes(r, &f_path, path);

@@ -27,6 +27,8 @@ enum http_kind http_kind_of(const struct http_head *h, const struct cursor *head
 void http_put_request(struct record *r, const struct http_head *h, const struct cursor *head, enum http_kind kind);
 /* request_known: the record holds the request already */
 void http_put_response(struct record *r, const struct http_head *h, const struct cursor *head, bool request_known);
+/* `hostname` and `http_port`, from host[:port] of a Host field or an authority without user information */
+void http_put_host(struct record *r, struct bytes b);
 /* The value of a field as sent; empty when there is none. */
 struct bytes http_slot(const struct http_head *h, enum http_slot i, const struct cursor *head);
 

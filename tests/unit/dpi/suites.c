@@ -11,6 +11,7 @@ extern const struct unit_test tests_feed[];
 extern const struct unit_test tests_flow[];
 extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
+extern const struct unit_test tests_http2[];
 extern const struct unit_test tests_http_px[];
 extern const struct unit_test tests_kerberos[];
 extern const struct unit_test tests_ldap[];
@@ -44,6 +45,7 @@ const struct unit_suite unit_suites[] = {
 	{ "flow", tests_flow },
 	{ "guard", tests_guard },
 	{ "http", tests_http },
+	{ "http2", tests_http2 },
 	{ "http_px", tests_http_px },
 	{ "kerberos", tests_kerberos },
 	{ "ldap", tests_ldap },
