@@ -5,7 +5,7 @@
  *   flow.c     the table
  *   view.c     which copies of a packet count
  *   dedup.c    packets shown by two paths during a switch
- *   stream.c   TCP as the receiver's kernel judges it; stream_ooo.c what waits for bytes before it
+ *   stream.c   TCP as the receiver's kernel judges it; stream_syn.c its beginnings; stream_ooo.c what waits for bytes before it
  *   feed.c     bytes to protocols; seek.c which protocol it is
  *   px.c       what protocols may do
  *   judge.c    policy

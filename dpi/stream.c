@@ -27,19 +27,8 @@
 #include <netinet/in.h>
 
 #define PAWS_IDLE (24u * 24 * 3600)	/* s: after that ts_recent says nothing (RFC 7323, 5.5) */
-#define WSCALE_UNKNOWN 14u
 #define SACK_BLOCKS 4u
 
-static struct half *sender(const struct px *x) { return &x->f->half[x->dir]; }
-static struct half *receiver(const struct px *x) { return &x->f->half[!x->dir]; }
-
-/* Bytes of payload on the wire: more than are here where the capture is cut. */
-static uint32_t wire_payload(const struct packet *p)
-{
-	return (uint32_t)p->payload.n + (p->iplen > p->ip.n ? p->iplen - (uint32_t)p->ip.n : 0);
-}
-
-static uint32_t second(const struct px *x) { return (uint32_t)(x->now / SEC); }
 
 void stream_free(struct dpi *d, struct flow *f)
 {
@@ -96,7 +85,7 @@ static void take_fin(struct px *x, enum dir dir)
 }
 
 /* Those that wait and whose turn has come. */
-static void drain(struct px *x, enum dir dir)
+void stream_drain(struct px *x, enum dir dir)
 {
 	struct half *h = &x->f->half[dir];
 	struct seg *s;
@@ -115,7 +104,7 @@ static void drain(struct px *x, enum dir dir)
 				k = h->skip < n ? (uint32_t)h->skip : n;
 				h->skip -= k;
 				h->next += all;
-				if (n > k)	/* nobody wanted them when they came, but now somebody does */
+				if (n > k && x->f->feed != FEED_OFF)	/* nobody wanted them when they came, but now somebody does */
 					feed_gap(x, dir, n - k);
 			} else {
 				deliver(x, dir, s->bytes + old, s->len - old);
@@ -134,7 +123,7 @@ static void jump(struct px *x, enum dir dir, uint32_t ack)
 
 	if (h->ooo)
 		ooo_admit(h, ack);
-	drain(x, dir);
+	stream_drain(x, dir);
 	while (seq_before(h->next, ack) && !(h->flags & HALF_FIN)) {
 		const struct seg *first = ooo_first(h);
 		uint32_t to = first && seq_before(first->seq, ack) ? first->seq : ack;
@@ -142,137 +131,8 @@ static void jump(struct px *x, enum dir dir, uint32_t ack)
 
 		h->next = to;
 		feed_gap(x, dir, lost);
-		drain(x, dir);
+		stream_drain(x, dir);
 	}
-}
-
-/* ---- handshake ---- */
-
-static void syn_options(struct half *h, const struct packet *p, uint32_t sec)
-{
-	h->flags &= (uint8_t)~(HALF_WSCALE | HALF_TS | HALF_SACK);
-	h->wscale = 0;
-	if (p->wscale >= 0) {
-		h->wscale = (uint8_t)p->wscale;
-		h->flags |= HALF_WSCALE;
-	}
-	if (p->has_ts) {
-		h->flags |= HALF_TS;
-		h->ts_recent = p->tsval;
-		h->ts_sec = sec;
-	}
-	if (p->sack_ok)
-		h->flags |= HALF_SACK;
-	h->max_window = p->window;
-}
-
-static void syn_numbers(struct half *h, uint32_t isn, uint32_t len)
-{
-	h->isn = isn;
-	h->next = isn + 1;
-	h->max_end = isn + 1 + len;
-	h->flags |= HALF_KNOWN;
-}
-
-/* SYN without ACK. */
-static void on_syn(struct px *x)
-{
-	const struct packet *p = x->p;
-	struct flow *f = x->f;
-	struct half *s = sender(x), *r = receiver(x);
-
-	if (f->state != FLOW_NEW && f->state != FLOW_OPENING) {
-		s->isn_alt = p->seq;	/* answered with a challenge; unless the other end knows nothing of this connection any more */
-		flow_set(f, F_SYN_AGAIN);
-		tell_anomaly(x, ANOM_STREAM_SYN_IN_FLOW);
-		return;
-	}
-	if (flow_hit(f, F_MIDSTREAM))
-		return;
-	if (s->flags & HALF_KNOWN) {
-		if (p->seq == s->isn) {
-			count(x->d, DPI_C_SEG_RETRANSMIT);
-			return;
-		}
-		if (f->state == FLOW_OPENING || r->flags & HALF_KNOWN) {
-			s->isn_alt = p->seq;	/* the request that was answered stays */
-			return;
-		}
-		s->isn_alt = s->isn;	/* which of them counts is told by the SYN/ACK */
-		ooo_purge(x->d, s);
-	} else {
-		s->isn_alt = p->seq;
-	}
-	syn_numbers(s, p->seq, wire_payload(p));
-	syn_options(s, p, second(x));
-	r->acked = p->seq;
-	if (p->payload.n)
-		ooo_add(x, x->dir, p->seq + 1, p->payload.p, p->payload.n, false);
-}
-
-/* Both SYNs are there: what was agreed on. */
-static void agree(struct px *x)
-{
-	struct half *a = &x->f->half[0], *b = &x->f->half[1];
-
-	if (!(a->flags & b->flags & HALF_WSCALE))
-		a->wscale = b->wscale = 0;
-	if (a->flags & b->flags & HALF_TS)
-		flow_set(x->f, F_TS);
-	if (a->flags & b->flags & HALF_SACK)
-		flow_set(x->f, F_SACK);
-}
-
-static void on_syn_ack(struct px *x)
-{
-	const struct packet *p = x->p;
-	struct flow *f = x->f;
-	struct half *s = sender(x), *r = receiver(x);
-	bool syn_unseen = !(r->flags & HALF_KNOWN);
-
-	if (f->state != FLOW_NEW && f->state != FLOW_OPENING)
-		return;
-	if (flow_hit(f, F_MIDSTREAM) || (syn_unseen && s->flags & HALF_KNOWN))
-		return;		/* an answer to a SYN that there was not */
-	if (syn_unseen) {
-		syn_numbers(r, p->ack - 1, 0);
-	} else if (seq_after(p->ack, r->isn) && !seq_after(p->ack, r->max_end)) {
-		/* the usual one */
-	} else if (p->ack == r->isn_alt + 1 && f->state == FLOW_NEW) {
-		ooo_purge(x->d, r);
-		syn_numbers(r, r->isn_alt, 0);
-	} else {
-		count(x->d, DPI_C_SEG_OUT_OF_WINDOW);	/* the initiator resets it */
-		return;
-	}
-	if (f->state == FLOW_OPENING || (s->flags & HALF_KNOWN && s->isn == p->seq)) {
-		if (s->isn != p->seq)
-			s->isn_alt = p->seq;	/* the first one counts */
-		count(x->d, DPI_C_SEG_RETRANSMIT);
-		if (f->state == FLOW_OPENING)
-			return;
-	}
-	syn_numbers(s, p->seq, 0);	/* bytes on a SYN/ACK are not taken */
-	s->isn_alt = p->seq;
-	syn_options(s, p, second(x));
-	if (syn_unseen) {	/* the SYN/ACK has only options that the SYN had; the initiator's scale is taken at its largest */
-		r->flags |= s->flags & (HALF_WSCALE | HALF_TS | HALF_SACK);
-		r->wscale = WSCALE_UNKNOWN;
-	}
-	agree(x);
-	s->acked = p->ack;
-	s->edge = p->ack + p->window;
-	s->flags |= HALF_EDGE;
-	r->acked = p->seq;
-	r->edge = p->seq + 1 + r->max_window;
-	if (!syn_unseen)
-		r->flags |= HALF_EDGE;
-	flow_move(&x->d->flows, f, FLOW_OPENING, x->now);
-	ooo_drop_parked(x->d, r);
-	if (seq_after(p->ack, r->isn + 1))
-		drain(x, (enum dir)!x->dir);
-	else
-		ooo_purge(x->d, r);
 }
 
 /* ---- one segment ---- */
@@ -432,7 +292,7 @@ static void sent_by_now(struct px *x)
 	if (seq_after(upto, r->acked))
 		r->acked = upto;
 	jump(x, x->dir, upto);
-	drain(x, (enum dir)!x->dir);
+	stream_drain(x, (enum dir)!x->dir);
 }
 
 /* tcp_ack(). False: the packet is thrown away. */
@@ -539,7 +399,7 @@ static void on_bytes(struct px *x)
 	if (fin)
 		take_fin(x, x->dir);
 	else if (s->ooo)
-		drain(x, x->dir);
+		stream_drain(x, x->dir);
 }
 
 static bool both_closed(const struct flow *f)
@@ -560,9 +420,9 @@ void stream_packet(struct px *x)
 		return;
 	if ((p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN) {
 		if (p->tcp_flags & TCP_ACK)
-			on_syn_ack(x);
+			stream_syn_ack(x);
 		else if (!(p->tcp_flags & TCP_FIN) || f->state >= FLOW_OPEN)
-			on_syn(x);
+			stream_syn(x);
 		return;
 	}
 	if (!halves_known(x) || !in_window(x))
@@ -586,21 +446,6 @@ void stream_packet(struct px *x)
 		s->max_end = end;	/* of a capture that is cut: more was sent than is here */
 	if (f->state == FLOW_CLOSING && both_closed(f))
 		stream_close(x, false);
-}
-
-bool stream_restarts(const struct px *x)
-{
-	const struct packet *p = x->p;
-	const struct flow *f = x->f;
-
-	if (p->tcp_flags & (TCP_RST | TCP_FIN))
-		return false;
-	if (p->tcp_flags & TCP_ACK)	/* answers a SYN that came inside this one: its sender knows nothing of this connection */
-		return f->state != FLOW_CLOSED && flow_hit(f, F_SYN_AGAIN) && p->ack == receiver(x)->isn_alt + 1;
-	/* Its beginning was guessed from something that is no SYN, which the kernel of the other end may have refused. */
-	if ((f->state == FLOW_NEW || f->state == FLOW_OPENING) && !(f->tcp_flags[DIR_TOSERVER] & TCP_SYN))
-		return x->dir == DIR_TOCLIENT || p->seq != sender(x)->isn;
-	return f->state == FLOW_CLOSED && (p->seq != sender(x)->isn || !(sender(x)->flags & HALF_KNOWN));
 }
 
 void stream_begin(struct px *x)

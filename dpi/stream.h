@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* stream: between stream.c and stream_ooo.c. What waits for bytes before it.
+/* stream: between stream.c, stream_syn.c (handshakes) and stream_ooo.c (what waits for bytes before it).
  *
- * As tcp_data_queue_ofo() keeps it (net/ipv4/tcp_input.c): a segment that lies wholly in one that waits is dropped; one
+ * Out of order bytes are kept as tcp_data_queue_ofo() keeps them (net/ipv4/tcp_input.c): a segment that lies wholly in one that waits is dropped; one
  * that starts where a waiting one starts, or before it, and covers it, replaces it; partial overlaps stay as they came.
  * When their turn comes the lowest goes first and what was taken already is passed over, so the lower start wins. */
 #ifndef TQ_DPI_STREAM_H
@@ -9,6 +9,7 @@
 
 #include "dpi/engine.h"
 
+#define WSCALE_UNKNOWN 14u	/* the largest there is: nothing may be taken too narrowly */
 #define OOO_SEGS_MAX 250u
 #define OOO_BYTES_MAX (1u << 20)	/* per direction */
 
@@ -25,6 +26,16 @@ struct seg {
 
 static inline bool seq_before(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
 static inline bool seq_after(uint32_t a, uint32_t b) { return (int32_t)(a - b) > 0; }
+static inline struct half *sender(const struct px *x) { return &x->f->half[x->dir]; }
+static inline struct half *receiver(const struct px *x) { return &x->f->half[!x->dir]; }
+static inline uint32_t second(const struct px *x) { return (uint32_t)(x->now / SEC); }
+
+/* Bytes of payload on the wire: more than are here where the capture is cut. */
+static inline uint32_t wire_payload(const struct packet *p)
+{
+	return (uint32_t)p->payload.n + (p->iplen > p->ip.n ? p->iplen - (uint32_t)p->ip.n : 0);
+}
+
 static inline uint32_t seg_end(const struct seg *s) { return s->seq + s->len + s->fin; }
 
 /* Keeps n bytes at seq (all of them after what was taken). */
@@ -48,5 +59,11 @@ void ooo_release(struct dpi *, struct seg *);
 void ooo_purge(struct dpi *, struct half *);
 /* End of the highest byte that waits and is not parked; `next` when there is none. */
 uint32_t ooo_end(const struct half *);
+
+/* stream.c: hands on what waits and whose turn has come. */
+void stream_drain(struct px *, enum dir);
+/* stream_syn.c: a SYN without, and with ACK. */
+void stream_syn(struct px *);
+void stream_syn_ack(struct px *);
 
 #endif

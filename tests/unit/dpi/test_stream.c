@@ -614,6 +614,25 @@ static void test_gap_of_the_other(void)
 	core_close(&c);
 }
 
+/* Nobody parses: bytes that change places are no gap, and only their place is kept. */
+static void test_unparsed(void)
+{
+	struct core c = { 0 };
+
+	open_and_speak(&c, 100, 700);
+	c.d->px.f = core_flow(&c);
+	feed_off(&c.d->px);
+	core_data(&c, UP, 105, 701, "567", 3);
+	core_data(&c, UP, 108, 701, "890", 3);
+	CU_ASSERT_EQUAL(core_flow(&c)->half[UP].ooo_n, 1);
+	CU_ASSERT_EQUAL(core_flow(&c)->half[UP].ooo_bytes, 0);
+	core_data(&c, UP, 101, 701, "1234", 4);
+	CU_ASSERT_EQUAL(core_flow(&c)->half[UP].next, 111);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GAPS), 0);
+	CU_ASSERT_EQUAL(c.told[EV_ANOMALY], 0);
+	core_close(&c);
+}
+
 static void test_caps(void)
 {
 	struct core c = { 0 };
@@ -672,6 +691,7 @@ const struct unit_test tests_stream[] = {
 	{ "SYN inside", test_syn_inside },
 	{ "gap", test_gap },
 	{ "gap of the other end", test_gap_of_the_other },
+	{ "unparsed", test_unparsed },
 	{ "caps", test_caps },
 	{ "super-packets", test_super_packet },
 	{ 0 },
