@@ -6,46 +6,16 @@
  *                             subject Name, ... }
  *   Name           SEQUENCE of SET of SEQUENCE { type OID, value string }
  *
- * DER (X.690): tag, length, content. Lengths are definite, of at most four bytes; tags are one byte. Depth is the depth of the
- * code: each level is a loop over a cursor that holds nothing but that level's content. */
+ * Elements are read by ber.h. Depth is the depth of the code: each level is a loop over a cursor that holds nothing but that
+ * level's content. */
 #include "dpi/x509.h"
 
 #include <stdio.h>
 
-enum { DER_INTEGER = 0x02, DER_OID = 0x06, DER_UTF8 = 0x0c, DER_NUMERIC = 0x12, DER_PRINTABLE = 0x13, DER_TELETEX = 0x14,
-       DER_IA5 = 0x16, DER_UTC = 0x17, DER_GENERALIZED = 0x18, DER_VISIBLE = 0x1a, DER_GENERAL = 0x1b, DER_UNIVERSAL = 0x1c,
-       DER_BMP = 0x1e, DER_SEQUENCE = 0x30, DER_SET = 0x31, DER_VERSION = 0xa0 };
+#include "dpi/ber.h"
 
-/* Next element: its tag, its content, and from the tag on. False at the end or when it is broken (then c has failed). */
-static bool der_next(struct cursor *c, uint8_t *tag, struct cursor *body)
-{
-	uint32_t n;
-	uint8_t b;
-
-	if (!cur_ok(c) || !cur_left(c))
-		return false;
-	*tag = cur_u8(c);
-	b = cur_u8(c);
-	n = b;
-	if ((*tag & 0x1f) == 0x1f || b == 0x80 || b > 0x84)
-		cur_fail(c);
-	if (b > 0x80)
-		for (n = 0; b > 0x80; b--)
-			n = n << 8 | cur_u8(c);
-	*body = cur_sub(c, n);
-	return cur_ok(c);
-}
-
-static bool der_expect(struct cursor *c, uint8_t want, struct cursor *body)
-{
-	uint8_t tag;
-
-	if (!der_next(c, &tag, body))
-		return false;
-	if (tag != want)
-		cur_fail(c);
-	return cur_ok(c);
-}
+enum { DER_UTF8 = 0x0c, DER_NUMERIC = 0x12, DER_PRINTABLE = 0x13, DER_TELETEX = 0x14, DER_IA5 = 0x16, DER_UTC = 0x17,
+       DER_GENERALIZED = 0x18, DER_VISIBLE = 0x1a, DER_GENERAL = 0x1b, DER_UNIVERSAL = 0x1c, DER_BMP = 0x1e, DER_VERSION = 0xa0 };
 
 static struct bytes whole(const struct cursor *c) { return (struct bytes){ c->start, (size_t)(c->end - c->start) }; }
 
@@ -54,7 +24,7 @@ static bool read_time(struct cursor *c, struct x509_time *t)
 	struct cursor body;
 	uint8_t tag;
 
-	if (!der_next(c, &tag, &body) || (tag != DER_UTC && tag != DER_GENERALIZED))
+	if (!ber_next(c, &tag, &body) || (tag != DER_UTC && tag != DER_GENERALIZED))
 		return false;
 	t->tag = tag;
 	t->text = whole(&body);
@@ -66,19 +36,19 @@ bool x509_read(struct cursor der, struct x509 *out)
 	struct cursor cert, tbs, body;
 
 	*out = (struct x509){ 0 };
-	if (!der_expect(&der, DER_SEQUENCE, &cert) || !der_expect(&cert, DER_SEQUENCE, &tbs))
+	if (!ber_open(&der, BER_SEQUENCE, &cert) || !ber_open(&cert, BER_SEQUENCE, &tbs))
 		return false;
-	if (cur_peek(&tbs, 0) == DER_VERSION)
-		der_expect(&tbs, DER_VERSION, &body);
-	if (!der_expect(&tbs, DER_INTEGER, &body))
+	if (ber_is(&tbs, DER_VERSION))
+		ber_open(&tbs, DER_VERSION, &body);
+	if (!ber_open(&tbs, BER_INTEGER, &body))
 		return false;
 	out->serial = whole(&body);
-	if (!der_expect(&tbs, DER_SEQUENCE, &body) || !der_expect(&tbs, DER_SEQUENCE, &body))
+	if (!ber_open(&tbs, BER_SEQUENCE, &body) || !ber_open(&tbs, BER_SEQUENCE, &body))
 		return false;
 	out->issuer = whole(&body);
-	if (!der_expect(&tbs, DER_SEQUENCE, &body) || !read_time(&body, &out->not_before) || !read_time(&body, &out->not_after))
+	if (!ber_open(&tbs, BER_SEQUENCE, &body) || !read_time(&body, &out->not_before) || !read_time(&body, &out->not_after))
 		return false;
-	if (!der_expect(&tbs, DER_SEQUENCE, &body))
+	if (!ber_open(&tbs, BER_SEQUENCE, &body))
 		return false;
 	out->subject = whole(&body);
 	return true;
@@ -162,6 +132,17 @@ static void put_wide(struct text *t, struct cursor c, unsigned width)
 	}
 }
 
+static void put_hex(struct text *t, struct cursor c)
+{
+	put(t, "#", 1);
+	while (cur_left(&c) && !t->cut) {
+		char hex[3];
+
+		snprintf(hex, sizeof(hex), "%02x", cur_u8(&c));
+		put(t, hex, 2);
+	}
+}
+
 static void put_value(struct text *t, uint8_t tag, struct cursor c)
 {
 	switch (tag) {
@@ -178,13 +159,7 @@ static void put_value(struct text *t, uint8_t tag, struct cursor c)
 		put_wide(t, c, 4);
 		break;
 	default:
-		put(t, "#", 1);
-		while (cur_left(&c) && !t->cut) {
-			char hex[3];
-
-			snprintf(hex, sizeof(hex), "%02x", cur_u8(&c));
-			put(t, hex, 2);
-		}
+		put_hex(t, c);
 		break;
 	}
 }
@@ -206,29 +181,17 @@ static void put_type(struct text *t, struct cursor oid)
 		{ "\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x02", "jurisdictionST" },
 		{ "\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x03", "jurisdictionC" },
 	};
-	bool start = true;
-	uint64_t v = 0;
-	char b[24];
+	char text[BER_OID_TEXT];
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (cur_left(&oid) == strlen(known[i].der) && cur_starts(&oid, known[i].der, strlen(known[i].der))) {
 			put_cstr(t, known[i].name);
 			return;
 		}
-	while (cur_left(&oid)) {
-		uint8_t d = cur_u8(&oid);
-
-		v = (v & UINT64_MAX >> 8) << 7 | (d & 0x7f);
-		if (d & 0x80)
-			continue;
-		if (start)	/* the first two arcs share a number */
-			snprintf(b, sizeof(b), "%u.%llu", v < 80 ? (unsigned)v / 40 : 2, (unsigned long long)(v < 80 ? v % 40 : v - 80));
-		else
-			snprintf(b, sizeof(b), ".%llu", (unsigned long long)v);
-		put_cstr(t, b);
-		start = false;
-		v = 0;
-	}
+	if (ber_oid_text(whole(&oid), text))
+		put_cstr(t, text);
+	else
+		put_hex(t, oid);
 }
 
 /* The attributes of one RDN. */
@@ -238,7 +201,7 @@ static bool put_rdn(struct text *t, struct cursor set)
 	uint8_t tag;
 
 	for (bool first = true; cur_left(&set); first = false) {
-		if (!der_expect(&set, DER_SEQUENCE, &pair) || !der_expect(&pair, DER_OID, &oid) || !der_next(&pair, &tag, &value))
+		if (!ber_open(&set, BER_SEQUENCE, &pair) || !ber_open(&pair, BER_OID, &oid) || !ber_next(&pair, &tag, &value))
 			return false;
 		if (!first)
 			put_cstr(t, " + ");
@@ -258,7 +221,7 @@ size_t x509_name_text(struct bytes name, char out[X509_NAME_TEXT], bool *cut)
 	bool ok = name.p != NULL;
 
 	for (bool first = true; ok && !t.cut && cur_left(&c); first = false) {
-		ok = der_expect(&c, DER_SET, &set);
+		ok = ber_open(&c, BER_SET, &set);
 		if (ok && !first)
 			put_cstr(&t, ", ");
 		ok = ok && put_rdn(&t, set);
