@@ -1,6 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dpi/message.h"
 
+enum parse msg_run(struct px *px, const struct msg_format *f, struct msg_sync *y, void *state, enum dir dir, struct cursor *in)
+{
+	enum parse p = PARSE_DONE;
+
+	while (p == PARSE_DONE && !y->over && cur_left(in)) {
+		struct cursor view;
+		uint64_t len;
+		size_t keep;
+
+		if (y->adrift[dir] && !y->looks[dir]) {
+			cur_rest(in);
+			break;
+		}
+		if (cur_left(in) < f->head)
+			return msg_more(px, f->head);
+		if (!f->length(state, dir, cur_of(in->pos, f->head), &len, &keep) || len < f->head) {
+			if (y->sure[dir] || dir == DIR_TOSERVER)
+				return msg_bad(px, f->bad);
+			y->adrift[dir] = true;
+			y->looks[dir] = false;
+			continue;
+		}
+		p = msg_take(px, dir, in, len, keep < f->head ? f->head : keep, &view);
+		if (p != PARSE_DONE)
+			return p;
+		y->sure[dir] = true;
+		y->adrift[dir] = y->looks[dir] = false;
+		p = f->message(px, state, dir, view, len);
+	}
+	return p;
+}
+
+enum parse msg_gap(struct msg_sync *y, enum dir dir)
+{
+	if (dir == DIR_TOSERVER)
+		return PARSE_BAD;
+	y->sure[dir] = y->looks[dir] = false;
+	y->adrift[dir] = true;
+	return PARSE_DONE;
+}
+
 static void drop(struct px *px, struct asks *a, int i)
 {
 	px_saved_free(px, a->q[i].told);

@@ -45,6 +45,29 @@ static inline enum parse msg_bad(struct px *px, const char *event)
 	return PARSE_BAD;
 }
 
+/* ---- streams of messages with a head that says how long they are ---- */
+
+/* Where messages begin is sure after the first good one. In the middle of a connection, and after a gap, a responder's bytes are
+ * passed by until a request went out (msg_asked): the next message may answer it. */
+struct msg_sync {
+	bool sure[2], adrift[2], looks[2];
+	bool over;	/* a message stopped the parser or handed over: nothing more is to be read */
+};
+
+struct msg_format {
+	size_t head;		/* bytes that are needed to know the length */
+	const char *bad;	/* the anomaly of a head that is none */
+	/* From a head: the length of the whole message, and how much of it is wanted (the head at least). False: no head. */
+	bool (*length)(void *state, enum dir dir, struct cursor head, uint64_t *len, size_t *keep);
+	/* One message: what was wanted of it. */
+	enum parse (*message)(struct px *px, void *state, enum dir dir, struct cursor msg, uint64_t len);
+};
+
+enum parse msg_run(struct px *px, const struct msg_format *f, struct msg_sync *y, void *state, enum dir dir, struct cursor *in);
+/* For struct proto.gap. */
+enum parse msg_gap(struct msg_sync *y, enum dir dir);
+static inline void msg_asked(struct msg_sync *y) { y->looks[DIR_TOCLIENT] = y->adrift[DIR_TOCLIENT]; }
+
 /* ---- requests that wait ---- */
 
 #define ASKED_MAX 32u	/* more: the oldest is told without its answer */

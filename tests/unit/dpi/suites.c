@@ -18,6 +18,7 @@ extern const struct unit_test tests_ldap[];
 extern const struct unit_test tests_ntp[];
 extern const struct unit_test tests_mysql[];
 extern const struct unit_test tests_postgresql[];
+extern const struct unit_test tests_mongodb[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -52,6 +53,7 @@ const struct unit_suite unit_suites[] = {
 	{ "ntp", tests_ntp },
 	{ "mysql", tests_mysql },
 	{ "postgresql", tests_postgresql },
+	{ "mongodb", tests_mongodb },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
