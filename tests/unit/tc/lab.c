@@ -173,21 +173,24 @@ int lab_read(struct source *s, unsigned until, int idle_ms, void (*fn)(void *, c
 	struct frame f[64];
 	struct err err = { "" };
 	unsigned got = 0;
+	bool over;
 
-	do {
+	do {		/* looked at the clock first: on a busy machine the last look at the ring comes after it */
 		struct pollfd p = { .fd = s->ops->fd(s), .events = POLLIN };
 		int wait = s->ops->timeout(s), n;
 
+		over = ms_now() - quiet >= idle_ms || ms_now() - start >= 30000;
 		poll(&p, 1, !idle_ms ? 0 : wait >= 0 && wait < 20 ? wait : 20);
 		while ((n = s->ops->batch(s, f, 64, &err)) > 0) {
 			for (int i = 0; fn && i < n; i++)
 				fn(ctx, &f[i]);
 			got += (unsigned)n;
 			quiet = ms_now();
+			over = over && (!idle_ms || quiet - start >= 30000);
 		}
 		s->ops->flush(s);
 		if (n < 0)
 			return n;
-	} while (got < until && ms_now() - quiet < idle_ms && ms_now() - start < 30000);
+	} while (got < until && !over);
 	return (int)got;
 }
