@@ -34,6 +34,7 @@ extern const struct unit_test tests_x509[];
 extern const struct unit_test tests_radius[];
 extern const struct unit_test tests_smb[];
 extern const struct unit_test tests_tftp[];
+extern const struct unit_test tests_mqtt[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -69,5 +70,6 @@ const struct unit_suite unit_suites[] = {
 	{ "radius", tests_radius },
 	{ "smb", tests_smb },
 	{ "tftp", tests_tftp },
+	{ "mqtt", tests_mqtt },
 	{ 0 },
 };
