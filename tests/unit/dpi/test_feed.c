@@ -286,6 +286,20 @@ static void test_switch(void)
 	CU_ASSERT_EQUAL(toy_log.ends, 2);
 }
 
+/* What the old protocol wanted to pass over of the other direction is the new one's. */
+static void test_switch_and_skip(void)
+{
+	struct conversation v;
+
+	lines_reset();
+	begin(&v, NULL);
+	core_speak(&v.c, &proto_lines);
+	say(&v, UP, "1:O1:T");
+	say(&v, DOWN, "abcdefg");
+	CU_ASSERT(toy_log.n[DOWN] == 7 && memcmp(toy_log.bytes[DOWN], "abcdefg", 7) == 0);
+	core_close(&v.c);
+}
+
 /* The hand-over happens in a message that was kept. */
 static void test_switch_in_kept(void)
 {
@@ -521,6 +535,7 @@ const struct unit_test tests_feed[] = {
 	{ "px_skip of the other direction", test_skip_other },
 	{ "px_stop, PARSE_BAD", test_stop_and_bad },
 	{ "px_switch", test_switch },
+	{ "px_switch after px_skip", test_switch_and_skip },
 	{ "px_switch in a kept message", test_switch_in_kept },
 	{ "px_switch to whatever comes", test_switch_anew },
 	{ "a gap where there is no gap()", test_no_gap },

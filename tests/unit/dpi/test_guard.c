@@ -278,8 +278,28 @@ static void test_deny(void)
 	/* another policy, another answer */
 	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_ALLOW, APP_UNKNOWN, 80, RULE_MODE_NONE));
 	syn.held = true;
+	CU_ASSERT(flow_hit(core_flow(&c), F_STOPPED));
 	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_ALLOW);
 	CU_ASSERT_EQUAL(c.asked_ends, 2);
+	CU_ASSERT(!flow_hit(core_flow(&c), F_STOPPED));
+	core_close(&c);
+}
+
+/* Asked again at a packet of the responder's: each end keeps its place. */
+static void test_ends(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	c.workload[0] = 7;
+	c.workload[1] = 8;
+	core_handshake(&c, 100, 700);
+	set_policy(&c, policy_of(MODE_DISCOVER, VERDICT_ALLOW, APP_UNKNOWN, 80, RULE_MODE_NONE));
+	core_data(&c, DOWN, 701, 101, "x", 1);
+	CU_ASSERT_EQUAL(c.asked_ends, 2);
+	CU_ASSERT_EQUAL(core_flow(&c)->workload[0], 7);
+	CU_ASSERT_EQUAL(core_flow(&c)->workload[1], 8);
+	CU_ASSERT_EQUAL(core_flow(&c)->rule, 20);
 	core_close(&c);
 }
 
@@ -419,6 +439,7 @@ const struct unit_test tests_guard[] = {
 	{ "domains and VLANs", test_keys },
 	{ "no policy", test_no_policy },
 	{ "deny", test_deny },
+	{ "ends", test_ends },
 	{ "deny on a mirror", test_deny_mirrored },
 	{ "modes", test_modes },
 	{ "pending", test_pending },

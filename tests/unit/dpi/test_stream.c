@@ -98,7 +98,7 @@ static void random_stream(uint64_t seed, bool lies)
 			b[rnd(&r) % n] ^= 1;
 		slow_add(m, s, s + n, b);
 		core_data(&c, UP, isn + 1 + s, 5001, b, n);
-		if (toy_log.n[UP] != m->next)
+		if (toy_log.n[UP] != m->next || core_flow(&c)->half[UP].ooo_n != m->n)
 			break;
 	}
 	ok = toy_log.n[UP] == m->next && memcmp(toy_log.bytes[UP], m->out, m->next) == 0 && m->next == len;
@@ -389,10 +389,26 @@ static void test_before_the_answer(void)
 	core_send(&c, &(struct spec){ .flags = TCP_SYN | TCP_ACK, .seq = 100, .ack = 300 });
 	core_data(&c, UP, 101, 301, "EVIL", 4);
 	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101 });
+	CU_ASSERT_EQUAL(core_flow(&c)->half[UP].ooo_n, 0);
 	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701 });
 	CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_OPEN);
 	core_data(&c, UP, 101, 701, "good", 4);
 	CU_ASSERT(got(UP, "good"));
+	core_close(&c);
+}
+
+/* The same with bytes on the SYN that are taken: only those. */
+static void test_before_the_answer_fast(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100, .p = "ab", .n = 2 });
+	core_speak(&c, &proto_toy);
+	core_data(&c, UP, 103, 301, "EVIL", 4);
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 103 });
+	CU_ASSERT_EQUAL(core_flow(&c)->half[UP].ooo_n, 0);
+	CU_ASSERT(got(UP, "ab"));
 	core_close(&c);
 }
 
@@ -678,6 +694,7 @@ const struct unit_test tests_stream[] = {
 	{ "past the window", test_past_window },
 	{ "false beginnings", test_false_beginnings },
 	{ "before the answer", test_before_the_answer },
+	{ "before the answer, bytes on the SYN", test_before_the_answer_fast },
 	{ "SYN/ACK lost", test_syn_ack_lost },
 	{ "PAWS", test_paws },
 	{ "overlaps are told", test_overlap_told },
