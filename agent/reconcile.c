@@ -163,8 +163,11 @@ void node_publish(struct node *n, bool judge, int64_t overlap)
 
 static void begin_overlap(struct node *n)
 {
-	n->overlap_start = node_now();
-	n->overlap_end = n->overlap_start + OVERLAP_OPEN;
+	int64_t now = node_now();
+
+	if (!n->overlap_end)	/* else one goes on */
+		n->overlap_start = now;
+	n->overlap_end = now + OVERLAP_OPEN;
 	node_publish(n, false, OVERLAP_OPEN);
 }
 

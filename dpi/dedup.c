@@ -7,20 +7,39 @@
 #define PROBE_MAX 32u
 #define PRINT_PAYLOAD 48u	/* bytes of what has no sequence number */
 
-void dedup_start(struct dedup *u, struct mem *mem, const struct hash_key *key)
+static void table_free(struct dedup *u, unsigned t)
+{
+	for (unsigned i = 0; i < DEDUP_PIECES; i++) {
+		mem_release(u->mem, u->piece[t][i], MEM_PIECE_MAX);
+		u->piece[t][i] = NULL;
+	}
+}
+
+void dedup_start(struct dedup *u, struct mem *mem, const struct hash_key *key, int64_t now)
 {
 	dedup_stop(u);
 	u->mem = mem;
 	u->key = key;
+	u->turned = now;
 }
 
 void dedup_stop(struct dedup *u)
 {
-	for (unsigned i = 0; i < DEDUP_PIECES; i++) {
-		mem_release(u->mem, u->piece[i], MEM_PIECE_MAX);
-		u->piece[i] = NULL;
-	}
-	u->used = 0;
+	table_free(u, 0);
+	table_free(u, 1);
+}
+
+static void turn(struct dedup *u, int64_t now)
+{
+	if (now - u->turned < DEDUP_TURN)
+		return;
+	table_free(u, 1);
+	if (now - u->turned < 2 * DEDUP_TURN)
+		memcpy(u->piece[1], u->piece[0], sizeof(u->piece[0]));
+	else
+		table_free(u, 0);
+	memset(u->piece[0], 0, sizeof(u->piece[0]));
+	u->turned = now;
 }
 
 /* Never 0. */
@@ -62,22 +81,31 @@ static uint64_t print_of(const struct dedup *u, const struct packet *p)
 	return h ? h : 1;
 }
 
-static struct dedup_entry *entry_of(struct dedup *u, uint64_t print)
+/* The print's entry in one table, or the free one where it would go; NULL: neither, or no memory. */
+static struct dedup_entry *table_find(struct dedup *u, unsigned t, uint64_t print, bool make)
 {
-	struct dedup_entry **piece = &u->piece[print % DEDUP_PIECES], *e;
+	struct dedup_entry **piece = &u->piece[t][print % DEDUP_PIECES];
 	uint32_t i = (uint32_t)(print / DEDUP_PIECES % PER_PIECE);
 
-	if (!*piece)
+	if (!*piece && make)
 		*piece = mem_zalloc(u->mem, MEM_PIECE_MAX);
-	for (uint32_t n = 0; *piece && n < PROBE_MAX; n++, i = (i + 1) % PER_PIECE) {
-		e = &(*piece)[i];
-		if (e->print && e->print != print)
-			continue;
-		u->used += !e->print;
-		e->print = print;
-		return e;
-	}
+	for (uint32_t n = 0; *piece && n < PROBE_MAX; n++, i = (i + 1) % PER_PIECE)
+		if (!(*piece)[i].print || (*piece)[i].print == print)
+			return &(*piece)[i];
 	return NULL;
+}
+
+static struct dedup_entry *entry_of(struct dedup *u, uint64_t print)
+{
+	struct dedup_entry *e = table_find(u, 0, print, true), *older;
+
+	if (e && !e->print) {
+		older = table_find(u, 1, print, false);
+		if (older && older->print)
+			*e = *older;
+		e->print = print;
+	}
+	return e;
 }
 
 /* Never 0. Two points that share a number count as one: then a copy counts twice, which is the lesser harm. */
@@ -88,9 +116,11 @@ static uint16_t point_of(const struct frame *f)
 
 enum dedup_result dedup_packet(struct dedup *u, const struct packet *p)
 {
-	struct dedup_entry *e = entry_of(u, print_of(u, p));
+	struct dedup_entry *e;
 	uint16_t point = point_of(p->frame);
 
+	turn(u, p->frame->ts);
+	e = entry_of(u, print_of(u, p));
 	if (!e)
 		return DEDUP_FULL;
 	for (unsigned i = 0; i < DEDUP_POINTS; i++) {

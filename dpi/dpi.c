@@ -229,7 +229,8 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 	bool overlap = overlapping(d, fr);
 	enum dpi_own own = OWN_YES;
 
-	if (d->ops.owner && (!f || f->path != fr->path || f->epoch != d->epoch))
+	/* Two workloads may hold packets of one flow: asked again where another one does than before. */
+	if (d->ops.owner && (!f || f->path != fr->path || f->epoch != d->epoch || (fr->held && f->view[d->px.dir] != fr->view)))
 		own = d->ops.owner(d->ops.ctx, fr, &p->t);
 	if (own == OWN_NO || (own == OWN_OVERLAP && !overlap)) {
 		count_n(d, DPI_C_GUARD_DROPPED, frames);
@@ -258,8 +259,8 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 		return PASS;
 	case DEDUP_SEEN:
 		break;
-	case DEDUP_FULL:	/* the owner's copy is the one that counts */
-		if (own == OWN_YES)
+	case DEDUP_FULL:	/* the owner's copies count, of the view that is chosen */
+		if (own == OWN_YES && (!f || view_counts(f, d->px.dir, fr)))
 			return PASS;
 		break;
 	}
@@ -633,7 +634,7 @@ void dpi_set_epoch(struct dpi *d, int64_t now, int64_t overlap)
 		dedup_stop(&d->dedup);
 	if (d->overlap_end && !under_way) {	/* else what was shown so far still counts */
 		d->overlap_start = now;
-		dedup_start(&d->dedup, d->mem, &d->conf.key);
+		dedup_start(&d->dedup, d->mem, &d->conf.key, now);
 	}
 }
 

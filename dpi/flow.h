@@ -100,7 +100,7 @@ struct flow {
 	/* line 0: found */
 	struct flow_key key;
 	uint32_t seen;		/* second of the core's clock of its last packet */
-	uint32_t epoch;		/* when owner() was last asked */
+	uint32_t epoch;		/* when owner() last said yes */
 	uint32_t policy;	/* version that judged it */
 	uint8_t state, path, feed, lru;
 	/* line 1: counted */

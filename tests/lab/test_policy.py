@@ -28,7 +28,7 @@ rules:
 
 def refused(lab, client, addr, port):
     try:
-        s = connect(lab.ns(client), addr, port, timeout=3)
+        s = connect(lab.ns(client), addr, port, timeout=1.2)
         s.close()
         return None
     except ConnectionRefusedError:

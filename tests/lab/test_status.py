@@ -154,6 +154,9 @@ def test_tapq_commands():
             r = lab.tapq(*bad, check=False)
             assert r.returncode in (1, 2) and r.stderr.startswith('tapq: ') and r.stderr.count('\n') == 1, (bad, r.stderr)
         follow = lab.start(os.path.join(BUILD, 'tapq'), '-s', lab.path('control.sock'), 'events', '-f', '--type', 'http', '--json', log='follow.log')
-        http_get(lab.ns('client'), lab.v4('web'), 8080, '/?followed')
-        wait_for('the follower gets the event', lambda: '/?followed' in open(lab.path('follow.log')).read())
+
+        def followed():
+            http_get(lab.ns('client'), lab.v4('web'), 8080, '/?followed')
+            return '/?followed' in open(lab.path('follow.log')).read()
+        wait_for('the follower gets an event', followed)
         follow.terminate()
