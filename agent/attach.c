@@ -164,6 +164,8 @@ void detach_queue(struct node *n, struct workload *w, bool netns_gone)
 	if (rc < 0)
 		failed(n, w, "rules away", rc, &err);
 	close_queue(n, w);
+	if (rc > 0 && rules_drop_tables(w->nsfd, &err))
+		log_debug(NFQ, "workload %s: %s", w->name, err.text);
 	memset(&w->queue.rules, 0, sizeof w->queue.rules);
 	memset(&w->queue.apps, 0, sizeof w->queue.apps);
 	w->queue.error.text[0] = 0;
@@ -238,12 +240,12 @@ int attach_mirror(struct node *n, struct workload *w, bool exclude)
 	return worst;
 }
 
-void detach_mirror(struct node *n, struct workload *w)
+void detach_mirror(struct node *n, struct workload *w, bool for_good)
 {
 	for (unsigned i = 0; i < w->nlinks; i++) {
 		struct wl_link *l = &w->links[i];
 		struct err err = { "" };
-		int rc = n->tc ? tc_remove(n->tc, l->end.host_ifindex, &err) : 0;
+		int rc = !n->tc ? 0 : for_good ? tc_remove(n->tc, l->end.host_ifindex, &err) : tc_release(n->tc, l->end.host_ifindex, &err);
 
 		if (rc && !gone(rc))
 			failed(n, w, l->end.host_name, rc, &err);

@@ -22,6 +22,8 @@ static void clean_netns(int fd, const char *what, struct cleanup_result *r)
 	struct err err = { "" };
 	int n = rules_remove(fd, &err);
 
+	if (n > 0 && rules_drop_tables(fd, &err))
+		n = -1;
 	if (n < 0)
 		log_warn(NFQ, "%s: %s", what, err.text);
 	else if (n > 0)

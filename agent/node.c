@@ -259,7 +259,7 @@ static void on_excluded(void *ctx, struct workload *w)
 	struct node *n = ctx;
 
 	detach_queue(n, w, false);
-	detach_mirror(n, w);
+	detach_mirror(n, w, true);
 	registry_drop(&n->reg, w);
 	n->world_changed = true;
 }
@@ -379,7 +379,7 @@ static void on_gone(void *ctx, struct workload *w)
 	struct node *n = ctx;
 
 	detach_queue(n, w, true);	/* its rules go with the netns */
-	detach_mirror(n, w);
+	detach_mirror(n, w, true);
 	registry_drop(&n->reg, w);
 	n->world_changed = true;
 }

@@ -234,7 +234,7 @@ static void old_path(struct node *n, struct workload *w)
 	if (mirror_wanted(w))
 		attach_mirror(n, w, true);
 	else if (mirrored(w))
-		detach_mirror(n, w);
+		detach_mirror(n, w, false);
 }
 
 /* Client rules follow the queues of local servers: rewritten when these came or went. */
@@ -309,7 +309,7 @@ void reconcile_all_away(struct node *n)
 {
 	for (struct workload *w = n->reg.first; w; w = w->next) {
 		if (!n->keep) {
-			detach_mirror(n, w);
+			detach_mirror(n, w, true);
 			detach_queue(n, w, false);
 		} else if (w->queue.source) {
 			detach_queue(n, w, true);

@@ -97,8 +97,9 @@ int nft_drop_empty(enum ipt_family f, const char *table, struct err *err)
 	struct nfnl t;
 	int rc = nft_generation(&generation, err);
 
-	if (!rc)
-		rc = nfnl_open(&t, err);
+	if (rc || !generation)
+		return rc;	/* 0: this kernel has no nf_tables */
+	rc = nfnl_open(&t, err);
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < sizeof dumps / sizeof dumps[0] && !rc; i++)

@@ -319,11 +319,12 @@ static int counts(void *ctx, struct err *err)
 }
 
 /* Tables of nf_tables that ours may have stood in, as far as they hold nothing now. */
-static int drop_tables(struct err *err)
+static int drop_tables(void *ctx, struct err *err)
 {
 	static const enum ipt_table tables[] = { IPT_TABLE_FILTER, IPT_TABLE_SECURITY, IPT_TABLE_MANGLE };
 	int rc = 0;
 
+	(void)ctx;
 	for (int f = 0; f < IPT_FAMILIES; f++)
 		for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !rc; i++)
 			rc = nft_drop_empty((enum ipt_family)f, ipt_table_name(tables[i]), err);
@@ -339,8 +340,6 @@ static int remove_all(void *ctx, struct err *err)
 	if (rc)
 		return rc;
 	rc = each_plan(w, &s, plan_restore, err);
-	if (!rc && w->found && s.look.nft_here)
-		rc = drop_tables(err);
 	scene_free(&s);
 	return rc;
 }
@@ -392,4 +391,9 @@ int rules_remove(int nsfd, struct err *err)
 	int rc = netns_run(nsfd, remove_all, &w, err);
 
 	return rc ? rc : (int)w.found;
+}
+
+int rules_drop_tables(int nsfd, struct err *err)
+{
+	return netns_run(nsfd, drop_tables, NULL, err);
 }

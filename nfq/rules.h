@@ -60,9 +60,11 @@ int rules_check(int nsfd, const struct rules_want *, struct rules_state *, struc
 /* Cheap: a number that changes whenever somebody changed a table (nft generation id; legacy SO_GET_INFO entries and sizes). */
 int rules_generation(int nsfd, uint64_t *gen, struct err *);
 int rules_counts(int nsfd, const struct rules_state *, struct rules_counts *, struct err *);
-/* Takes our jumps and chains away from every table of every back end they are found in, and nf_tables tables that hold nothing then. Not
- * there is fine. Returns how many were found. */
+/* Takes our jumps and chains away from every table of every back end they are found in. Not there is fine. Returns how many were found. */
 int rules_remove(int nsfd, struct err *);
+/* Then deletes the nf_tables tables that iptables made for our first rule, if they hold nothing of anybody's. Only when our queues are closed: with
+ * a table go its hooks, and with a hook every packet that waits in a queue of the netns (nf_queue_nf_hook_drop() in net/netfilter/nf_queue.c). */
+int rules_drop_tables(int nsfd, struct err *);
 /* Preflight in a netns of its own: back ends and tables usable here. */
 struct rules_probe { bool nft, legacy, security, nfqueue, conntrack; };
 int rules_probe(struct rules_probe *, struct err *);

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <net/if.h>
+
+#include <linux/if_ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,7 +260,7 @@ static bool made_by_us(const struct reading *r)
 {
 	for (int h = 0; h < 2; h++)
 		for (unsigned i = 0; i < r->have.list[h].n; i++)
-			if (r->have.list[h].f[i].made)
+			if (r->have.list[h].f[i].made || r->have.list[h].f[i].handle == U32_HANDLE(TABLE_MADE, 0, 0))
 				return true;
 	return false;
 }
@@ -504,6 +506,50 @@ static int strip_prefs(struct tc *t, int ifindex, const struct reading *r, struc
 		}
 	}
 	return rc ? rc : tcnl_end(&t->nl, err);
+}
+
+/* A clsact of ours with nothing but the mark that it is ours. The mark comes first: a crash in between leaves a clsact that is known. */
+static int strip_to_mark(struct tc *t, int ifindex, const struct reading *r, struct err *err)
+{
+	static const uint32_t none[2] = { 0, 0 };
+	const struct u32_filter mark = { .handle = U32_HANDLE(TABLE_MADE, 0, 0), .pref = PREF_IP4(0), .ethertype = ETH_P_IP, .divisor = 1 };
+	struct u32_place p = place_of(ifindex, none, 0);
+	struct reading rest = *r;
+	int rc;
+
+	tcnl_begin(&t->nl);
+	rc = tcnl_add(&t->nl, u32_put(&p, &mark), err);
+	if (!rc)
+		rc = tcnl_end(&t->nl, err);
+	if (!rc)
+		rc = strip(t, ifindex, r, err);
+	for (int h = 0; h < 2; h++) {	/* the mark's preference stays */
+		struct u32_list *l = &rest.have.list[h];
+		unsigned kept = 0;
+
+		for (unsigned i = 0; i < l->n; i++)
+			if (l->f[i].pref != mark.pref)
+				l->f[kept++] = l->f[i];
+		l->n = kept;
+	}
+	return rc ? rc : strip_prefs(t, ifindex, &rest, err);
+}
+
+int tc_release(struct tc *t, int ifindex, struct err *err)
+{
+	struct tc_want any = { .ifindex = ifindex };
+	struct reading r;
+	int rc = read_device(t, &any, &r, err);
+	bool keeps = !rc && r.qdisc.clsact && !r.qdisc.block[0] && !r.qdisc.block[1] && r.have.made && !r.foreign[0] && !r.foreign[1];
+
+	if (keeps && r.have.list[0].n + r.have.list[1].n)
+		rc = strip_to_mark(t, ifindex, &r, err);
+	forget(&r);
+	if (!rc && !keeps)
+		return tc_remove(t, ifindex, err);
+	if (rc == -ENODEV || rc == -ENOENT || rc == -EBUSY)
+		return 0;
+	return rc ? failed(err, rc, ifindex) : 0;
 }
 
 /* 1: something was taken away; 0: nothing of ours was there. */

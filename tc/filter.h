@@ -50,6 +50,10 @@ void tc_close(struct tc *);
 int tc_ensure(struct tc *, const struct tc_want *, struct tc_state *, unsigned *changes, struct err *);
 /* Only reads and compares. */
 int tc_check(struct tc *, const struct tc_want *, struct tc_state *, struct err *);
+/* Takes our filters away and leaves a clsact that we made standing, empty and marked as ours: putting one on and taking it off loses the packets
+ * that are sent to the device in that moment (qdisc_graft() in net/sched/sch_api.c deactivates it for a fraction of a millisecond). On shared
+ * blocks and on somebody else's clsact the same as tc_remove. */
+int tc_release(struct tc *, int ifindex, struct err *);
 /* Takes our filters away, and the clsact if it is empty then and we made it (no foreign filter). Not there is fine. */
 int tc_remove(struct tc *, int ifindex, struct err *);
 /* For cleanup: every device of this netns that carries filters of ours. Returns how many were cleaned. */

@@ -38,6 +38,7 @@ static inline bool pref_ours(uint32_t pref)
 #define TABLE_LAST 0x74fu
 enum plan_table { TABLE_TCP, TABLE_TCP_S, TABLE_TCP_D, TABLE_UDP, TABLE_UDP_S, TABLE_UDP_D, TABLE_COUNT };
 #define TABLE(hook, t) (TABLE_FIRST + 8u * (unsigned)(hook) + (unsigned)(t))
+#define TABLE_MADE TABLE_LAST	/* empty: says that the clsact, which stands without filters now, was made by us */
 #define CLASS_OURS 0x74710000u	/* minor 0: skb->tc_index stays as it was */
 
 /* Blocks of ours: 0x74510000 + 2 * slot + hook. */

@@ -205,6 +205,7 @@ static void test_empty_tables_go(void)
 	w.table = IPT_TABLE_SECURITY;
 	ensure(l.a, &w, &changes);
 	CU_ASSERT(rules_remove(l.a, &err) > 0);
+	CU_ASSERT_EQUAL(rules_drop_tables(l.a, &err), 0);
 	s = ns_out(l.a, "nft list tables");
 	CU_ASSERT_STRING_EQUAL(s, "");
 	free(s);
@@ -212,6 +213,7 @@ static void test_empty_tables_go(void)
 	w.table = IPT_TABLE_AUTO;
 	ensure(l.a, &w, &changes);
 	CU_ASSERT(rules_remove(l.a, &err) > 0);
+	CU_ASSERT_EQUAL(rules_drop_tables(l.a, &err), 0);
 	s = ns_out(l.a, "nft list tables");
 	CU_ASSERT_STRING_EQUAL(s, "table ip filter\ntable ip6 security\n");
 	free(s);
