@@ -335,6 +335,43 @@ static void remove_all(struct lab *l)
 	tc_close(u.tc);
 }
 
+/* The clsact stays, nothing is copied, a crash does not make us forget whose it is; and it goes in the end. */
+static void released(struct lab *l)
+{
+	struct unit u = { .tc = tc_open(NULL) };
+	struct tc_want wants[] = { lab_want(l), full_want(l) };
+	char *before = device_shows("v0"), *after;
+
+	for (size_t i = 0; i < 2; i++) {
+		LAB_CHECK(l, ensures(&u, &wants[i], true));
+		LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
+		LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
+		LAB_CHECK(l, !lab_sh("tc qdisc show dev v0 | grep -q clsact && ! tc filter show dev v0 ingress | grep -q mirred && ! tc filter show dev v0 egress | grep -q mirred"));
+		LAB_CHECK(l, wrong(&u, &wants[i]));
+	}
+	LAB_CHECK(l, ensures(&u, &wants[1], true));
+	LAB_CHECK(l, u.st.ours);
+	LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
+	tc_close(u.tc);
+	u.tc = tc_open(NULL);	/* another process after a crash */
+	LAB_CHECK(l, tc_remove_all(u.tc, &u.err) == 1);
+	after = device_shows("v0");
+	LAB_CHECK(l, !strcmp(before, after));
+	/* somebody else's clsact is left as it was */
+	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 clsact"));
+	free(before);
+	before = device_shows("v0");
+	LAB_CHECK(l, ensures(&u, &wants[1], true));
+	LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
+	free(after);
+	after = device_shows("v0");
+	LAB_CHECK(l, !strcmp(before, after));
+	free(before);
+	free(after);
+	tc_close(u.tc);
+}
+
+static void test_released(void) { lab_run(released); }
 static void test_idempotent(void) { lab_run(idempotent); }
 static void test_repaired(void) { lab_run(repaired); }
 static void test_foreign_clsact(void) { lab_run(foreign_clsact); }
@@ -369,6 +406,7 @@ const struct unit_test tests_filter[] = {
 	{ "the device is gone", test_gone },
 	{ "shared blocks", test_blocks },
 	{ "somebody else's blocks", test_foreign_blocks },
+	{ "released: the clsact stays, known as ours", test_released },
 	{ "remove all", test_remove_all },
 	{ "probe", test_probe },
 	{ 0 },
