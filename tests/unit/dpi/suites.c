@@ -30,6 +30,7 @@ extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_kafka[];
 extern const struct unit_test tests_tls[];
 extern const struct unit_test tests_tls_hello[];
+extern const struct unit_test tests_tls_px[];
 extern const struct unit_test tests_x509[];
 extern const struct unit_test tests_radius[];
 extern const struct unit_test tests_smb[];
@@ -63,6 +64,7 @@ const struct unit_suite unit_suites[] = {
 	{ "ssh", tests_ssh },
 	{ "tls", tests_tls },
 	{ "tls_hello", tests_tls_hello },
+	{ "tls_px", tests_tls_px },
 	{ "x509", tests_x509 },
 	{ "sql", tests_sql },
 	{ "stream", tests_stream },
