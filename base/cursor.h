@@ -57,7 +57,8 @@ static inline const uint8_t *cur_take(struct cursor *c, size_t n)
 
 	if (!cur_need(c, n))
 		return NULL;
-	c->pos += n;
+	if (n)		/* NULL + 0 is undefined */
+		c->pos += n;
 	return p;
 }
 
