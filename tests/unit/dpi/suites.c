@@ -36,6 +36,7 @@ extern const struct unit_test tests_radius[];
 extern const struct unit_test tests_smb[];
 extern const struct unit_test tests_tftp[];
 extern const struct unit_test tests_mqtt[];
+extern const struct unit_test tests_amqp[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -73,5 +74,6 @@ const struct unit_suite unit_suites[] = {
 	{ "smb", tests_smb },
 	{ "tftp", tests_tftp },
 	{ "mqtt", tests_mqtt },
+	{ "amqp", tests_amqp },
 	{ 0 },
 };
