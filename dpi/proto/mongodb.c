@@ -12,6 +12,7 @@
  *
  * One `mongodb` event per request, when its answer is there (they name the request they answer). */
 #include "dpi/message.h"
+#include "dpi/proto/sasl.h"
 
 #define HEAD 16u
 #define MSG_KEEP 60000u
@@ -172,25 +173,6 @@ static struct bytes text_of(const struct element *e)
 }
 
 /* ---- requests ---- */
-
-/* SCRAM begins with "n,,n=USER,r=...", PLAIN is "\0USER\0PASSWORD". */
-static struct bytes sasl_user(struct bytes payload)
-{
-	struct cursor c = cur_of(payload.p, payload.n);
-	struct bytes user = { NULL, 0 };
-	size_t at;
-
-	if (cur_starts(&c, "n,,n=", 5)) {
-		cur_skip(&c, 5);
-		at = cur_find(&c, ',');
-	} else if (cur_left(&c) && !cur_peek(&c, 0)) {
-		cur_skip(&c, 1);
-		at = cur_find(&c, 0);
-	} else {
-		return user;
-	}
-	return at == SIZE_MAX ? user : cur_bytes(&c, at);
-}
 
 struct command {
 	struct bytes name, collection, database, user, mechanism;
@@ -578,9 +560,9 @@ static enum probe probe_one(struct cursor c)
 			return len == HEAD + 20 ? PROBE_YES : PROBE_NO;
 		return probe_document(c, len - HEAD - 20);
 	case OP_KILL_CURSORS:
-		return !flags && !to && (len - HEAD - 8) % 8 == 0 ? PROBE_YES : PROBE_NO;
+		return !flags && (!to || to == UINT32_MAX) && (len - HEAD - 8) % 8 == 0 ? PROBE_YES : PROBE_NO;
 	default:
-		if (flags > 0xff || to)
+		if (flags > 0xff || (to && to != UINT32_MAX))
 			return PROBE_NO;
 		p = probe_namespace(&c);
 		if (p != PROBE_YES || op != OP_QUERY)

@@ -19,6 +19,7 @@ extern const struct unit_test tests_ntp[];
 extern const struct unit_test tests_mysql[];
 extern const struct unit_test tests_postgresql[];
 extern const struct unit_test tests_mongodb[];
+extern const struct unit_test tests_memcached[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -57,6 +58,7 @@ const struct unit_suite unit_suites[] = {
 	{ "mysql", tests_mysql },
 	{ "postgresql", tests_postgresql },
 	{ "mongodb", tests_mongodb },
+	{ "memcached", tests_memcached },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
