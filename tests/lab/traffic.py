@@ -103,6 +103,8 @@ class Echo:
         while True:
             try:
                 d, a = self.udp.recvfrom(65536)
+                if a is None:       # shut down
+                    return
                 self.udp.sendto(d, a)
             except OSError:
                 return
