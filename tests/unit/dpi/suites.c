@@ -29,6 +29,7 @@ extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_kafka[];
+extern const struct unit_test tests_rpc[];
 extern const struct unit_test tests_tls[];
 extern const struct unit_test tests_tls_hello[];
 extern const struct unit_test tests_tls_px[];
@@ -77,5 +78,6 @@ const struct unit_suite unit_suites[] = {
 	{ "tftp", tests_tftp },
 	{ "mqtt", tests_mqtt },
 	{ "amqp", tests_amqp },
+	{ "rpc", tests_rpc },
 	{ 0 },
 };
