@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 extern const struct unit_test tests_ber[];
+extern const struct unit_test tests_dcerpc[];
 extern const struct unit_test tests_decode[];
 extern const struct unit_test tests_defrag[];
 extern const struct unit_test tests_dhcp[];
@@ -42,6 +43,7 @@ extern const struct unit_test tests_amqp[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
+	{ "dcerpc", tests_dcerpc },
 	{ "decode", tests_decode },
 	{ "defrag", tests_defrag },
 	{ "dhcp", tests_dhcp },
