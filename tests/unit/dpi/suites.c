@@ -31,6 +31,7 @@ extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_kafka[];
 extern const struct unit_test tests_rpc[];
+extern const struct unit_test tests_oncrpc[];
 extern const struct unit_test tests_tls[];
 extern const struct unit_test tests_tls_hello[];
 extern const struct unit_test tests_tls_px[];
@@ -75,6 +76,7 @@ const struct unit_suite unit_suites[] = {
 	{ "sql", tests_sql },
 	{ "stream", tests_stream },
 	{ "kafka", tests_kafka },
+	{ "oncrpc", tests_oncrpc },
 	{ "radius", tests_radius },
 	{ "smb", tests_smb },
 	{ "tftp", tests_tftp },
