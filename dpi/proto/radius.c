@@ -30,7 +30,7 @@ struct radius {
 };
 
 /* The attributes of a whole message. */
-static bool open(struct cursor in, uint8_t *code, uint8_t *id, struct cursor *attrs)
+static bool read_head(struct cursor in, uint8_t *code, uint8_t *id, struct cursor *attrs)
 {
 	size_t have = cur_left(&in);
 	uint16_t len;
@@ -85,7 +85,7 @@ static enum probe probe(const struct probe_in *in)
 	struct cursor attrs;
 	uint8_t code, id;
 
-	if (!open(in->dir[in->now], &code, &id, &attrs))
+	if (!read_head(in->dir[in->now], &code, &id, &attrs))
 		return PROBE_NO;
 	return attrs_good(attrs) || (usual && !cur_left(&attrs)) ? PROBE_YES : PROBE_NO;
 }
@@ -136,7 +136,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	uint8_t code, id;
 	uint32_t tx;
 
-	if (!open(*in, &code, &id, &attrs)) {
+	if (!read_head(*in, &code, &id, &attrs)) {
 		px_bad(px, "radius.malformed");
 		cur_rest(in);
 		return PARSE_DONE;
