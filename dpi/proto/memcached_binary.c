@@ -45,7 +45,8 @@ static const struct opcode {
 	{ 0x1c, false, "touch" }, { 0x1d, false, "gat" }, { 0x1e, true, "gat" }, { 0x1f, false, "hello" }, { 0x20, false, "sasl_list_mechs" },
 	{ 0x21, false, "sasl_auth" }, { 0x22, false, "sasl_step" }, { 0x3d, false, "set_vbucket" }, { 0x3e, false, "get_vbucket" }, { 0x3f, false, "del_vbucket" },
 	{ 0x48, false, "get_all_vb_seqnos" }, { 0x50, false, "dcp_open" }, { 0x51, false, "dcp_add_stream" }, { 0x52, false, "dcp_close_stream" },
-	{ 0x53, false, "dcp_stream_req" }, { 0x54, false, "dcp_get_failover_log" }, { 0x5a, false, "dcp_flush" }, { 0x5c, false, "dcp_noop" },
+	{ 0x53, false, "dcp_stream_req" }, { 0x54, false, "dcp_get_failover_log" }, { 0x55, true, "dcp_stream_end" }, { 0x56, true, "dcp_snapshot_marker" }, { 0x57, true, "dcp_mutation" }, { 0x58, true, "dcp_deletion" },
+	{ 0x59, true, "dcp_expiration" }, { 0x5a, false, "dcp_flush" }, { 0x5c, false, "dcp_noop" },
 	{ 0x5d, true, "dcp_buffer_ack" }, { 0x5e, false, "dcp_control" }, { 0x83, false, "get_replica" }, { 0x85, false, "create_bucket" },
 	{ 0x86, false, "delete_bucket" }, { 0x87, false, "list_buckets" }, { 0x89, false, "select_bucket" }, { 0x91, false, "observe_seqno" },
 	{ 0x92, false, "observe" }, { 0x94, false, "get_locked" }, { 0x95, false, "unlock_key" }, { 0xa0, false, "get_meta" }, { 0xa2, false, "set_with_meta" },
@@ -108,7 +109,10 @@ bool memcached_head(struct cursor c, enum dir dir, uint64_t *len, bool *couchbas
 	bool request = up == MAGIC_REQUEST || up == MAGIC_FRAMED_REQUEST || up == MAGIC_CLIENT_ANSWER;
 	bool answer = up == MAGIC_ANSWER || up == MAGIC_FRAMED_ANSWER || up == MAGIC_SERVER_REQUEST;
 
-	if (!(dir == DIR_TOSERVER ? request : answer) || !head_read(&c, &h))
+	if ((!request && !answer) || !head_read(&c, &h))
+		return false;
+	/* a server that sends changes (DCP) asks, and its client answers */
+	if ((dir == DIR_TOSERVER ? answer : request) && (h.op < 0x50 || h.op > 0x65))
 		return false;
 	*len = MEMCACHED_HEAD + (uint64_t)h.body;
 	*couchbase = (h.magic != MAGIC_REQUEST && h.magic != MAGIC_ANSWER) || only_couchbase(h.op) || h.type & 6;
@@ -199,11 +203,11 @@ static enum parse message(struct px *px, void *state, enum dir dir, struct curso
 
 	(void)len;
 	head_read(&msg, &h);
-	if (h.magic == MAGIC_REQUEST || h.magic == MAGIC_FRAMED_REQUEST) {
+	if (dir == DIR_TOSERVER && (h.magic == MAGIC_REQUEST || h.magic == MAGIC_FRAMED_REQUEST)) {
 		if (only_couchbase(h.op) || h.magic == MAGIC_FRAMED_REQUEST)
 			px_set_app(px, APP_COUCHBASE);
 		request(px, s, &h, msg);
-	} else if (dir == DIR_TOCLIENT && h.magic != MAGIC_SERVER_REQUEST) {
+	} else if (dir == DIR_TOCLIENT && (h.magic == MAGIC_ANSWER || h.magic == MAGIC_FRAMED_ANSWER)) {
 		answer(px, s, &h, msg);
 	}
 	return PARSE_DONE;
@@ -255,9 +259,10 @@ enum probe memcached_binary_probe(const struct probe_in *in, bool *couchbase)
 		struct cursor c = in->dir[i];
 		uint8_t magic = cur_peek(&c, 0);
 		struct head h;
+		bool dcp = in->midstream && cur_peek(&c, 1) >= 0x55 && cur_peek(&c, 1) <= 0x59;
 		uint64_t len;
 
-		if (!cur_left(&c) || (i == DIR_TOSERVER ? magic != MAGIC_REQUEST && magic != MAGIC_FRAMED_REQUEST : magic != MAGIC_ANSWER && magic != MAGIC_FRAMED_ANSWER))
+		if (!cur_left(&c) || (i == DIR_TOSERVER ? magic != MAGIC_REQUEST && magic != MAGIC_FRAMED_REQUEST : magic != MAGIC_ANSWER && magic != MAGIC_FRAMED_ANSWER && !(dcp && magic == MAGIC_REQUEST)))
 			continue;
 		if (cur_left(&c) < MEMCACHED_HEAD) {
 			result = PROBE_MORE;
@@ -266,12 +271,13 @@ enum probe memcached_binary_probe(const struct probe_in *in, bool *couchbase)
 		if (!memcached_head(c, (enum dir)i, &len, couchbase))
 			continue;
 		head_read(&c, &h);
-		if (!opcode_of(h.op) || (h.type & 0xf8))
+		/* what is not known is Couchbase's, and believed where it is whole */
+		if (h.type & 0xf8 || (!opcode_of(h.op) && (h.op < 0x3d || len != cur_left(&in->dir[i]))))
 			continue;
 		if (i == DIR_TOSERVER && (magic != MAGIC_REQUEST || (extras_fit(&h) && (h.status < 1024 || h.op == OP_HELLO))))
 			return PROBE_YES;
 		/* an answer alone: of memcached's own commands, with a status that there is */
-		if (i == DIR_TOCLIENT && h.status <= 0xff && h.extras <= 24 && (magic == MAGIC_ANSWER || h.framing))
+		if (i == DIR_TOCLIENT && h.status <= 0xff && h.extras <= 24 && (magic == MAGIC_ANSWER || h.framing || dcp))
 			return PROBE_YES;
 	}
 	return result;

@@ -21,6 +21,7 @@ extern const struct unit_test tests_mysql[];
 extern const struct unit_test tests_postgresql[];
 extern const struct unit_test tests_mongodb[];
 extern const struct unit_test tests_memcached[];
+extern const struct unit_test tests_cassandra[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -63,6 +64,7 @@ const struct unit_suite unit_suites[] = {
 	{ "postgresql", tests_postgresql },
 	{ "mongodb", tests_mongodb },
 	{ "memcached", tests_memcached },
+	{ "cassandra", tests_cassandra },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
