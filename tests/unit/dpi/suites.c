@@ -42,6 +42,8 @@ extern const struct unit_test tests_smb[];
 extern const struct unit_test tests_tftp[];
 extern const struct unit_test tests_mqtt[];
 extern const struct unit_test tests_amqp[];
+extern const struct unit_test tests_nats[];
+extern const struct unit_test tests_stomp[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -85,5 +87,7 @@ const struct unit_suite unit_suites[] = {
 	{ "mqtt", tests_mqtt },
 	{ "amqp", tests_amqp },
 	{ "rpc", tests_rpc },
+	{ "nats", tests_nats },
+	{ "stomp", tests_stomp },
 	{ 0 },
 };
