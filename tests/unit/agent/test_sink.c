@@ -257,6 +257,13 @@ static void test_unix(void)
 	tmpdir_remove(&b.dir);
 }
 
+static bool readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static void test_follow(void)
 {
 	struct bench b;
@@ -273,10 +280,11 @@ static void test_follow(void)
 	CU_ASSERT_EQUAL(sinks_follow(b.sinks, q[0], 1ULL << EV_FLOW, &e), 0);
 	CU_ASSERT_EQUAL(sinks_follow(b.sinks, pipes[1], 1ULL << EV_FLOW, &e), 0);
 	CU_ASSERT_EQUAL(sinks_mask(b.sinks), 1ULL << EV_DNS | 1ULL << EV_FLOW);
-	for (int i = 0; i < 3; i++) {	/* told once they have joined, which is before the next events are taken */
-		nap();
+	for (int ms = 0; ms < WAIT_MS && !(readable(q[1]) && readable(pipes[0])); ms += 5) {	/* until they have joined */
 		tell(&b, EV_FLOW);
+		nap();
 	}
+	tell(&b, EV_FLOW);
 	tell(&b, EV_DNS);
 	CU_ASSERT_EQUAL(read_lines(p[1], 1, &bad), 1);
 	CU_ASSERT_EQUAL(read_lines(q[1], 2, &bad), 2);
