@@ -33,6 +33,7 @@
 #define TIMERS_A_FRAME 16u
 #define ETHERTYPE_ARP 0x0806
 #define EVICT_TRIES 2
+#define OVERLAP_GRACE SEC		/* the owner's copy may be this much later than the other path's that was counted */
 
 /* ---- flows ---- */
 
@@ -219,8 +220,8 @@ static enum dir dir_of(const struct flow *f, const struct packet *p, bool sender
 
 enum pass { PASS, PASS_NOT, PASS_COPY };
 
-/* A switch is under way: two paths may show this packet. (Times before 1970 are times too.) */
-static bool overlapping(const struct dpi *d, const struct frame *fr) { return d->overlap_end && fr->ts < d->overlap_end; }
+/* A switch is under way, or was a moment ago: two paths may have shown this packet. (Times before 1970 are times too.) */
+static bool overlapping(const struct dpi *d, const struct frame *fr) { return d->overlap_end && fr->ts < d->overlap_end + OVERLAP_GRACE; }
 
 /* Is the packet ours, and was it not shown already? f NULL: it has no flow (yet). */
 static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, uint32_t frames)
@@ -232,7 +233,7 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 	/* Two workloads may hold packets of one flow: asked again where another one does than before. */
 	if (d->ops.owner && (!f || f->path != fr->path || f->epoch != d->epoch || (fr->held && f->view[d->px.dir] != fr->view)))
 		own = d->ops.owner(d->ops.ctx, fr, &p->t);
-	if (own == OWN_NO || (own == OWN_OVERLAP && !overlap)) {
+	if (own == OWN_NO || (own == OWN_OVERLAP && (!overlap || fr->ts >= d->overlap_end))) {
 		count_n(d, DPI_C_GUARD_DROPPED, frames);
 		return PASS_NOT;
 	}
@@ -478,7 +479,7 @@ static void clock_to(struct dpi *d, int64_t ts)
 	}
 	if (now > d->now)
 		d->now = now;
-	if (d->overlap_end && ts >= d->overlap_end) {
+	if (d->overlap_end && ts >= d->overlap_end + OVERLAP_GRACE) {
 		d->overlap_end = 0;
 		dedup_stop(&d->dedup);
 	}

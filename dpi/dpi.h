@@ -43,7 +43,8 @@ struct dpi_ops {
 	/* Is this packet ours to inspect here? Asked on the complete tuple (after defragmentation) for each packet
 	 * whose flow is new, was seen on another path, or dates from before dpi_set_epoch. NULL: always. */
 	enum dpi_own (*owner)(void *ctx, const struct frame *, const struct tuple *);
-	/* Which workloads are its ends? Asked once per flow and again after dpi_set_policy. NULL: none. */
+	/* Which workloads are its ends? Asked when a flow is judged: at its first packet, when its app is told, after dpi_set_policy and
+	 * dpi_set_epoch; and for events without a flow. The frame has no bytes where time alone ended the wait. NULL: none. */
 	void (*ends)(void *ctx, const struct frame *, const struct tuple *, struct dpi_ends *out);
 	/* Borrowed for the call. NULL: events are not built at all. */
 	void (*emit)(void *ctx, const struct event *);
@@ -79,7 +80,7 @@ void dpi_flush(struct dpi *);
  * again at their next packet. */
 void dpi_set_policy(struct dpi *, struct policy *);
 /* Ownership changed: owner() is asked again for every flow, and for `overlap` ns packets shown by two paths are
- * counted once. */
+ * counted once. Called again before that time is over, the same switch goes on (overlap 0: it ends at once). */
 void dpi_set_epoch(struct dpi *, int64_t now, int64_t overlap);
 void dpi_set_event_mask(struct dpi *, uint64_t mask);
 

@@ -141,7 +141,7 @@ static void test_overlap(void)
 	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2 + 4);
 	CU_ASSERT_EQUAL(toy_log.n[UP], 6);
 	/* over: the owner is asked, the other path's are not looked at, the memory is given back */
-	c.now += 2 * SEC;
+	c.now += 3 * SEC;
 	data.seq = 107;
 	data.path = TC;
 	core_send(&c, &data);
@@ -168,6 +168,7 @@ static void test_overlap_new_flow(void)
 	c.now += SEC / 5;
 	s.ipid++;
 	core_send(&c, &s);		/* over, and not this path's */
+	c.now += 2 * SEC;
 	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_DROPPED), 1);
 	s.path = NFQ;
 	s.view = 30;
@@ -178,6 +179,61 @@ static void test_overlap_new_flow(void)
 	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_VIEW), 1);
 	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2);
 	CU_ASSERT_EQUAL(core_flow(&c)->path, NFQ);
+	core_close(&c);
+}
+
+/* A long window with more packets than are remembered, a few at a time: each still counts once. */
+static void test_overlap_long(void)
+{
+	struct core c = { 0 };
+	const unsigned n = 150000;
+
+	core_open(&c, NULL);
+	c.owner = switching;
+	dpi_set_epoch(c.d, c.now, 1000 * SEC);
+	for (unsigned i = 0; i < n; i++) {
+		struct spec s = { .udp = true, .p = &i, .n = sizeof i, .path = i & 1 ? NFQ : TC, .ipid = 5 };
+
+		c.now += 50000;
+		core_send(&c, &s);
+		s.path = i & 1 ? TC : NFQ;
+		core_send(&c, &s);
+	}
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], n);
+	dpi_set_epoch(c.d, c.now, 0);
+	core_close(&c);
+}
+
+/* The window is told in steps, and the copies of one packet lie on both sides of a step or of its end. */
+static void test_overlap_edges(void)
+{
+	struct core c = { 0 };
+	struct spec s = { .udp = true, .p = "q", .n = 1, .ipid = 1 };
+
+	core_open(&c, NULL);
+	c.owner = switching;
+	dpi_set_epoch(c.d, c.now, 60 * SEC);
+	s.path = TC;
+	core_send(&c, &s);
+	dpi_set_epoch(c.d, c.now, 60 * SEC);
+	s.path = NFQ;
+	core_send(&c, &s);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 1);
+	dpi_set_epoch(c.d, c.now, SEC / 10);
+	s.ipid = 2;
+	s.path = TC;
+	core_send(&c, &s);
+	c.now += SEC / 5;	/* the end is passed */
+	s.path = NFQ;
+	core_send(&c, &s);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2);
+	s.ipid = 3;
+	core_send(&c, &s);
+	s.path = TC;
+	core_send(&c, &s);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 3);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_OVERLAP), 2);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_GUARD_DROPPED), 1);
 	core_close(&c);
 }
 
@@ -435,6 +491,8 @@ const struct unit_test tests_guard[] = {
 	{ "views of packets without a flow", test_views_without_flow },
 	{ "two paths", test_overlap },
 	{ "two paths, a flow that began meanwhile", test_overlap_new_flow },
+	{ "two paths, at the edges", test_overlap_edges },
+	{ "two paths for long", test_overlap_long },
 	{ "two paths, full", test_overlap_full },
 	{ "domains and VLANs", test_keys },
 	{ "no policy", test_no_policy },
