@@ -154,7 +154,7 @@ static void tell_bind(struct px *px, struct dcerpc *s, struct cursor c, bool le,
 		cur_skip(&c, 20u * transfers);
 		memcpy(s->iface[s->n % CONTEXTS].uuid, uuid, 16);
 		s->iface[s->n++ % CONTEXTS].context = context;
-	
+
 		if (i >= CONTEXTS)
 			continue;
 		rec_cstr(r, &f_type, "bind");
