@@ -131,4 +131,43 @@ static inline bool line_text(const struct cursor *c)
 	return true;
 }
 
+/* Text that ends with a line of one dot. *inside: the position is not at the beginning of a line. DONE: the end is consumed;
+ * MORE: it is not there yet (what was passed is consumed). */
+static inline enum parse line_dot_text(struct cursor *in, bool *inside)
+{
+	while (cur_left(in)) {
+		size_t lf = cur_find(in, '\n'), n = lf == SIZE_MAX ? cur_left(in) : lf;
+		bool dot = !*inside && cur_peek(in, 0) == '.' && (n == 1 || (n == 2 && cur_peek(in, 1) == '\r'));
+
+		if (lf == SIZE_MAX && dot)
+			return PARSE_MORE;
+		cur_skip(in, lf == SIZE_MAX ? n : n + 1);
+		*inside = lf == SIZE_MAX;
+		if (dot)
+			return PARSE_DONE;
+	}
+	return PARSE_MORE;
+}
+
+/* Whether the word (in capitals) is in the text. */
+static inline bool line_has(struct bytes b, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (size_t i = 0; i + n <= b.n; i++)
+		if (line_upper(b.p[i]) == (uint8_t)word[0] && line_is((struct bytes){ b.p + i, n }, word))
+			return true;
+	return false;
+}
+
+/* What a server says first: a whole line of text. YES: *line is it. */
+static inline enum probe line_first(struct cursor c, size_t max, struct bytes *line)
+{
+	if (!line_text(&c))
+		return PROBE_NO;
+	if (cur_line(&c, line))
+		return line->n < max ? PROBE_YES : PROBE_NO;
+	return cur_left(&c) < max ? PROBE_MORE : PROBE_NO;
+}
+
 #endif

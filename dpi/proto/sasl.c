@@ -44,7 +44,7 @@ static int digit(uint8_t b)
 	return b == '+' ? 62 : b == '/' ? 63 : -1;
 }
 
-struct bytes sasl_user_base64(struct bytes text, uint8_t *out)
+struct bytes sasl_base64(struct bytes text, uint8_t *out)
 {
 	uint32_t bits = 0;
 	unsigned have = 0;
@@ -62,5 +62,7 @@ struct bytes sasl_user_base64(struct bytes text, uint8_t *out)
 			out[n++] = (uint8_t)(bits >> have);
 		}
 	}
-	return sasl_user((struct bytes){ out, n });
+	return (struct bytes){ out, n };
 }
+
+struct bytes sasl_user_base64(struct bytes text, uint8_t *out) { return sasl_user(sasl_base64(text, out)); }

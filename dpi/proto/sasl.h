@@ -9,6 +9,8 @@
 
 /* PLAIN: "authzid NUL user NUL password"; SCRAM: "n,,n=user,r=..."; OAUTHBEARER: "n,a=user,". The user as a view of msg; n 0: none is seen. */
 struct bytes sasl_user(struct bytes msg);
+/* Base64 undone, as much as fits; out holds SASL_USER_MAX bytes. */
+struct bytes sasl_base64(struct bytes text, uint8_t *out);
 /* The same from base64 (as in mail and chat); out holds SASL_USER_MAX bytes, what is decoded goes there. */
 struct bytes sasl_user_base64(struct bytes text, uint8_t *out);
 

@@ -44,6 +44,7 @@ extern const struct unit_test tests_mqtt[];
 extern const struct unit_test tests_amqp[];
 extern const struct unit_test tests_nats[];
 extern const struct unit_test tests_stomp[];
+extern const struct unit_test tests_smtp[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -89,5 +90,6 @@ const struct unit_suite unit_suites[] = {
 	{ "rpc", tests_rpc },
 	{ "nats", tests_nats },
 	{ "stomp", tests_stomp },
+	{ "smtp", tests_smtp },
 	{ 0 },
 };
