@@ -31,6 +31,7 @@ extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_kafka[];
+extern const struct unit_test tests_quic[];
 extern const struct unit_test tests_rpc[];
 extern const struct unit_test tests_oncrpc[];
 extern const struct unit_test tests_tls[];
@@ -87,6 +88,7 @@ const struct unit_suite unit_suites[] = {
 	{ "tftp", tests_tftp },
 	{ "mqtt", tests_mqtt },
 	{ "amqp", tests_amqp },
+	{ "quic", tests_quic },
 	{ "rpc", tests_rpc },
 	{ "nats", tests_nats },
 	{ "stomp", tests_stomp },
