@@ -306,6 +306,8 @@ void feed_datagram(struct px *x, enum dir dir, const uint8_t *p, size_t n)
 		feed_off(x);
 	} else if (x->switched) {
 		take_over(x, dir);
+		if (!cur_used(&c))	/* handed over unread: at most SWITCHES_MAX deep */
+			feed_datagram(x, dir, p, n);
 	}
 }
 
