@@ -46,6 +46,7 @@ extern const struct unit_test tests_amqp[];
 extern const struct unit_test tests_nats[];
 extern const struct unit_test tests_stomp[];
 extern const struct unit_test tests_smtp[];
+extern const struct unit_test tests_stun[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -93,5 +94,6 @@ const struct unit_suite unit_suites[] = {
 	{ "nats", tests_nats },
 	{ "stomp", tests_stomp },
 	{ "smtp", tests_smtp },
+	{ "stun", tests_stun },
 	{ 0 },
 };
