@@ -46,6 +46,7 @@ extern const struct unit_test tests_amqp[];
 extern const struct unit_test tests_nats[];
 extern const struct unit_test tests_stomp[];
 extern const struct unit_test tests_smtp[];
+extern const struct unit_test tests_ssdp[];
 extern const struct unit_test tests_stun[];
 
 const struct unit_suite unit_suites[] = {
@@ -94,6 +95,7 @@ const struct unit_suite unit_suites[] = {
 	{ "nats", tests_nats },
 	{ "stomp", tests_stomp },
 	{ "smtp", tests_smtp },
+	{ "ssdp", tests_ssdp },
 	{ "stun", tests_stun },
 	{ 0 },
 };
