@@ -46,6 +46,7 @@ extern const struct unit_test tests_amqp[];
 extern const struct unit_test tests_nats[];
 extern const struct unit_test tests_stomp[];
 extern const struct unit_test tests_smtp[];
+extern const struct unit_test tests_nbns[];
 extern const struct unit_test tests_ssdp[];
 extern const struct unit_test tests_stun[];
 
@@ -91,6 +92,7 @@ const struct unit_suite unit_suites[] = {
 	{ "mqtt", tests_mqtt },
 	{ "amqp", tests_amqp },
 	{ "quic", tests_quic },
+	{ "nbns", tests_nbns },
 	{ "rpc", tests_rpc },
 	{ "nats", tests_nats },
 	{ "stomp", tests_stomp },
