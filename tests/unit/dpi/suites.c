@@ -47,6 +47,7 @@ extern const struct unit_test tests_nats[];
 extern const struct unit_test tests_stomp[];
 extern const struct unit_test tests_smtp[];
 extern const struct unit_test tests_nbns[];
+extern const struct unit_test tests_rmcp[];
 extern const struct unit_test tests_ssdp[];
 extern const struct unit_test tests_stun[];
 
@@ -93,6 +94,7 @@ const struct unit_suite unit_suites[] = {
 	{ "amqp", tests_amqp },
 	{ "quic", tests_quic },
 	{ "nbns", tests_nbns },
+	{ "rmcp", tests_rmcp },
 	{ "rpc", tests_rpc },
 	{ "nats", tests_nats },
 	{ "stomp", tests_stomp },
