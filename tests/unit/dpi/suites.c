@@ -50,6 +50,8 @@ extern const struct unit_test tests_nbns[];
 extern const struct unit_test tests_rmcp[];
 extern const struct unit_test tests_ssdp[];
 extern const struct unit_test tests_stun[];
+extern const struct unit_test tests_ftp[];
+extern const struct unit_test tests_pop3[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -101,5 +103,7 @@ const struct unit_suite unit_suites[] = {
 	{ "smtp", tests_smtp },
 	{ "ssdp", tests_ssdp },
 	{ "stun", tests_stun },
+	{ "ftp", tests_ftp },
+	{ "pop3", tests_pop3 },
 	{ 0 },
 };
