@@ -22,6 +22,7 @@ extern const struct unit_test tests_postgresql[];
 extern const struct unit_test tests_mongodb[];
 extern const struct unit_test tests_memcached[];
 extern const struct unit_test tests_cassandra[];
+extern const struct unit_test tests_tds[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -75,6 +76,7 @@ const struct unit_suite unit_suites[] = {
 	{ "mongodb", tests_mongodb },
 	{ "memcached", tests_memcached },
 	{ "cassandra", tests_cassandra },
+	{ "tds", tests_tds },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
