@@ -44,6 +44,7 @@ extern const struct unit_test tests_smb[];
 extern const struct unit_test tests_tftp[];
 extern const struct unit_test tests_mqtt[];
 extern const struct unit_test tests_amqp[];
+extern const struct unit_test tests_bfd[];
 extern const struct unit_test tests_bgp[];
 extern const struct unit_test tests_nats[];
 extern const struct unit_test tests_stomp[];
@@ -97,6 +98,7 @@ const struct unit_suite unit_suites[] = {
 	{ "tftp", tests_tftp },
 	{ "mqtt", tests_mqtt },
 	{ "amqp", tests_amqp },
+	{ "bfd", tests_bfd },
 	{ "bgp", tests_bgp },
 	{ "quic", tests_quic },
 	{ "nbns", tests_nbns },
