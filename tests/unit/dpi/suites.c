@@ -55,6 +55,7 @@ extern const struct unit_test tests_ssdp[];
 extern const struct unit_test tests_stun[];
 extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_pop3[];
+extern const struct unit_test tests_wireguard[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -111,5 +112,6 @@ const struct unit_suite unit_suites[] = {
 	{ "stun", tests_stun },
 	{ "ftp", tests_ftp },
 	{ "pop3", tests_pop3 },
+	{ "wireguard", tests_wireguard },
 	{ 0 },
 };
