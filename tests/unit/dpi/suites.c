@@ -44,6 +44,7 @@ extern const struct unit_test tests_smb[];
 extern const struct unit_test tests_tftp[];
 extern const struct unit_test tests_mqtt[];
 extern const struct unit_test tests_amqp[];
+extern const struct unit_test tests_bacnet[];
 extern const struct unit_test tests_bfd[];
 extern const struct unit_test tests_bgp[];
 extern const struct unit_test tests_nats[];
@@ -99,6 +100,7 @@ const struct unit_suite unit_suites[] = {
 	{ "tftp", tests_tftp },
 	{ "mqtt", tests_mqtt },
 	{ "amqp", tests_amqp },
+	{ "bacnet", tests_bacnet },
 	{ "bfd", tests_bfd },
 	{ "bgp", tests_bgp },
 	{ "quic", tests_quic },
