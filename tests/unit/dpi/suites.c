@@ -51,6 +51,7 @@ extern const struct unit_test tests_nats[];
 extern const struct unit_test tests_stomp[];
 extern const struct unit_test tests_smtp[];
 extern const struct unit_test tests_nbns[];
+extern const struct unit_test tests_pptp[];
 extern const struct unit_test tests_rmcp[];
 extern const struct unit_test tests_ssdp[];
 extern const struct unit_test tests_stun[];
@@ -108,6 +109,7 @@ const struct unit_suite unit_suites[] = {
 	{ "rmcp", tests_rmcp },
 	{ "rpc", tests_rpc },
 	{ "nats", tests_nats },
+	{ "pptp", tests_pptp },
 	{ "stomp", tests_stomp },
 	{ "smtp", tests_smtp },
 	{ "ssdp", tests_ssdp },
