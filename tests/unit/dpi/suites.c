@@ -47,6 +47,7 @@ extern const struct unit_test tests_amqp[];
 extern const struct unit_test tests_bacnet[];
 extern const struct unit_test tests_bfd[];
 extern const struct unit_test tests_bgp[];
+extern const struct unit_test tests_l2tp[];
 extern const struct unit_test tests_nats[];
 extern const struct unit_test tests_stomp[];
 extern const struct unit_test tests_smtp[];
@@ -104,6 +105,7 @@ const struct unit_suite unit_suites[] = {
 	{ "bacnet", tests_bacnet },
 	{ "bfd", tests_bfd },
 	{ "bgp", tests_bgp },
+	{ "l2tp", tests_l2tp },
 	{ "quic", tests_quic },
 	{ "nbns", tests_nbns },
 	{ "rmcp", tests_rmcp },
