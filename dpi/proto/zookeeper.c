@@ -311,7 +311,7 @@ static enum probe probe_request(struct cursor c, bool midstream)
 	if (cur_left(&c) < n && cur_left(&c) < 28)
 		return PROBE_MORE;
 	/* the first 24 bytes have no form of their own: the timeout must be a sane one, the session fit the password */
-	if (is_connect(c, n) && cur_left(&c) <= n) {
+	if (is_connect(c, n)) {
 		struct cursor t = c;
 		uint32_t timeout, password;
 		uint64_t session;

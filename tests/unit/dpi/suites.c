@@ -23,6 +23,7 @@ extern const struct unit_test tests_mongodb[];
 extern const struct unit_test tests_memcached[];
 extern const struct unit_test tests_cassandra[];
 extern const struct unit_test tests_tds[];
+extern const struct unit_test tests_zookeeper[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -84,6 +85,7 @@ const struct unit_suite unit_suites[] = {
 	{ "memcached", tests_memcached },
 	{ "cassandra", tests_cassandra },
 	{ "tds", tests_tds },
+	{ "zookeeper", tests_zookeeper },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
