@@ -24,6 +24,7 @@ extern const struct unit_test tests_memcached[];
 extern const struct unit_test tests_cassandra[];
 extern const struct unit_test tests_tds[];
 extern const struct unit_test tests_zookeeper[];
+extern const struct unit_test tests_tns[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -86,6 +87,7 @@ const struct unit_suite unit_suites[] = {
 	{ "cassandra", tests_cassandra },
 	{ "tds", tests_tds },
 	{ "zookeeper", tests_zookeeper },
+	{ "tns", tests_tns },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
