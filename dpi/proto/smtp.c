@@ -321,6 +321,10 @@ static enum probe probe(const struct probe_in *in)
 			return PROBE_YES;
 		if (w < 0)
 			return PROBE_NO;
+		c = *up;
+		cur_line(&c, &line);
+		if (p != PROBE_YES && cur_line(&c, &line) && line_begins(line, "MAIL FROM:<"))
+			return PROBE_YES;	/* it did not wait for the greeting */
 		return p == PROBE_YES ? (line_code(greeting) == 220 || line_code(greeting) == 250 ? PROBE_YES : PROBE_NO) : PROBE_MORE;
 	}
 	if (cur_left(up) && !strchr("EHLMR", line_upper(cur_peek(up, 0))))

@@ -62,6 +62,7 @@ extern const struct unit_test tests_stun[];
 extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_pop3[];
 extern const struct unit_test tests_wireguard[];
+extern const struct unit_test tests_sip[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -125,5 +126,6 @@ const struct unit_suite unit_suites[] = {
 	{ "ftp", tests_ftp },
 	{ "pop3", tests_pop3 },
 	{ "wireguard", tests_wireguard },
+	{ "sip", tests_sip },
 	{ 0 },
 };

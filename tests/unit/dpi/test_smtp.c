@@ -44,7 +44,7 @@ static void test_recognition(void)
 {
 	static const struct probe_row rows[] = {
 		DOWN("220 mail ESMTP\r\n", PROBE_YES), DOWN("220-mail SMTP here\r\n", PROBE_YES), DOWN("220 hello\r\n", PROBE_MORE), BOTH("EHLO a\r\n", "220 hello\r\n", PROBE_YES),
-		UP("EHLO a\r\n", PROBE_MORE), BOTH("USER a\r\n", "220 hello\r\n", PROBE_NO), DOWN("220 ProFTPD\r\n", PROBE_MORE), DOWN("554 go away\r\n", PROBE_NO),
+		UP("EHLO a\r\n", PROBE_MORE), UP("EHLO a\r\nMAIL FROM:<a@b>\r\n", PROBE_YES), UP("EHLO a\r\nUSER b\r\n", PROBE_MORE), BOTH("USER a\r\n", "220 hello\r\n", PROBE_NO), DOWN("220 ProFTPD\r\n", PROBE_MORE), DOWN("554 go away\r\n", PROBE_NO),
 		MID_UP("MAIL FROM:<a@b>\r\n", PROBE_YES), UP("MAIL FROM:<a@b>\r\n", PROBE_NO), BOTH("EHLO a\r\n", "+OK\r\n", PROBE_NO),
 	};
 
