@@ -63,6 +63,9 @@ extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_pop3[];
 extern const struct unit_test tests_wireguard[];
 extern const struct unit_test tests_sip[];
+extern const struct unit_test tests_openwire[];
+extern const struct unit_test tests_zmtp[];
+extern const struct unit_test tests_syslog[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -127,5 +130,8 @@ const struct unit_suite unit_suites[] = {
 	{ "pop3", tests_pop3 },
 	{ "wireguard", tests_wireguard },
 	{ "sip", tests_sip },
+	{ "openwire", tests_openwire },
+	{ "zmtp", tests_zmtp },
+	{ "syslog", tests_syslog },
 	{ 0 },
 };
