@@ -16,7 +16,7 @@ struct queue_conf {
 	int nsfd;
 	uint16_t queue_tcp;		/* and queue_tcp + 1 for UDP */
 	uint32_t maxlen;		/* packets waiting in the kernel; 0: 4096 */
-	uint32_t rcvbuf;		/* bytes, by SO_RCVBUFFORCE; 0: 4 MiB */
+	uint32_t rcvbuf;		/* bytes, by SO_RCVBUFFORCE; 0: 8 MiB */
 	bool fail_open;
 	bool gso;
 	uint8_t path;			/* label for frame.path */

@@ -6,7 +6,7 @@
 #include "nfq/queue.h"
 
 #define QUEUE_MAXLEN 4096u
-#define QUEUE_RCVBUF (4u << 20)
+#define QUEUE_RCVBUF (8u << 20)
 
 /* A netlink socket bound to queue_tcp and queue_tcp + 1, or -errno. */
 int queue_socket(const struct queue_conf *, struct err *);
