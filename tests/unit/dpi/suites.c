@@ -25,6 +25,7 @@ extern const struct unit_test tests_cassandra[];
 extern const struct unit_test tests_tds[];
 extern const struct unit_test tests_zookeeper[];
 extern const struct unit_test tests_tns[];
+extern const struct unit_test tests_drda[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -92,6 +93,7 @@ const struct unit_suite unit_suites[] = {
 	{ "tds", tests_tds },
 	{ "zookeeper", tests_zookeeper },
 	{ "tns", tests_tns },
+	{ "drda", tests_drda },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
