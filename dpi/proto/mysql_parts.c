@@ -206,7 +206,7 @@ static enum probe probe_command(struct cursor c, struct cursor down)
 	if (cur_left(&c) < 5)
 		return PROBE_MORE;
 	len = PAYLOAD_OF(c.pos);
-	if (!len || cur_peek(&c, 3) || cur_left(&c) - 4 > len)
+	if (!len || cur_peek(&c, 3) || (cur_left(&c) > (uint64_t)len + 7 && cur_peek(&c, len + 7)))	/* another command may follow: its sequence is 0 too */
 		return PROBE_NO;
 	cur_skip(&c, 4);
 	cmd = cur_u8(&c);

@@ -507,7 +507,7 @@ static enum probe probe_request(struct cursor c, bool midstream)
 		return PROBE_NO;
 	if (!cur_ok(&c))
 		return PROBE_MORE;
-	if (cur_left(&c) > len - HEAD && type != T_BULK)
+	if (cur_left(&c) > len - HEAD && status & 1)	/* a client waits for its answer */
 		return PROBE_NO;
 	if (cur_left(&c) < len - HEAD && cur_left(&c) < 120)
 		return PROBE_MORE;

@@ -26,6 +26,7 @@ extern const struct unit_test tests_tds[];
 extern const struct unit_test tests_zookeeper[];
 extern const struct unit_test tests_tns[];
 extern const struct unit_test tests_drda[];
+extern const struct unit_test tests_aerospike[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -94,6 +95,7 @@ const struct unit_suite unit_suites[] = {
 	{ "zookeeper", tests_zookeeper },
 	{ "tns", tests_tns },
 	{ "drda", tests_drda },
+	{ "aerospike", tests_aerospike },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
