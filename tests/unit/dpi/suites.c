@@ -68,6 +68,8 @@ extern const struct unit_test tests_sip[];
 extern const struct unit_test tests_openwire[];
 extern const struct unit_test tests_zmtp[];
 extern const struct unit_test tests_syslog[];
+extern const struct unit_test tests_irc[];
+extern const struct unit_test tests_imap[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -137,5 +139,7 @@ const struct unit_suite unit_suites[] = {
 	{ "openwire", tests_openwire },
 	{ "zmtp", tests_zmtp },
 	{ "syslog", tests_syslog },
+	{ "irc", tests_irc },
+	{ "imap", tests_imap },
 	{ 0 },
 };
