@@ -7,6 +7,7 @@
  * Each ends in CRLF; after those with a size so many bytes and CRLF follow, which are passed by. One event per line but PING, PONG,
  * +OK and UNSUB. A flow is believed by INFO or CONNECT with what must be in them, in its middle by a line whose size holds. */
 #include "dpi/message.h"
+#include "dpi/proto/json.h"
 #include "dpi/proto/line.h"
 
 #define LINE_MOST 32768u
@@ -27,65 +28,15 @@ struct nats {
 	uint32_t tx;
 };
 
-/* ---- JSON, as far as it is needed ---- */
-
-/* A string at the position (a quote): its inside, escapes as they are. */
-static struct bytes quoted(struct cursor *c)
-{
-	size_t n = 0;
-	struct bytes b;
-
-	cur_skip(c, 1);
-	while (n < cur_left(c) && cur_peek(c, n) != '"')
-		n += cur_peek(c, n) == '\\' ? 2 : 1;
-	b = cur_bytes(c, n);
-	cur_skip(c, 1);
-	return b;
-}
-
-/* The string under that name in the outermost object. */
-static struct bytes json_string(struct bytes json, const char *name)
-{
-	struct cursor c = cur_of(json.p, json.n);
-	struct bytes last = { NULL, 0 };
-	unsigned depth = 0;
-
-	while (cur_ok(&c) && cur_left(&c)) {
-		uint8_t b = cur_peek(&c, 0);
-
-		if (b == '"') {
-			bool value = last.n == strlen(name) && memcmp(last.p, name, last.n) == 0;
-			struct bytes s = quoted(&c);
-
-			while (cur_peek(&c, 0) == ' ')
-				cur_skip(&c, 1);
-			if (cur_peek(&c, 0) != ':' && value && depth == 1 && cur_ok(&c))
-				return s;
-			last = (struct bytes){ NULL, 0 };
-			if (cur_peek(&c, 0) == ':' && depth == 1)
-				last = s;
-			continue;
-		}
-		if (b == '{' || b == '[')
-			depth++;
-		else if ((b == '}' || b == ']') && depth)
-			depth--;
-		if (b == ',')
-			last = (struct bytes){ NULL, 0 };
-		cur_skip(&c, 1);
-	}
-	return (struct bytes){ NULL, 0 };
-}
+/* ---- a line ---- */
 
 static void put_json(struct record *r, const struct fact *f, struct bytes json)
 {
-	struct bytes s = json_string(json, f->name);
+	struct bytes s = json_value(json, 1, f->name);
 
 	if (s.n)
 		rec_bytes(r, f, s);
 }
-
-/* ---- a line ---- */
 
 struct line {
 	enum op op;
@@ -206,8 +157,8 @@ static enum probe probe_line(struct cursor c, bool midstream)
 			return PROBE_NO;
 		if (!cur_line(&c, &text))
 			return cur_left(&c) < LINE_MOST ? PROBE_MORE : PROBE_NO;
-		return line_read(text, &l) && (i ? json_string(l.rest, "lang").n || json_string(l.rest, "version").n || memmem(text.p, text.n, "\"verbose\"", 9) :
-			json_string(l.rest, "server_id").n != 0) ? PROBE_YES : PROBE_NO;
+		return line_read(text, &l) && (i ? json_value(l.rest, 1, "lang").n || json_value(l.rest, 1, "version").n || memmem(text.p, text.n, "\"verbose\"", 9) :
+			json_value(l.rest, 1, "server_id").n != 0) ? PROBE_YES : PROBE_NO;
 	}
 	if (!midstream || !line_text(&c) || (cur_peek(&c, 0) != 'P' && cur_peek(&c, 0) != 'M' && cur_peek(&c, 0) != 'H'))
 		return PROBE_NO;

@@ -70,6 +70,8 @@ extern const struct unit_test tests_zmtp[];
 extern const struct unit_test tests_syslog[];
 extern const struct unit_test tests_irc[];
 extern const struct unit_test tests_imap[];
+extern const struct unit_test tests_rocketmq[];
+extern const struct unit_test tests_pulsar[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -141,5 +143,7 @@ const struct unit_suite unit_suites[] = {
 	{ "syslog", tests_syslog },
 	{ "irc", tests_irc },
 	{ "imap", tests_imap },
+	{ "rocketmq", tests_rocketmq },
+	{ "pulsar", tests_pulsar },
 	{ 0 },
 };
