@@ -36,6 +36,7 @@ extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_kafka[];
+extern const struct unit_test tests_middleware[];
 extern const struct unit_test tests_quic[];
 extern const struct unit_test tests_rpc[];
 extern const struct unit_test tests_oncrpc[];
@@ -124,6 +125,7 @@ const struct unit_suite unit_suites[] = {
 	{ "bgp", tests_bgp },
 	{ "ipsec", tests_ipsec },
 	{ "l2tp", tests_l2tp },
+	{ "middleware", tests_middleware },
 	{ "quic", tests_quic },
 	{ "nbns", tests_nbns },
 	{ "rmcp", tests_rmcp },
