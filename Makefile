@@ -118,7 +118,7 @@ check: deps house
 	@$(MAKE) --no-print-directory -j2 $(SANITIZE) all unit
 	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
-	@$(MAKE) --no-print-directory fuzz-run FUZZ_SECONDS=10
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_SECONDS=3
 	@tests/valgrind $(B)
 	@$(MAKE) --no-print-directory lab-run
 	@$(MAKE) --no-print-directory $(SANITIZE) lab-run LAB="--sanitized"

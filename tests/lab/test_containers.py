@@ -3,7 +3,7 @@
 import json, os, re, subprocess
 
 from host import Host
-from lablib import BUILD, Skip, TOP, run, wait_for
+from lablib import BUILD, Skip, TOP, plain_build_only, wait_for
 
 
 def needs(*programs):
@@ -23,6 +23,7 @@ def events(host, kind):
     return [e for e in map(json.loads, text.strip().split('\n')) if e['event_type'] == kind]
 
 
+@plain_build_only       # it builds and installs by itself
 def test_every_command_of_deploy_md():
     needs('dockerd', 'containerd', 'docker', 'runc')
     blocks = commands(os.path.join(TOP, 'docs', 'DEPLOY.md'))

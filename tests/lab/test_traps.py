@@ -26,7 +26,12 @@ def test_foreign_clsact_behind_ours_gets_every_packet():
         def on_wire():
             s = json.loads(run('ip', '-s', '-j', 'link', 'show', v, ns=node).stdout)[0]['stats64']
             return s['rx']['packets'] + s['tx']['packets']
-        f0, w0 = foreign(), on_wire()
+
+        def both():
+            """(wire, foreign) at one moment: nothing passed between the two looks."""
+            w, f = on_wire(), foreign()
+            return (w, f) if on_wire() == w else None
+        w0, f0 = wait_for('a quiet moment', both)
         for i in range(50):
             http_get(lab.ns('client'), lab.v6('web') if i & 1 else lab.v4('web'), 8080)
         wait_for('counters settle', lambda: foreign() - f0 == on_wire() - w0, 3)
