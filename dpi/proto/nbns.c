@@ -50,7 +50,7 @@ struct message {
 };
 
 /* Up to the first name and its type; *c is then behind the class. */
-static bool open(struct cursor *c, struct message *m)
+static bool read_message(struct cursor *c, struct message *m)
 {
 	uint16_t class;
 
@@ -72,7 +72,7 @@ static enum probe probe(const struct probe_in *in)
 	struct cursor c = in->dir[in->now];
 	struct message m;
 
-	return open(&c, &m) ? PROBE_YES : PROBE_NO;
+	return read_message(&c, &m) ? PROBE_YES : PROBE_NO;
 }
 
 static void tell_addrs(struct record *r, struct cursor c)
@@ -121,7 +121,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct message m;
 
 	(void)state;
-	if (open(&c, &m))
+	if (read_message(&c, &m))
 		tell(px, dir, &m, c);
 	else
 		px_bad(px, "nbns.malformed");
