@@ -65,6 +65,7 @@ extern const struct unit_test tests_stun[];
 extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_pop3[];
 extern const struct unit_test tests_rdp[];
+extern const struct unit_test tests_telnet[];
 extern const struct unit_test tests_vnc[];
 extern const struct unit_test tests_wireguard[];
 extern const struct unit_test tests_sip[];
@@ -141,6 +142,7 @@ const struct unit_suite unit_suites[] = {
 	{ "ftp", tests_ftp },
 	{ "pop3", tests_pop3 },
 	{ "rdp", tests_rdp },
+	{ "telnet", tests_telnet },
 	{ "vnc", tests_vnc },
 	{ "wireguard", tests_wireguard },
 	{ "sip", tests_sip },
