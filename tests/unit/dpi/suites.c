@@ -65,6 +65,7 @@ extern const struct unit_test tests_stun[];
 extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_pop3[];
 extern const struct unit_test tests_rdp[];
+extern const struct unit_test tests_socks[];
 extern const struct unit_test tests_telnet[];
 extern const struct unit_test tests_vnc[];
 extern const struct unit_test tests_wireguard[];
@@ -142,6 +143,7 @@ const struct unit_suite unit_suites[] = {
 	{ "ftp", tests_ftp },
 	{ "pop3", tests_pop3 },
 	{ "rdp", tests_rdp },
+	{ "socks", tests_socks },
 	{ "telnet", tests_telnet },
 	{ "vnc", tests_vnc },
 	{ "wireguard", tests_wireguard },
