@@ -498,11 +498,15 @@ static void not_tls(void)
 		{ LIT("\x16\3\3\0\x28garbagegarbagegarbagegarbagegarbagegarba") }, { LIT("\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23\xff\xfd\x27") },
 		{ LIT("\x17\3\3\0\x14" "...................." "\x17\3\3\0\x14" "....................") },
 	};
+	struct flowtest_result r;
 
 	for (unsigned i = 0; i < COUNT(rows); i++) {
 		up.n = down.n = 0;
 		tb_bytes(&up, rows[i].p, rows[i].n);
-		told("", APP_UNKNOWN);
+		r = run();		/* some are another protocol's, and told so */
+		CU_ASSERT_NOT_EQUAL(r.app, APP_TLS);
+		CU_ASSERT_PTR_NULL(strstr(r.text, "tls {"));
+		flowtest_free(&r);
 	}
 }
 
