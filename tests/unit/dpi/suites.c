@@ -77,6 +77,7 @@ extern const struct unit_test tests_irc[];
 extern const struct unit_test tests_imap[];
 extern const struct unit_test tests_rocketmq[];
 extern const struct unit_test tests_pulsar[];
+extern const struct unit_test tests_x11[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -155,5 +156,6 @@ const struct unit_suite unit_suites[] = {
 	{ "imap", tests_imap },
 	{ "rocketmq", tests_rocketmq },
 	{ "pulsar", tests_pulsar },
+	{ "x11", tests_x11 },
 	{ 0 },
 };
