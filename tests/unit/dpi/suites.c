@@ -64,6 +64,7 @@ extern const struct unit_test tests_ssdp[];
 extern const struct unit_test tests_stun[];
 extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_git[];
+extern const struct unit_test tests_mining[];
 extern const struct unit_test tests_pop3[];
 extern const struct unit_test tests_rdp[];
 extern const struct unit_test tests_socks[];
@@ -144,6 +145,7 @@ const struct unit_suite unit_suites[] = {
 	{ "stun", tests_stun },
 	{ "ftp", tests_ftp },
 	{ "git", tests_git },
+	{ "mining", tests_mining },
 	{ "pop3", tests_pop3 },
 	{ "rdp", tests_rdp },
 	{ "socks", tests_socks },
