@@ -66,6 +66,7 @@ extern const struct unit_test tests_stun[];
 extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_git[];
 extern const struct unit_test tests_mining[];
+extern const struct unit_test tests_modbus[];
 extern const struct unit_test tests_pop3[];
 extern const struct unit_test tests_rdp[];
 extern const struct unit_test tests_socks[];
@@ -148,6 +149,7 @@ const struct unit_suite unit_suites[] = {
 	{ "ftp", tests_ftp },
 	{ "git", tests_git },
 	{ "mining", tests_mining },
+	{ "modbus", tests_modbus },
 	{ "pop3", tests_pop3 },
 	{ "rdp", tests_rdp },
 	{ "socks", tests_socks },
