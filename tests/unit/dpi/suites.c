@@ -53,6 +53,7 @@ extern const struct unit_test tests_bacnet[];
 extern const struct unit_test tests_bfd[];
 extern const struct unit_test tests_bgp[];
 extern const struct unit_test tests_bittorrent[];
+extern const struct unit_test tests_coap[];
 extern const struct unit_test tests_diameter[];
 extern const struct unit_test tests_dnp3[];
 extern const struct unit_test tests_ipsec[];
@@ -135,6 +136,7 @@ const struct unit_suite unit_suites[] = {
 	{ "bfd", tests_bfd },
 	{ "bgp", tests_bgp },
 	{ "bittorrent", tests_bittorrent },
+	{ "coap", tests_coap },
 	{ "diameter", tests_diameter },
 	{ "dnp3", tests_dnp3 },
 	{ "ipsec", tests_ipsec },
