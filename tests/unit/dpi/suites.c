@@ -82,6 +82,7 @@ extern const struct unit_test tests_zmtp[];
 extern const struct unit_test tests_syslog[];
 extern const struct unit_test tests_irc[];
 extern const struct unit_test tests_imap[];
+extern const struct unit_test tests_netflow[];
 extern const struct unit_test tests_rocketmq[];
 extern const struct unit_test tests_pulsar[];
 extern const struct unit_test tests_x11[];
@@ -168,6 +169,7 @@ const struct unit_suite unit_suites[] = {
 	{ "syslog", tests_syslog },
 	{ "irc", tests_irc },
 	{ "imap", tests_imap },
+	{ "netflow", tests_netflow },
 	{ "rocketmq", tests_rocketmq },
 	{ "pulsar", tests_pulsar },
 	{ "x11", tests_x11 },
