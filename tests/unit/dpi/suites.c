@@ -85,6 +85,7 @@ extern const struct unit_test tests_imap[];
 extern const struct unit_test tests_netflow[];
 extern const struct unit_test tests_rocketmq[];
 extern const struct unit_test tests_pulsar[];
+extern const struct unit_test tests_rtp[];
 extern const struct unit_test tests_sflow[];
 extern const struct unit_test tests_x11[];
 
@@ -173,6 +174,7 @@ const struct unit_suite unit_suites[] = {
 	{ "netflow", tests_netflow },
 	{ "rocketmq", tests_rocketmq },
 	{ "pulsar", tests_pulsar },
+	{ "rtp", tests_rtp },
 	{ "sflow", tests_sflow },
 	{ "x11", tests_x11 },
 	{ 0 },
