@@ -83,6 +83,7 @@ extern const struct unit_test tests_syslog[];
 extern const struct unit_test tests_irc[];
 extern const struct unit_test tests_imap[];
 extern const struct unit_test tests_netflow[];
+extern const struct unit_test tests_openvpn[];
 extern const struct unit_test tests_rocketmq[];
 extern const struct unit_test tests_pulsar[];
 extern const struct unit_test tests_rtp[];
@@ -172,6 +173,7 @@ const struct unit_suite unit_suites[] = {
 	{ "irc", tests_irc },
 	{ "imap", tests_imap },
 	{ "netflow", tests_netflow },
+	{ "openvpn", tests_openvpn },
 	{ "rocketmq", tests_rocketmq },
 	{ "pulsar", tests_pulsar },
 	{ "rtp", tests_rtp },
