@@ -86,6 +86,7 @@ extern const struct unit_test tests_netflow[];
 extern const struct unit_test tests_openvpn[];
 extern const struct unit_test tests_rocketmq[];
 extern const struct unit_test tests_pulsar[];
+extern const struct unit_test tests_rsync[];
 extern const struct unit_test tests_rtp[];
 extern const struct unit_test tests_sflow[];
 extern const struct unit_test tests_x11[];
@@ -176,6 +177,7 @@ const struct unit_suite unit_suites[] = {
 	{ "openvpn", tests_openvpn },
 	{ "rocketmq", tests_rocketmq },
 	{ "pulsar", tests_pulsar },
+	{ "rsync", tests_rsync },
 	{ "rtp", tests_rtp },
 	{ "sflow", tests_sflow },
 	{ "x11", tests_x11 },
