@@ -165,6 +165,8 @@ static enum probe probe(const struct probe_in *in)
 		return line_text(down) && (cur_peek(down, 0) == ':' || cur_peek(down, 0) == 'N') ? PROBE_MORE : PROBE_NO;
 	c = cur_of(line.p, line.n);
 	w = command_of(&c);
+	if (line_is(w, "670") && cur_left(up) && line_may((struct bytes){ up->pos, cur_left(up) < 8 ? cur_left(up) : 8 }, "STARTTLS"))
+		return PROBE_YES;
 	if (!line_is(w, "NOTICE") && !(in->midstream && cur_peek(down, 0) == ':' && (line_is(w, "PRIVMSG") || (w.n == 3 && line_code(w)))))
 		return PROBE_NO;
 	w = line_word(&c);

@@ -27,6 +27,7 @@ static void test_recognition(void)
 {
 	static const struct probe_row rows[] = {
 		UP("NICK a\r\nUSER a 0 * :A\r\n", PROBE_YES), UP("CAP LS\r\n", PROBE_YES), UP("USER a\r\n", PROBE_NO), UP("CAPA\r\n", PROBE_NO), UP("NICK a\r\n", PROBE_MORE), UP("NICK a\r\nEHLO b\r\n", PROBE_NO),
+		UP("STARTTLS\r\n", PROBE_MORE), BOTH("STARTTLS\r\n", ":s 670  :go\r\n", PROBE_YES), BOTH("STARTTLS\r\n", "220 go\r\n", PROBE_NO),
 		DOWN(":irc.x NOTICE * :*** Looking\r\n", PROBE_YES), DOWN("NOTICE AUTH :*** Checking\r\n", PROBE_YES), MID_DOWN(":a!b@c PRIVMSG #d :hi\r\n", PROBE_YES), DOWN("hello\r\n", PROBE_NO),
 	};
 
