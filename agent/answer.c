@@ -131,6 +131,7 @@ static int answer_status(struct node *n, const struct control_request *r, struct
 
 	(void)r;
 	(void)err;
+	node_look(n);	/* covered with the addresses that it has now, not with those of the last scan */
 	wrong = node_check(n);
 	jb_obj(out, NULL);
 	jb_str(out, "version", TQ_VERSION);

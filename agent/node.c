@@ -455,6 +455,16 @@ static void settle(struct node *n)
 	reconcile_overlap(n);
 }
 
+void node_look(struct node *n)
+{
+	struct err err = { "" };
+
+	if (link_watch_read(n->links, on_link, n, &err))
+		log_warn(BRIDGE, "%s", err.text);
+	n->scanned = 0;
+	settle(n);
+}
+
 int node_run(struct node *n)
 {
 	struct epoll_event evs[16];

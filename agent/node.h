@@ -94,6 +94,8 @@ void node_stop(struct node *);		/* NULL is fine */
 void node_reconcile(struct node *, bool all);
 /* Reads rules and filters of every workload back. Returns how many are not as wanted (what differs is repaired by the next reconcile). */
 unsigned node_check(struct node *);
+/* Takes in at once what the kernel has told of links and addresses, without the pause between two scans: before an answer is given. */
+void node_look(struct node *);
 /* Gives the workers a new snapshot. judge: the policy changed. */
 void node_publish(struct node *, bool judge, int64_t overlap);
 int node_reload(struct node *, struct err *);

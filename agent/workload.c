@@ -345,20 +345,58 @@ static const struct static_workload *own_of(const struct config *c, const char *
 	return NULL;
 }
 
+static bool same_text(const char *a, const char *b) { return a && b ? !strcmp(a, b) : a == b; }
+
+/* Who it is and where: what is read when a workload is found, not at each change of options. */
+static bool same_static(const struct static_workload *a, const struct static_workload *b)
+{
+	if (!a || !b)
+		return a == b;
+	if (!same_text(a->netns, b->netns) || a->pid != b->pid || !same_text(a->interface, b->interface) || a->labels.n != b->labels.n)
+		return false;
+	for (unsigned i = 0; i < a->labels.n; i++)
+		if (strcmp(a->labels.v[i].key, b->labels.v[i].key) || strcmp(a->labels.v[i].value, b->labels.v[i].value))
+			return false;
+	return true;
+}
+
+/* The workload that was discovered in the netns which a static one names now; NULL: none. */
+static struct workload *discovered_in(struct registry *r, const struct static_workload *own)
+{
+	struct err why = { "" };
+	int fd = own->netns ? netns_open(own->netns, &why) : netns_open_pid(own->pid, &why);
+	struct workload *w = NULL;
+	uint64_t cookie;
+
+	if (fd < 0)
+		return NULL;
+	if (!netns_cookie(fd, &cookie, &why))
+		w = by_cookie(r, cookie);
+	close(fd);
+	return w && !w->own ? w : NULL;
+}
+
 void registry_configure(struct registry *r, const struct config *c, void (*gone)(void *ctx, struct workload *), void *ctx)
 {
 	struct workload *next;
 
 	for (struct workload *w = r->first; w; w = next) {
-		bool was_static = w->own != NULL;
+		const struct static_workload *own = own_of(c, w->name);
+		bool same = same_static(w->own, own);
 
 		next = w->next;
-		w->own = own_of(c, w->name);
-		if (!w->own && (was_static || !c->discover_netns || config_excluded(c, w->name))) {
+		w->own = own;
+		if (!same || (!own && (!c->discover_netns || config_excluded(c, w->name)))) {
 			gone(ctx, w);	/* the next scan finds it again if it is still wanted */
 			continue;
 		}
 		configure_one(r, c, w);
+	}
+	for (unsigned i = 0; i < c->nstatics; i++) {
+		struct workload *w = discovered_in(r, &c->statics[i]);
+
+		if (w)
+			gone(ctx, w);	/* it gets the name that it was given */
 	}
 }
 

@@ -96,7 +96,8 @@ int registry_scan(struct registry *, const struct config *, bool *changed, struc
 int registry_reap(struct registry *, void (*gone)(void *ctx, struct workload *), void *ctx, struct err *);
 /* Closes the descriptor and frees. */
 void registry_drop(struct registry *, struct workload *);
-/* Options of each workload from this configuration; `changed` where they differ. Workloads that are now excluded go to `gone`. */
+/* Options of each workload from this configuration; `changed` where they differ. Workloads that are now excluded, or are somebody else now (a
+ * static one's netns, interface or labels changed, a discovered one got a name), go to `gone`. The configuration before is still there. */
 void registry_configure(struct registry *, const struct config *, void (*gone)(void *ctx, struct workload *), void *ctx);
 struct workload *registry_find(struct registry *, const char *name);
 /* -EEXIST/-ENOENT: nothing to add/take away; -ENOSPC: too many ports. */
