@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Allow and deny on both paths, and a workload's own firewall that stays in force."""
-import signal, socket
+import signal, socket, threading
 
 from lablib import BUILD, Lab, flow_key, run, wait_for
 from traffic import connect, http_get
@@ -26,15 +26,31 @@ rules:
 '''
 
 
-def refused(lab, client, addr, port):
+def refused(lab, client, addr, port, timeout=1.2):
     try:
-        s = connect(lab.ns(client), addr, port, timeout=1.2)
+        s = connect(lab.ns(client), addr, port, timeout=timeout)
         s.close()
         return None
     except ConnectionRefusedError:
         return 'refused'
     except (TimeoutError, socket.timeout):
         return 'timed out'
+
+
+def tried(lab, client, ends, timeout=1.2):
+    """Connects to all of these (address, port) at once: {end: open, refused, timed out}. As long as the slowest, not as all of them."""
+    out, lock = {}, threading.Lock()
+
+    def one(addr, port):
+        got = refused(lab, client, addr, port, timeout) or 'open'
+        with lock:
+            out[addr, port] = got
+    threads = [threading.Thread(target=one, args=e) for e in ends]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return out
 
 
 def test_deny_inline():
@@ -123,10 +139,21 @@ def own_firewall(tool):
         assert lab.tapq_json('workloads')['workloads'] and \
             {w['name']: w['queue']['table'] for w in lab.tapq_json('workloads')['workloads']}['web'] == 'security'
 
+        def dropped():
+            """Packets that each of the workload's own DROP rules met."""
+            out = []
+            for t in (tool, tool.replace('iptables', 'ip6tables')):
+                for hook in ('INPUT', 'OUTPUT'):
+                    out += [int(l.split()[0]) for l in lab.exec('web', t, '-nvxL', hook).stdout.split('\n') if ' DROP ' in l and ' tcp ' in l]
+            return out
+        assert len(dropped()) == 4
+
         def holds(when):
-            for addr in (lab.v4('web'), lab.v6('web')):
-                for port in (8081, 8082):
-                    assert refused(lab, 'client', addr, port) == 'timed out', '%s: port %d of %s is open' % (when, port, addr)
+            before = dropped()
+            got = tried(lab, 'client', [(a, p) for a in (lab.v4('web'), lab.v6('web')) for p in (8081, 8082)])
+            assert len(got) == 4 and set(got.values()) == {'timed out'}, '%s: %s' % (when, got)
+            # Not only did nobody answer: the workload's own rules met what came, SYN and SYN/ACK, both families.
+            assert all(a > b for a, b in zip(dropped(), before)), '%s: DROP rules counted %s, then %s' % (when, before, dropped())
         holds('running')
         assert http_get(lab.ns('client'), lab.v4('web'), 8080)[1] == 200
         lab.tapqd.send_signal(signal.SIGSTOP)
