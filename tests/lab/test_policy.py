@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Allow and deny on both paths, and a workload's own firewall that stays in force."""
 import signal, socket, threading
+from collections import Counter
 
-from lablib import BUILD, Lab, flow_key, run, wait_for
-from traffic import connect, http_get
+from lablib import Lab, in_netns, run
+from traffic import Echo, connect, http_get
 
 DENY = '''version: 1
 default: {mode: protect}
@@ -97,6 +98,147 @@ def test_app_rule_inline():
         assert lab.stop_tapqd() == 0
         verdicts = {(e.get('app_proto'), e['tapq']['verdict'], e['tapq']['rule']) for e in lab.events('flow') if e['dest_port'] == 8080}
         assert verdicts == {('http', 'allow', 20), ('ssh', 'deny', 21)}, verdicts
+
+
+class Listener:
+    """A server that keeps what it got and how the connection ended."""
+    def __init__(self, ns, addr, port):
+        with in_netns(ns):
+            self.s = socket.socket(socket.AF_INET6 if ':' in addr else socket.AF_INET, socket.SOCK_STREAM)
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.s.bind((addr, port))
+        self.s.listen(1)
+        self.got, self.end = b'', None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        c, _ = self.s.accept()
+        c.settimeout(10)
+        try:
+            while True:
+                d = c.recv(65536)
+                if not d:
+                    self.end = 'closed'
+                    break
+                self.got += d
+                c.sendall(b'+')
+        except ConnectionResetError:
+            self.end = 'reset'
+        except OSError as e:
+            self.end = str(e)
+        c.close()
+        self.s.close()
+
+
+def app_in_the_middle(v6):
+    """The application shows in the third segment: what went before was let pass, that segment and all after never arrive, both ends are reset."""
+    with Lab(outside=False) as lab:
+        lab.start_tapqd(mode='mixed', policy=APP)
+        addr = lab.v6('web') if v6 else lab.v4('web')
+        server = Listener(lab.ns('web'), addr, 8080)
+        s = connect(lab.ns('client'), addr, 8080)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in (b'S', b'SH'):
+            s.sendall(piece)
+            assert s.recv(10) == b'+'
+        s.sendall(b'-2.0-Intruder_1.0\r\nsecret')
+        try:
+            d = s.recv(10)
+        except ConnectionResetError:
+            d = 'reset'
+        assert d == 'reset', d
+        server.thread.join(5)
+        assert server.end == 'reset' and server.got == b'SSH', (server.end, server.got)
+        s.close()
+        assert lab.stop_tapqd() == 0
+        flows = [e for e in lab.events('flow') if e['dest_port'] == 8080]
+        assert [(e.get('app_proto'), e['tapq']['verdict'], e['tapq']['rule'], e['tapq']['enforced'], e['tapq']['path']) for e in flows] == [('ssh', 'deny', 21, True, 'nfq')], flows
+        alerts = lab.events('alert')
+        assert [(a['alert']['signature_id'], a['alert']['action']) for a in alerts] == [(21, 'blocked')], alerts
+
+
+def test_app_in_the_middle_v4():
+    app_in_the_middle(False)
+
+
+def test_app_in_the_middle_v6():
+    app_in_the_middle(True)
+
+
+UDP = '''version: 1
+default: {mode: protect}
+groups:
+  - {name: client, match: {workload: client}}
+  - {name: web, match: {workload: web}}
+rules:
+  - {id: 30, from: client, to: web, ports: [udp/6000], action: deny}
+  - {id: 31, from: client, to: web, ports: [udp/6001, tcp/6001], action: drop}
+  - {id: 32, from: client, to: web, ports: [udp/6002], action: alert}
+  - {id: 90, from: any, to: any, action: allow}
+'''
+
+
+def ask_udp(ns, addr, port, timeout):
+    with in_netns(ns):
+        s = socket.socket(socket.AF_INET6 if ':' in addr else socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(timeout)
+    s.connect((addr, port))
+    try:
+        s.send(b'anybody?')
+        return s.recv(100)
+    except ConnectionRefusedError:
+        return 'refused'
+    except socket.timeout:
+        return 'timed out'
+    finally:
+        s.close()
+
+
+def test_deny_drop_alert_udp_inline():
+    """deny: the client gets port unreachable; drop: silence, TCP too; alert: it passes and is told. Both families."""
+    with Lab() as lab:
+        echoes = [Echo(lab.ns('web'), p) for p in (6000, 6001, 6002)]
+        lab.start_tapqd(mode='mixed', policy=UDP, apps=('udp/6000', 'udp/6001', 'udp/6002', 'tcp/6001'))
+        for addr in (lab.v4('web'), lab.v6('web')):
+            assert ask_udp(lab.ns('client'), addr, 6000, 5) == 'refused'
+            assert ask_udp(lab.ns('client'), addr, 6001, 0.7) == 'timed out'
+            assert ask_udp(lab.ns('client'), addr, 6002, 5) == b'anybody?'
+            assert ask_udp(lab.ns('outside'), addr, 6000, 5) == b'anybody?'
+            assert refused(lab, 'client', addr, 6001) == 'timed out'
+        assert lab.stop_tapqd() == 0
+        for e in echoes:
+            e.close()
+        flows = Counter((e['proto'], e['dest_port'], e['tapq']['verdict'], e['tapq']['rule'], e['tapq']['enforced'], e['tapq']['path']) for e in lab.events('flow')
+                        if e['proto'] in ('TCP', 'UDP') and e['tapq'].get('src_workload') == 'client')
+        assert flows == {('UDP', 6000, 'deny', 30, True, 'nfq'): 2, ('UDP', 6001, 'drop', 31, True, 'nfq'): 2, ('TCP', 6001, 'drop', 31, True, 'nfq'): 2,
+                         ('UDP', 6002, 'alert', 32, False, 'nfq'): 2}, flows
+        alerts = Counter((a['alert']['signature_id'], a['alert']['action']) for a in lab.events('alert'))
+        assert alerts == {(30, 'blocked'): 2, (31, 'blocked'): 4, (32, 'allowed'): 2}, alerts
+
+
+def test_modes_of_groups():
+    """discover and monitor stop nothing, even where the packet waits for a verdict; protect stops what no rule allows."""
+    text = '''version: 1
+default: {mode: discover}
+groups:
+  - {name: web, match: {workload: web}, mode: monitor}
+  - {name: db, match: {workload: db}, mode: protect}
+rules:
+  - {id: 40, from: any, to: web, ports: [tcp/8081], action: deny}
+'''
+    with Lab() as lab:
+        lab.nginx('web', ports=(8080, 8081))
+        lab.nginx('db', ports=(8080,))
+        lab.start_tapqd(mode='mixed', policy=text, apps=('tcp/8080', 'tcp/8081'))
+        for port in (8080, 8081):
+            assert http_get(lab.ns('client'), lab.v6('web'), port)[1] == 200
+        assert refused(lab, 'client', lab.v6('db'), 8080) == 'refused'
+        assert lab.stop_tapqd() == 0
+        alerts = {(a['tapq']['dest_workload'], a['dest_port'], a['alert']['signature_id'], a['alert']['action'], a['tapq']['verdict'], a['tapq']['enforced']) for a in lab.events('alert')}
+        assert {a for a in alerts if a[0] == 'db'} == {('db', 8080, 0, 'blocked', 'deny', True)}, alerts
+        assert ('web', 8081, 40, 'allowed', 'deny', False) in alerts and len(alerts) == 3, alerts
+        assert [a for a in alerts if a[1] == 8080 and a[0] == 'web'][0][3:5] == ('allowed', 'alert'), alerts
 
 
 def test_policy_load_judges_open_flows():
