@@ -107,7 +107,7 @@ golden-run: $(B)/tapq
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/golden/run
 
 fuzz-run: build-fuzz/fuzz
-	@tests/fuzz/run build-fuzz/fuzz $(FUZZ_SECONDS)
+	@tests/fuzz/run build-fuzz/fuzz $(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS),$(FUZZ_SECONDS))
 
 lab-run: all
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/lab/run $(LAB)
@@ -118,7 +118,7 @@ check: deps house
 	@$(MAKE) --no-print-directory -j2 $(SANITIZE) all unit
 	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
-	@$(MAKE) --no-print-directory fuzz-run FUZZ_SECONDS=3
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_RUNS=2000
 	@tests/valgrind $(B)
 	@$(MAKE) --no-print-directory lab-run
 	@$(MAKE) --no-print-directory $(SANITIZE) lab-run LAB="--sanitized"

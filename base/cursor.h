@@ -150,7 +150,7 @@ static inline uint8_t cur_peek(const struct cursor *c, size_t off)
 /* True when the bytes at the position are those of `lit`; nothing is consumed. */
 static inline bool cur_starts(const struct cursor *c, const void *lit, size_t n)
 {
-	return !c->failed && n <= cur_left(c) && memcmp(c->pos, lit, n) == 0;
+	return !c->failed && n <= cur_left(c) && (!n || memcmp(c->pos, lit, n) == 0);
 }
 
 /* Distance to the first `byte` at or after the position; SIZE_MAX when absent. */
