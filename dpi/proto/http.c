@@ -357,6 +357,8 @@ static enum parse request(struct px *px, struct http *s, struct cursor *in, size
 	tell_head_odd(px, s, h);
 	r = px_record(px);
 	http_put_request(r, h, &head, kind);
+	if (http_is_elasticsearch(h, &head))
+		px_set_app(px, APP_ELASTICSEARCH);
 	px_judge(px, r);
 	keep_request(px, s, r, kind);
 	if (h->te == HTTP_TE_OTHER)

@@ -135,6 +135,40 @@ void http_put_response(struct record *r, const struct http_head *h, const struct
 	put_slot(r, &f_redirect, h, HTTP_LOCATION, head);
 }
 
+/* The next "/segment" of a path, consumed; false at its end or at the query. */
+static bool segment_next(struct cursor *c, struct bytes *b)
+{
+	size_t n = 0;
+
+	if (cur_peek(c, 0) != '/')
+		return false;
+	cur_skip(c, 1);
+	while (n < cur_left(c) && cur_peek(c, n) != '/' && cur_peek(c, n) != '?')
+		n++;
+	*b = cur_bytes(c, n);
+	return true;
+}
+
+bool http_is_elasticsearch(const struct http_head *h, const struct cursor *in)
+{
+	static const char *const first[] = { "_bulk", "_cat", "_cluster", "_mget", "_msearch", "_nodes", "_search" };
+	static const char *const second[] = { "_bulk", "_count", "_delete_by_query", "_doc", "_mapping", "_mget", "_msearch", "_search", "_update_by_query" };
+	struct bytes url = view(in, h->url_off, h->url_len), b;
+	struct cursor c = cur_of(url.p, url.n);
+
+	if (!segment_next(&c, &b))
+		return false;
+	for (unsigned i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+		if (http_same(b, first[i], strlen(first[i])))
+			return true;
+	if (!segment_next(&c, &b))
+		return false;
+	for (unsigned i = 0; i < sizeof(second) / sizeof(second[0]); i++)
+		if (http_same(b, second[i], strlen(second[i])))
+			return true;
+	return false;
+}
+
 enum http_kind http_kind_of(const struct http_head *h, const struct cursor *in)
 {
 	struct bytes method = view(in, 0, h->method_len);

@@ -24,6 +24,8 @@ extern const struct fact http_fact_length;
 
 /* `head` is the complete head that `h` was scanned from. */
 enum http_kind http_kind_of(const struct http_head *h, const struct cursor *head);
+/* The path is one of Elasticsearch's (and OpenSearch's) interface: "/_search", "/index/_doc/1". */
+bool http_is_elasticsearch(const struct http_head *h, const struct cursor *head);
 void http_put_request(struct record *r, const struct http_head *h, const struct cursor *head, enum http_kind kind);
 /* request_known: the record holds the request already */
 void http_put_response(struct record *r, const struct http_head *h, const struct cursor *head, bool request_known);

@@ -39,6 +39,7 @@ static const void *counted_memchr(const void *p, int c, size_t n)
 #define http_put_response alone_put_response
 #define http_slot alone_slot
 #define http_put_host alone_put_host
+#define http_is_elasticsearch alone_is_elasticsearch
 #define http_head_scan alone_head_scan
 #define http_looks_request alone_looks_request
 #define http_looks_response alone_looks_response

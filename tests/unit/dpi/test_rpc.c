@@ -84,10 +84,16 @@ static void test_elasticsearch(void)
 		{ "version 0.90 refuses", 9999, .app = APP_ELASTICSEARCH, .talk = "> 'ES' 00000025 00*7 05 00 000fb89b 17 'discovery/zen/multicast'\n< 'ES' 0000000e 00*7 05 03 000fb89b 00",
 		  "elasticsearch {'action':'discovery/zen/multicast','error':'exception'}\n" },
 		{ "multicast", 9999, true, .app = APP_ELASTICSEARCH, .talk = "> 01090804 9bf13e00 00000001 0d 'elasticsearch' 00*8" },
+		{ "over http: a document", 9999, .app = APP_ELASTICSEARCH, .talk = "> 'PUT /books/_doc/1 HTTP/1.1' 0d0a 'Host: e' 0d0a 'Content-Length: 2' 0d0a0d0a '{}'",
+		  "http {'hostname':'e','url':'/books/_doc/1','http_method':'PUT','protocol':'HTTP/1.1'}\n" },
+		{ "over http: a search", 9999, .app = APP_ELASTICSEARCH, .talk = "> 'GET /_search?q=a HTTP/1.1' 0d0a 'Host: e' 0d0a0d0a",
+		  "http {'hostname':'e','url':'/_search?q=a','http_method':'GET','protocol':'HTTP/1.1'}\n" },
 		{ "broken", 9999, .app = APP_ELASTICSEARCH, .broken = true, .talk = "> 'ES' 0000000d 00*8 00 005cc663 'ET' 00*8", ODD("elasticsearch.bad_message") },
 	};
 	static const struct said no[] = {
 		{ "text", 9300, .talk = "> 'ESTABLISHED connection to nowhere'" },
+		{ "a path that only looks so", 9300, .talk = "> 'GET /_searching/a/_doc/_search HTTP/1.1' 0d0a 'Host: e' 0d0a0d0a" },
+		{ "a query that looks so", 9300, .talk = "> 'GET /a?b=/_search HTTP/1.1' 0d0a 'Host: e' 0d0a0d0a" },
 		{ "no version", 9300, .talk = "> 'ES' 00000034 00*8 08 00000000 00*40" },
 		{ "a version of no number", 54328, true, .talk = "> 01090804 00000000 00*40" },
 	};
