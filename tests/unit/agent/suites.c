@@ -7,6 +7,7 @@ extern const struct unit_test tests_eve[];
 extern const struct unit_test tests_evring[];
 extern const struct unit_test tests_names[];
 extern const struct unit_test tests_owner[];
+extern const struct unit_test tests_pcapng[];
 extern const struct unit_test tests_pcapsrc[];
 extern const struct unit_test tests_policy_file[];
 #if __has_include("dpi/engine.h")	/* as test_replay.c */
@@ -23,6 +24,7 @@ const struct unit_suite unit_suites[] = {
 	{ "evring", tests_evring },
 	{ "names", tests_names },
 	{ "owner", tests_owner },
+	{ "pcapng", tests_pcapng },
 	{ "pcapsrc", tests_pcapsrc },
 	{ "policy_file", tests_policy_file },
 #if __has_include("dpi/engine.h")
