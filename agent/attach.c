@@ -171,11 +171,6 @@ void detach_queue(struct node *n, struct workload *w, bool netns_gone)
 	w->queue.error.text[0] = 0;
 }
 
-static bool apps_equal(const struct app_ports *a, const struct app_ports *b)
-{
-	return a->all == b->all && a->n == b->n && !memcmp(a->port, b->port, a->n * sizeof a->port[0]);
-}
-
 bool attach_queue_current(const struct workload *w)
 {
 	const struct wl_queue *q = &w->queue;
@@ -183,7 +178,7 @@ bool attach_queue_current(const struct workload *w)
 	if (!q->wanted)
 		return !q->source;
 	return q->ready && q->side == w->opts.side && q->loopback == w->opts.loopback && q->bypass == (w->opts.fail == FAIL_IS_OPEN) &&
-	       apps_equal(&q->apps, &w->opts.apps);
+	       app_ports_equal(&q->apps, &w->opts.apps);
 }
 
 /* ---- mirror ---- */

@@ -128,16 +128,6 @@ void registry_drop(struct registry *r, struct workload *w)
 	free(w);
 }
 
-static bool app_ports_equal(const struct app_ports *a, const struct app_ports *b)
-{
-	if (a->all != b->all || a->n != b->n)
-		return false;
-	for (unsigned i = 0; i < a->n; i++)
-		if (a->port[i].port != b->port[i].port || a->port[i].ipproto != b->port[i].ipproto)
-			return false;
-	return true;
-}
-
 static int find_port(const struct app_ports *a, const struct app_port *p)
 {
 	for (unsigned i = 0; i < a->n; i++)

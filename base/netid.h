@@ -22,6 +22,17 @@ struct app_ports {
 	struct app_port port[APP_PORTS_MAX];
 };
 
+/* Member by member: between them are bytes that nobody wrote. */
+static inline bool app_ports_equal(const struct app_ports *a, const struct app_ports *b)
+{
+	if (a->all != b->all || a->n != b->n)
+		return false;
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->port[i].port != b->port[i].port || a->port[i].ipproto != b->port[i].ipproto)
+			return false;
+	return true;
+}
+
 enum app_side { SIDE_SERVER = 1, SIDE_CLIENT = 2, SIDE_BOTH = 3 };
 
 #endif

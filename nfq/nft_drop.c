@@ -69,7 +69,7 @@ static struct nlmsghdr *put(char *at, uint16_t type, uint16_t flags, uint8_t fam
 
 static int delete_table(struct nfnl *t, const struct look *l, uint32_t generation)
 {
-	char buf[1024], answer[4096];
+	char buf[1024] = { 0 }, answer[4096];	/* what pads an attribute is sent too */
 	struct nlmsghdr *h = put(buf, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, ++t->seq);
 	size_t n;
 	ssize_t got;

@@ -147,7 +147,7 @@ static int taken(int nsfd, unsigned queue, int rc, struct err *err)
 
 static int bind_queue(int fd, const struct queue_conf *c, unsigned queue, bool gso, struct err *err)
 {
-	char buf[512];
+	char buf[512] = { 0 };	/* what pads an attribute is sent too */
 	uint32_t flags = (c->fail_open ? NFQA_CFG_F_FAIL_OPEN : 0) | (gso ? NFQA_CFG_F_GSO : 0);
 	struct nlmsghdr *h = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, queue);
 	int rc;

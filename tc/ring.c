@@ -78,11 +78,14 @@ static int refuse_all(int fd, struct err *err)
 static int join(int fd, const struct ring_conf *c, struct err *err)
 {
 	struct sock_filter code[STEER_CODE_MAX];
-	struct sock_fprog prog = { .len = (unsigned short)steer_program(code), .filter = code };
 	int group = c->fanout_group | PACKET_FANOUT_CBPF << 16, rc;
+	struct sock_fprog prog;
 
 	if (!c->fanout_group || c->fanout_workers <= 1)
 		return 0;
+	memset(&prog, 0, sizeof prog);	/* the kernel is handed its padding too */
+	prog.len = (unsigned short)steer_program(code);
+	prog.filter = code;
 	rc = set(fd, PACKET_FANOUT, &group, sizeof group, "fanout group", err);
 	return rc ? rc : set(fd, PACKET_FANOUT_DATA, &prog, sizeof prog, "fanout program", err);
 }
