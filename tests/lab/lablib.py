@@ -292,16 +292,16 @@ class Lab:
             f.write(text)
         return self.path('tapqueue.yaml')
 
-    def start_tapqd(self, *args, ready=True, env=None, **conf):
-        """Starts tapqd in the node; conf: as config(). Waits until every workload is covered."""
+    def start_tapqd(self, *args, ready=True, env=None, wrapper=(), **conf):
+        """Starts tapqd in the node; conf: as config(). Waits until every workload is covered. wrapper: a program that runs it, with its arguments."""
         if conf or not os.path.exists(self.path('tapqueue.yaml')):
             self.config(**conf)
         log = open(self.path('tapqd.log'), 'ab')
-        self.tapqd = subprocess.Popen(['ip', 'netns', 'exec', self.ns('node'), os.path.join(BUILD, 'tapqd'), '-c', self.path('tapqueue.yaml'), *args],
+        self.tapqd = subprocess.Popen(['ip', 'netns', 'exec', self.ns('node'), *wrapper, os.path.join(BUILD, 'tapqd'), '-c', self.path('tapqueue.yaml'), *args],
                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(os.environ, **(env or {})))
         log.close()
         if ready:
-            self.wait_ready()
+            self.wait_ready(120 if wrapper else 20)
         return self.tapqd
 
     def wait_ready(self, seconds=20):

@@ -254,16 +254,15 @@ def test_bridged_and_routed_local_traffic_once():
         assert guard > 0, 'no second view was ever shown: the test shows nothing'
 
 
-def test_dnat_service_address():
-    """Behind a service address the two ends see different tuples: two flows, each once (docs/LIMITS.md)."""
+def dnat(tool, service, v6):
     with Lab() as lab:
         lab.add_routed('far', 1)
-        node = lab.ns('node')
-        run('iptables-nft', '-t', 'nat', '-A', 'PREROUTING', '-d', '10.96.0.1', '-p', 'tcp', '--dport', '80', '-j', 'DNAT', '--to-destination', lab.v4('web') + ':9090', ns=node)
+        node, web, far = lab.ns('node'), lab.v6('web') if v6 else lab.v4('web'), lab.v6('far') if v6 else lab.v4('far')
+        run(tool, '-t', 'nat', '-A', 'PREROUTING', '-d', service, '-p', 'tcp', '--dport', '80', '-j', 'DNAT', '--to-destination', '[%s]:9090' % web if v6 else web + ':9090', ns=node)
         echo = Echo(lab.ns('web'), 9090)
         lab.start_tapqd(mode='mixed')
         truths = {c: lab.truth(c) for c in ('web', 'far')}
-        s = connect(lab.ns('far'), '10.96.0.1', 80)
+        s = connect(lab.ns('far'), service, 80)
         local = s.getsockname()[1]
         s.sendall(b'x' * 50)
         assert s.recv(100)
@@ -272,11 +271,20 @@ def test_dnat_service_address():
         assert lab.stop_tapqd() == 0
         echo.close()
         flows = {flow_key(e): e for e in lab.events('flow') if e['proto'] == 'TCP'}
-        near = ('TCP',) + tuple(sorted(((lab.v4('far'), local), ('10.96.0.1', 80))))
-        away = ('TCP',) + tuple(sorted(((lab.v4('far'), local), (lab.v4('web'), 9090))))
+        near = ('TCP',) + tuple(sorted(((far, local), (service, 80))))
+        away = ('TCP',) + tuple(sorted(((far, local), (web, 9090))))
         assert set(flows) == {near, away} and len([e for e in lab.events('flow') if e['proto'] == 'TCP']) == 2, flows
         assert flow_counts(flows[near]) == wire['far'][near] and flow_counts(flows[away]) == wire['web'][away]
         assert flows[near]['tapq']['src_workload'] == 'far' and flows[away]['tapq']['dest_workload'] == 'web'
+
+
+def test_dnat_service_address_v4():
+    """Behind a service address the two ends see different tuples: two flows, each once (docs/LIMITS.md)."""
+    dnat('iptables-nft', '10.96.0.1', False)
+
+
+def test_dnat_service_address_v6():
+    dnat('ip6tables-nft', 'fd96::1', True)
 
 
 def test_container_that_redirects_inside_itself():
