@@ -23,6 +23,58 @@ static bool yes(const json_t *o, const char *key)
 	return json_is_true(json_object_get(o, key));
 }
 
+/* ---- hostile strings ---- */
+
+/* Bytes of the control character that stands here: 1, 2 (C1 in UTF-8), 0: it is none. */
+static unsigned control_at(const char *p)
+{
+	unsigned char a = (unsigned char)p[0], b = (unsigned char)p[1];
+
+	return a < 0x20 || a == 0x7f ? 1 : a == 0xc2 && b >= 0x80 && b < 0xa0 ? 2 : 0;
+}
+
+static void defuse_string(json_t *v)
+{
+	const char *s = json_string_value(v);
+	size_t n = json_string_length(v), used = 0;
+	bool found = false;
+	char *out;
+
+	for (size_t i = 0; i < n && !found; i++)
+		found = control_at(s + i);
+	out = found ? malloc(n * 4 + 1) : NULL;
+	if (!out) {
+		if (found)
+			json_string_set(v, "");
+		return;
+	}
+	for (size_t i = 0; i < n; ) {
+		unsigned skip = control_at(s + i);
+
+		if (skip)
+			used += (size_t)sprintf(out + used, "\\x%02x", (unsigned char)s[i + skip - 1]);
+		else
+			out[used++] = s[i];
+		i += skip ? skip : 1;
+	}
+	json_string_setn(v, out, used);
+	free(out);
+}
+
+void show_defuse(json_t *v)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_string(v))
+		defuse_string(v);
+	json_array_foreach(v, i, item)
+		show_defuse(item);
+	json_object_foreach(v, key, item)
+		show_defuse(item);
+}
+
 /* ---- status ---- */
 
 static void show_path(FILE *f, const char *name, const json_t *p)
@@ -149,6 +201,21 @@ static void show_value(FILE *f, const json_t *v)
 
 		fprintf(f, "%.120s", text ? text : "");
 		free(text);
+	}
+}
+
+void show_members(FILE *f, const json_t *answer)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)answer, key, v) {
+		fprintf(f, "%-10s ", key);
+		if (json_is_array(v))
+			show_list(f, v);
+		else
+			show_value(f, v);
+		fputc('\n', f);
 	}
 }
 

@@ -59,6 +59,9 @@ static void name_discovered(char *out, size_t size, const char *nsname, pid_t pi
 			host[0] = 0;
 		fclose(f);
 		host[strcspn(host, "\n")] = 0;
+		for (char *p = host; *p; p++)	/* the container wrote it; it stands in logs */
+			if (!isgraph((unsigned char)*p))
+				*p = '-';
 	}
 	gethostname(own, sizeof own - 1);
 	if (host[0] && strcmp(host, own))

@@ -60,10 +60,12 @@ static int ask_show(const struct tapq *t, const char *command, json_t *args, voi
 
 	if (!data)
 		return fail(&err);
-	if (t->json || !show)
+	if (t->json) {
 		print_json(data);
-	else
+	} else {
+		show_defuse(data);
 		show(stdout, data);
+	}
 	json_decref(data);
 	return 0;
 }
@@ -106,10 +108,12 @@ static int cmd_status(const struct tapq *t)
 	}
 	if (!data)
 		return fail(&err);
-	if (t->json)
+	if (t->json) {
 		print_json(data);
-	else
+	} else {
+		show_defuse(data);
 		show_status(stdout, data);
+	}
 	json_decref(data);
 	return ready ? 0 : 1;
 }
@@ -178,10 +182,12 @@ static int follow(const struct tapq *t, int fd)
 	while ((n = getline(&line, &size, f)) > 0) {
 		json_t *e = t->json ? NULL : json_loadb(line, (size_t)n, 0, NULL);
 
-		if (e)
+		if (e) {
+			show_defuse(e);
 			show_event(stdout, e);
-		else
+		} else {
 			fwrite(line, 1, (size_t)n, stdout);
+		}
 		json_decref(e);
 		if (fflush(stdout))
 			break;
@@ -224,7 +230,7 @@ static int cmd_apps(const struct tapq *t)
 {
 	if (t->argc != 4)
 		return usage_error("apps WORKLOAD add|del tcp/PORT");
-	return ask_show(t, "apps", json_pack("{s:s, s:s, s:s}", "workload", t->argv[1], "op", t->argv[2], "app", t->argv[3]), NULL);
+	return ask_show(t, "apps", json_pack("{s:s, s:s, s:s}", "workload", t->argv[1], "op", t->argv[2], "app", t->argv[3]), show_members);
 }
 
 static int cmd_log(const struct tapq *t)
@@ -235,12 +241,12 @@ static int cmd_log(const struct tapq *t)
 		return usage_error("log [MODULE=LEVEL]");
 	if (level)
 		*level++ = 0;
-	return ask_show(t, "log", level ? json_pack("{s:s, s:s}", "module", t->argv[1], "level", level) : json_object(), NULL);
+	return ask_show(t, "log", level ? json_pack("{s:s, s:s}", "module", t->argv[1], "level", level) : json_object(), show_members);
 }
 
 static int cmd_reload(const struct tapq *t)
 {
-	return t->argc > 1 ? usage_error("reload takes no argument") : ask_show(t, "reload", json_object(), NULL);
+	return t->argc > 1 ? usage_error("reload takes no argument") : ask_show(t, "reload", json_object(), show_members);
 }
 
 static int cmd_cleanup(const struct tapq *t)
@@ -298,7 +304,7 @@ static int policy_load(const struct tapq *t)
 	pf = policy_file_load(t->argv[2], &err);	/* its lines are told with the file's name before anything is sent */
 	if (!pf)
 		return fail(&err);
-	rc = ask_show(t, "policy load", json_pack("{s:s, s:s}", "text", policy_file_text(pf), "name", t->argv[2]), NULL);
+	rc = ask_show(t, "policy load", json_pack("{s:s, s:s}", "text", policy_file_text(pf), "name", t->argv[2]), show_members);
 	policy_file_free(pf);
 	return rc;
 }
@@ -335,7 +341,7 @@ static int policy_test(const struct tapq *t)
 		}
 		json_object_set_new(args, keys[o], json_string(optarg));
 	}
-	return ask_show(t, "policy test", args, NULL);
+	return ask_show(t, "policy test", args, show_members);
 }
 
 static int cmd_policy(const struct tapq *t)

@@ -13,6 +13,7 @@ extern const struct unit_test tests_policy_file[];
 #if __has_include("dpi/engine.h")	/* as test_replay.c */
 extern const struct unit_test tests_replay[];
 #endif
+extern const struct unit_test tests_show[];
 extern const struct unit_test tests_sink[];
 extern const struct unit_test tests_world[];
 extern const struct unit_test tests_yaml[];
@@ -30,6 +31,7 @@ const struct unit_suite unit_suites[] = {
 #if __has_include("dpi/engine.h")
 	{ "replay", tests_replay },
 #endif
+	{ "show", tests_show },
 	{ "sink", tests_sink },
 	{ "world", tests_world },
 	{ "yaml", tests_yaml },

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What tapq prints for people, and replay's options, from the command line."""
+import json, os, re, struct
+
+from lablib import BUILD, TOP, Lab, run, wait_for
+from traffic import http_get
+
+TAPQ = os.path.join(BUILD, 'tapq')
+HTTP_LINE = re.compile(r'^\d\d:\d\d:\d\d\.\d{6} http    nfq  client:\d+ +-> web:8080 +http +allow ')
+
+
+def test_output_for_people():
+    with Lab(outside=False) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='mixed')
+        lab.start(TAPQ, '-s', lab.path('control.sock'), 'events', '-f', '--type', 'http', '--type', 'flow', log='follow.log')
+
+        def followed():
+            assert http_get(lab.ns('client'), lab.v6('web'), 8080, '/?people\x1b[31m')[1] in (200, 400)
+            with open(lab.path('follow.log')) as f:
+                return [l for l in f.read().split('\n') if HTTP_LINE.match(l)]
+        line = wait_for('the follower gets an event', followed)[0]
+        assert r'url=/?people\x1b[31m' in line and '\x1b' not in line, line
+        counters = lab.tapq('counters', 'dpi.*').stdout.strip().split('\n')
+        assert len(counters) >= 7 and all(re.match(r'^dpi\.\S+ +\d+  \S', c) for c in counters), [c for c in counters if not re.match(r'^dpi\.\S+ +\d+  \S', c)]
+        everything = lab.tapq('counters').stdout.strip().split('\n')
+        assert set(c.split()[0] for c in counters) < set(c.split()[0] for c in everything)
+        status = lab.tapq('status').stdout
+        assert re.match(r'tapqd \S+ on lab, pid %d, up 0:00:\d\d, mode mixed\nready: 3 of 3 workloads covered\n' % lab.tapq_json('status')['pid'], status), status
+        rows = [l.split() for l in lab.tapq('workloads').stdout.split('\n') if l and not l.startswith(' ')]
+        assert rows[0][:3] == ['NAME', 'ID', 'MODE'] and sorted(r[0] for r in rows[1:]) == ['client', 'db', 'web'], rows
+        rows = [l.split() for l in lab.tapq('flows', '--limit', '1').stdout.strip().split('\n')]
+        assert len(rows) == 2 and rows[0][0] == 'PROTO' and rows[1][1].startswith('client:') and rows[1][3] == 'web:8080', rows
+
+        def level(module):
+            return dict(l.split() for l in lab.tapq('log').stdout.strip().split('\n'))[module]
+        assert level('dpi') == 'info'
+        lab.tapq('log', 'dpi=debug')
+        assert (level('dpi'), level('nfq')) == ('debug', 'info')
+        lab.tapq('log', 'all=warn')
+        assert (level('dpi'), level('nfq')) == ('warn', 'warn')
+        assert lab.tapq('apps', 'web', 'add', 'udp/53').stdout.split() == ['apps', 'tcp/8080,udp/53', 'queue', 'ready']
+        assert lab.tapq('reload').stdout.split() == ['workloads', '3', 'rules', '0']
+        with open(lab.path('p.yaml'), 'w') as f:
+            f.write(POLICY % 11)
+        assert lab.tapq('policy', 'load', lab.path('p.yaml')).stdout.split()[:2] == ['rules', '2']
+        test = lab.tapq('policy', 'test', '--from', 'client', '--to', 'web', '--port', 'udp/53', '--app', 'dns').stdout.split()
+        assert test == ['verdict', 'deny', 'enforced', 'true', 'rule', '11', 'reason', 'policy', 'mode', 'protect'], test
+
+
+POLICY = 'version: 1\ndefault: {mode: protect}\nrules:\n  - {id: %d, from: any, to: any, apps: [dns], action: deny}\n  - {id: 90, from: any, to: any, action: allow}\n'
+
+
+def replay(*args):
+    return run(TAPQ, 'replay', *args, check=False)
+
+
+def test_replay_options():
+    golden = os.path.join(TOP, 'tests', 'golden')
+    dns, ssh = os.path.join(golden, 'dns.pcap'), os.path.join(golden, 'ssh.pcap')
+    with Lab(outside=False, containers=()) as lab:
+        for name, rule in (('one.yaml', 11), ('two.yaml', 22)):
+            with open(lab.path(name), 'w') as f:
+                f.write(POLICY % rule)
+        with open(lab.path('conf.yaml'), 'w') as f:
+            f.write('node: elsewhere\npolicy: %s\n' % lab.path('one.yaml'))
+
+        def verdicts(out):
+            return {(e.get('app_proto'), e['tapq']['node'], e['tapq']['verdict'], e['tapq']['rule'], e['tapq']['enforced']) for e in map(json.loads, out.strip().split('\n'))
+                    if e['event_type'] == 'flow'}
+        plain = replay(dns, ssh)
+        assert plain.returncode == 0 and {v[:3] for v in verdicts(plain.stdout)} == {('dns', 'replay', 'allow'), ('ssh', 'replay', 'allow')}, verdicts(plain.stdout)
+        conf = replay('-c', lab.path('conf.yaml'), dns, ssh)
+        assert verdicts(conf.stdout) == {('dns', 'elsewhere', 'deny', 11, False), ('ssh', 'elsewhere', 'allow', 90, False)}, verdicts(conf.stdout)
+        both = replay('-c', lab.path('conf.yaml'), '--policy', lab.path('two.yaml'), dns, ssh)
+        assert verdicts(both.stdout) == {('dns', 'elsewhere', 'deny', 22, False), ('ssh', 'elsewhere', 'allow', 90, False)}, verdicts(both.stdout)
+        assert len(both.stdout.split('\n')) >= len(plain.stdout.split('\n')), 'parsing went on after the deny'
+        r = replay('-o', lab.path('out.json'), dns, ssh)
+        assert r.returncode == 0 and not r.stdout
+        with open(lab.path('out.json')) as f:
+            assert f.read() == plain.stdout
+        totals = replay('--no-events', dns, ssh)
+        assert totals.returncode == 0 and '{' not in totals.stdout, totals.stdout
+        got = dict(l.rsplit(' ', 1) for l in totals.stdout.strip().split('\n'))
+        frames = 0
+        for p in (dns, ssh):
+            with open(p, 'rb') as f:
+                f.read(24)
+                while h := f.read(16):
+                    f.read(struct.unpack('<IIII', h)[2])
+                    frames += 1
+        assert int(got['packets']) == frames and int(got['flows.app.dns']) > 0 and int(got['flows.app.ssh']) > 0, got
+
+
+def test_replay_bad_input():
+    """One line each, what and where; usage errors are 2, the rest 1; nothing is printed as if it were an event."""
+    golden = os.path.join(TOP, 'tests', 'golden')
+    dns = os.path.join(golden, 'dns.pcap')
+    with Lab(outside=False, containers=()) as lab:
+        with open(dns, 'rb') as f:
+            whole = f.read()
+        cut, huge = lab.path('cut.pcap'), lab.path('huge.pcap')
+        with open(cut, 'wb') as f:
+            f.write(whole[:-7])
+        with open(huge, 'wb') as f:
+            f.write(whole[:24] + struct.pack('<IIII', 0, 0, 0x7fffffff, 0x7fffffff) + b'x' * 100)
+        with open(lab.path('bad.yaml'), 'w') as f:
+            f.write('version: 1\nrules:\n  - {id: 1, from: nobody, to: any, action: allow}\n')
+        with open(lab.path('conf.yaml'), 'w') as f:
+            f.write('mode: tc\nnfq: {apps: [tcp/0]}\n')
+        for args, code, words in (((huge,), 1, 'huge.pcap'), (('--policy', lab.path('bad.yaml'), dns), 1, 'bad.yaml:3'), (('-c', lab.path('conf.yaml'), dns), 1, 'conf.yaml:2'),
+                                  (('--workloads', lab.path('bad.yaml'), dns), 1, 'bad.yaml'), (('-o', '/nowhere/x', dns), 1, '/nowhere/x'), ((), 2, 'replay'),
+                                  (('--no-events', '-o', lab.path('x'), dns), 2, 'replay')):
+            r = replay(*args)
+            assert r.returncode == code and words in r.stderr and r.stderr.count('\n') == 1 and not r.stdout, (args, r)
+        r = replay(cut)
+        assert r.returncode == 0 and 'cut.pcap: the file is cut off after packet' in r.stderr and r.stderr.count('\n') == 1, r
+        assert all(json.loads(l) for l in r.stdout.strip().split('\n')), 'what stands before the cut is told'
+
+
+def test_bad_policy_at_start_and_reload():
+    with Lab(outside=False, containers=('web',)) as lab:
+        lab.config(mode='mixed', policy='version: 1\nrules:\n  - {id: 1, from: any, to: any, action: block}\n')
+        r = run(os.path.join(BUILD, 'tapqd'), '-c', lab.path('tapqueue.yaml'), ns=lab.ns('node'), check=False)
+        assert r.returncode == 2 and 'policy.yaml:3' in r.stderr and r.stderr.count('\n') == 1, r
+        assert 'neuv' not in lab.exec('node', 'ip', '-br', 'link').stdout and 'NV_' not in lab.exec('web', 'iptables-nft', '-S').stdout
+        lab.start_tapqd(mode='mixed', policy='version: 1\nrules:\n  - {id: 5, from: any, to: any, action: allow}\n')
+        shown = lab.tapq('policy', 'show').stdout
+        with open(lab.path('policy.yaml'), 'w') as f:
+            f.write('version: 1\nrules:\n  - {id: 5, from: any, to: any, action: allow}\n  - {id: 5, from: any, to: any, action: deny}\n')
+        r = lab.tapq('reload', check=False)
+        assert r.returncode == 1 and 'policy.yaml:4' in r.stderr and r.stderr.count('\n') == 1, r
+        assert lab.tapq('policy', 'show').stdout == shown and lab.tapq('status').returncode == 0 and lab.counter('config.reloads_failed') == 1
+        r = lab.tapq('policy', 'check', lab.path('policy.yaml'), check=False)
+        assert r.returncode == 1 and 'policy.yaml:4' in r.stderr and r.stderr.count('\n') == 1, r
