@@ -51,6 +51,25 @@ def test_bridge_deleted_is_made_again():
         assert sorted(e['http']['url'] for e in lab.events('http')) == ['/?vbr-neuv', '/?vbr-neuv-in']
 
 
+def test_bridge_downed_is_raised_again():
+    """A bridge that is down: traffic passes, unseen; it is told, and put back within two seconds. A port put on it is taken off."""
+    with Lab(outside=False) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='tc')
+        for name in ('vbr-neuv', 'vbr-neuv-in'):
+            lab.exec('node', 'ip', 'link', 'set', name, 'down')
+            assert http_get(lab.ns('client'), lab.v4('web'), 8080)[1] == 200
+            wait_for('it is up', lambda: 'UP' in lab.exec('node', 'ip', '-o', 'link', 'show', name).stdout.split('<')[1].split('>')[0].split(','), 5)
+            lab.wait_ready()
+            assert http_get(lab.ns('client'), lab.v6('web'), 8080, '/?' + name)[1] == 200
+        lab.exec('node', 'ip', 'link', 'add', 'stray', 'type', 'veth', 'peer', 'name', 'stray-peer')
+        lab.exec('node', 'ip', 'link', 'set', 'stray', 'master', 'vbr-neuv')
+        wait_for('the port is taken off', lambda: 'master' not in lab.exec('node', 'ip', '-o', 'link', 'show', 'stray').stdout, 5)
+        assert lab.stop_tapqd() == 0
+        urls = [e['http']['url'] for e in lab.events('http')]
+        assert [u for u in urls if len(u) > 1] == ['/?vbr-neuv', '/?vbr-neuv-in'], urls
+
+
 def test_bad_configuration_is_one_line():
     with Lab(outside=False, containers=('web',)) as lab:
         for text, code, words in (

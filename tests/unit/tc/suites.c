@@ -7,6 +7,7 @@ extern const struct unit_test tests_steer_bpf[];
 extern const struct unit_test tests_copies[];
 extern const struct unit_test tests_filter[];
 extern const struct unit_test tests_mirror[];
+extern const struct unit_test tests_tcx[];
 
 const struct unit_suite unit_suites[] = {
 	{ "plan", tests_plan },
@@ -15,5 +16,6 @@ const struct unit_suite unit_suites[] = {
 	{ "copies", tests_copies },
 	{ "filter", tests_filter },
 	{ "mirror", tests_mirror },
+	{ "tcx", tests_tcx },
 	{ 0 },
 };
