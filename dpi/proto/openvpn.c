@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* openvpn: its control channel's beginning. One `openvpn` event per flow.
  *
- *   { length(2) over TCP } operation and key(1) session(8) { HMAC(16 to 64) packet(4) time(4) } or { packet(4) time(4) sealed } n(1) { n x 4, session(8) } packet(4)
+ *   { length(2) over TCP } operation and key(1) session(8) { HMAC(16 to 64) packet(4) seconds(4) } or { packet(4) seconds(4) sealed } n(1) { n x 4, session(8) } packet(4)
  *
  * A client's hard reset (38, 50) is believed alone when it is bare (14 bytes), or when it has the number 1 and a time where one of its protected forms
  * has them; else the server's reset (40) must follow. */

@@ -7,7 +7,10 @@
  * One `smb` event per request that says who or what: negotiate, session setup, tree connect, create, rename, delete, directory
  * listings, and their ends; with the answer's status. Reads, writes and the like are passed by. Of a message its first LOOK bytes
  * are looked at. After an answer with a new tree its share's name is known for later requests (SMB_SHARES of them).
- * Sealed and compressed messages are passed by as well. */
+ * Sealed and compressed messages are passed by as well.
+ *
+ * NetBIOS datagrams (port 138) carry version 1 behind 10 to 12 (1) id(2) address(4) port(2) length(2) offset(2) and two names; the first
+ * mailslot of a flow is told, as command `mailslot`. */
 #include "dpi/proto/smb_parts.h"
 
 #include <stdio.h>
@@ -151,10 +154,29 @@ static enum probe probe_stream(struct cursor c)
 	return PROBE_NO;
 }
 
+/* Behind the head and both names of a NetBIOS datagram: the message. */
+static bool datagram_open(struct cursor c, struct cursor *message)
+{
+	size_t all = cur_left(&c);
+	uint8_t type = cur_u8(&c);
+	uint16_t len;
+
+	cur_skip(&c, 9);
+	len = cur_be16(&c);
+	cur_skip(&c, 2);
+	if (type < 0x10 || type > 0x12 || all < 14 || len != all - 14 || cur_u8(&c) != 32 || !cur_skip(&c, 33) || cur_u8(&c) != 32 || !cur_skip(&c, 33))
+		return false;
+	*message = cur_of(c.pos, cur_left(&c));
+	return cur_starts(message, "\377SMB", 4) && cur_left(message) >= 32;
+}
+
 static enum probe probe(const struct probe_in *in)
 {
 	enum probe best = PROBE_MORE;
+	struct cursor message;
 
+	if (in->l4 == PROTO_UDP)
+		return datagram_open(in->dir[in->now], &message) ? PROBE_YES : PROBE_NO;
 	for (unsigned d = 0; d < 2; d++) {
 		enum probe p = cur_left(&in->dir[d]) ? probe_stream(in->dir[d]) : PROBE_MORE;
 
@@ -171,8 +193,17 @@ static enum probe probe(const struct probe_in *in)
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
 	struct smb *s = state;
+	struct cursor message;
 
 	s->asks.event = EV_APP;
+	if (px_l4(px) == PROTO_UDP) {
+		if (!s->mailslot_told && datagram_open(*in, &message)) {
+			s->mailslot_told = true;
+			smb_v1_mailslot(px, dir, message);
+		}
+		cur_rest(in);
+		return PARSE_DONE;
+	}
 	while (cur_left(in)) {
 		struct cursor ahead = *in, view = cur_of(NULL, 0);
 		uint8_t type = cur_u8(&ahead);
@@ -207,13 +238,13 @@ static void end(struct px *px, void *state)
 	asks_end(px, &s->asks);
 }
 
-static const uint16_t ports[] = { 445, 139, 0 };
+static const uint16_t ports[] = { 445, 139, 138, 0 };
 
 const struct proto proto_smb = {
 	.name = "smb",
 	.app = APP_SMB,
 	.event = EV_APP,
-	.l4 = PROTO_TCP,
+	.l4 = PROTO_TCP | PROTO_UDP,
 	.ports = ports,
 	.state_size = sizeof(struct smb),
 	.probe = probe,

@@ -181,3 +181,18 @@ void smb_v1_message(struct px *px, struct smb *s, struct cursor in)
 			return;
 	}
 }
+
+/* A transaction's name is the first text of its bytes: \MAILSLOT\BROWSE. */
+void smb_v1_mailslot(struct px *px, enum dir dir, struct cursor in)
+{
+	struct cursor c = cur_of(in.pos, cur_left(&in));
+	struct record *r = px_record(px);
+	struct head h;
+
+	if (!head_read(&c, &h) || h.command != 0x25 || !cur_skip(&c, 2u * cur_u8(&c)) || !cur_skip(&c, 2))
+		return;
+	rec_u64(r, &smb_f_version, 1);
+	rec_cstr(r, &smb_f_command, "mailslot");
+	tell_text(r, &smb_f_file, &c, h.flags2 & UNICODE);
+	say(px, dir, EV_APP, UINT32_MAX, r);
+}

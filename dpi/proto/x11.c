@@ -19,7 +19,7 @@ struct x11 {
 static uint16_t word(struct cursor *c, bool le) { return le ? cur_le16(c) : cur_be16(c); }
 
 /* The client's setup. */
-static enum probe open(struct cursor *c, bool *le, struct bytes *name)
+static enum probe setup_open(struct cursor *c, bool *le, struct bytes *name)
 {
 	uint8_t order = cur_u8(c);
 	uint16_t n, d;
@@ -50,7 +50,7 @@ static enum probe probe(const struct probe_in *in)
 	struct bytes name;
 	bool le;
 
-	return cur_left(&c) || !cur_left(&in->dir[DIR_TOCLIENT]) ? open(&c, &le, &name) : PROBE_NO;
+	return cur_left(&c) || !cur_left(&in->dir[DIR_TOCLIENT]) ? setup_open(&c, &le, &name) : PROBE_NO;
 }
 
 static enum parse server(struct px *px, struct x11 *s, struct cursor *in)
@@ -90,7 +90,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 
 	if (dir == DIR_TOCLIENT)
 		return server(px, s, in);
-	if (!s->name_len && open(&c, &le, &name) == PROBE_MORE)
+	if (!s->name_len && setup_open(&c, &le, &name) == PROBE_MORE)
 		return msg_more(px, cur_left(in) + 1);
 	if (name.n) {
 		s->name_len = (uint8_t)name.n;
