@@ -89,6 +89,7 @@ extern const struct unit_test tests_pulsar[];
 extern const struct unit_test tests_rsync[];
 extern const struct unit_test tests_rtp[];
 extern const struct unit_test tests_sflow[];
+extern const struct unit_test tests_svn[];
 extern const struct unit_test tests_x11[];
 
 const struct unit_suite unit_suites[] = {
@@ -180,6 +181,7 @@ const struct unit_suite unit_suites[] = {
 	{ "rsync", tests_rsync },
 	{ "rtp", tests_rtp },
 	{ "sflow", tests_sflow },
+	{ "svn", tests_svn },
 	{ "x11", tests_x11 },
 	{ 0 },
 };
