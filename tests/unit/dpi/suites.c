@@ -82,6 +82,7 @@ extern const struct unit_test tests_zmtp[];
 extern const struct unit_test tests_syslog[];
 extern const struct unit_test tests_irc[];
 extern const struct unit_test tests_imap[];
+extern const struct unit_test tests_iscsi[];
 extern const struct unit_test tests_netflow[];
 extern const struct unit_test tests_openvpn[];
 extern const struct unit_test tests_rocketmq[];
@@ -174,6 +175,7 @@ const struct unit_suite unit_suites[] = {
 	{ "syslog", tests_syslog },
 	{ "irc", tests_irc },
 	{ "imap", tests_imap },
+	{ "iscsi", tests_iscsi },
 	{ "netflow", tests_netflow },
 	{ "openvpn", tests_openvpn },
 	{ "rocketmq", tests_rocketmq },
