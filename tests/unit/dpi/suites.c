@@ -27,6 +27,7 @@ extern const struct unit_test tests_zookeeper[];
 extern const struct unit_test tests_tns[];
 extern const struct unit_test tests_drda[];
 extern const struct unit_test tests_aerospike[];
+extern const struct unit_test tests_afp[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -120,6 +121,7 @@ const struct unit_suite unit_suites[] = {
 	{ "tns", tests_tns },
 	{ "drda", tests_drda },
 	{ "aerospike", tests_aerospike },
+	{ "afp", tests_afp },
 	{ "policy", tests_policy },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
