@@ -16,22 +16,6 @@ static const struct code confirmed[] = { { 0, "acknowledge_alarm" }, { 1, "cov_n
 static const struct code unconfirmed[] = { { 0, "i_am" }, { 1, "i_have" }, { 2, "cov_notification" }, { 3, "event_notification" }, { 4, "private_transfer" }, { 5, "text_message" },
 	{ 6, "time_synchronization" }, { 7, "who_has" }, { 8, "who_is" }, { 9, "utc_time_synchronization" }, { 0, NULL } };
 
-/* Behind the link's head; false: it is none. */
-static bool link_open(struct cursor *c, uint8_t *function)
-{
-	size_t n = cur_left(c);
-	uint8_t type = cur_u8(c);
-
-	*function = cur_u8(c);
-	if (type != 0x81 || *function > 11 || cur_be16(c) != n)
-		return false;
-	if (*function == 4)
-		cur_skip(c, 6);
-	if (*function == 4 || *function >= 9)
-		return cur_ok(c) && cur_left(c) >= 2 && cur_peek(c, 0) == 1;
-	return cur_ok(c) && n <= 1024;
-}
-
 /* Behind the network's head, at the APDU; false: a message of the network, or cut. */
 static bool network_skip(struct cursor *c)
 {
@@ -50,6 +34,32 @@ static bool network_skip(struct cursor *c)
 	if (control & 0x20)
 		cur_skip(c, 1);
 	return cur_ok(c) && !(control & 0x80);
+}
+
+/* The network's head ends within the message, and behind it stands an APDU of a known type. */
+static bool apdu_good(struct cursor c)
+{
+	bool network = cur_peek(&c, 1) & 0x80;
+
+	return network ? cur_left(&c) >= 3 : network_skip(&c) && cur_left(&c) && cur_peek(&c, 0) >> 4 <= 7;
+}
+
+/* Behind the link's head; false: it is none. */
+static bool link_open(struct cursor *c, uint8_t *function)
+{
+	size_t n = cur_left(c);
+	uint8_t type = cur_u8(c);
+
+	*function = cur_u8(c);
+	if (type != 0x81 || *function > 11 || cur_be16(c) != n)
+		return false;
+	if (*function == 4)
+		cur_skip(c, 6);
+	if (*function == 4 || *function >= 9)	/* NPDU: version, control without its reserved bits, and an APDU of a type that there is */
+		return cur_ok(c) && cur_left(c) >= 2 && cur_peek(c, 0) == 1 && !(cur_peek(c, 1) & 0x50) && apdu_good(*c);
+	if (*function == 1 || *function == 3 || *function == 7)
+		return cur_ok(c) && cur_left(c) % 10 == 0 && n <= 1024;
+	return cur_ok(c) && cur_left(c) == (*function == 8 ? 6u : *function == 0 || *function == 5 ? 2u : 0u);
 }
 
 static enum probe probe(const struct probe_in *in)

@@ -43,15 +43,26 @@ static bool utp_head(const struct cursor *c, uint8_t *type)
 
 static uint16_t word_at(const struct cursor *c, size_t at) { return (uint16_t)(cur_peek(c, at) << 8 | cur_peek(c, at + 1)); }
 
+/* Within a minute by the sender's clock, sequence and acknowledgement within 256. */
+static bool near(const struct cursor *a, const struct cursor *b)
+{
+	uint32_t ta = (uint32_t)word_at(a, 4) << 16 | word_at(a, 6), tb = (uint32_t)word_at(b, 4) << 16 | word_at(b, 6);
+
+	return tb - ta < 60000000u && (uint16_t)(word_at(b, 16) - word_at(a, 16)) < 256 && (uint16_t)(word_at(b, 18) - word_at(a, 18)) < 256;
+}
+
 static enum probe probe_utp(const struct probe_in *in)
 {
-	const struct cursor *now = &in->dir[in->now], *other = &in->first[!in->now];
+	const struct cursor *now = &in->dir[in->now], *other = &in->first[!in->now], *before = &in->first[in->now];
 	uint8_t type, first;
 
 	if (!utp_head(now, &type))
 		return PROBE_NO;
+	/* in the middle: two of one direction on the same connection, not long after each other, whose numbers follow */
+	if (cur_left(before) && utp_head(before, &first) && first != 4 && word_at(now, 2) == word_at(before, 2) && word_at(now, 2))
+		return near(before, now) ? PROBE_YES : PROBE_NO;
 	if (!cur_left(other))
-		return type == 4 && word_at(now, 16) == 1 && !word_at(now, 18) && !cur_peek(now, 8) ? PROBE_MORE : PROBE_NO;
+		return (type == 2 && cur_left(now) == 20 && !cur_peek(now, 1)) || (type == 0 && cur_left(now) > 20 && !cur_peek(now, 1)) ? PROBE_MORE : type == 4 && word_at(now, 16) == 1 && !word_at(now, 18) && !cur_peek(now, 8) ? PROBE_MORE : PROBE_NO;
 	/* the answer carries the connection of the SYN and acknowledges its number */
 	return utp_head(other, &first) && first == 4 && type == 2 && word_at(now, 2) == word_at(other, 2) && word_at(now, 18) == 1 ? PROBE_YES : PROBE_NO;
 }
@@ -105,7 +116,7 @@ static void datagram(struct px *px, struct bittorrent *s, enum dir dir, struct c
 	} else if (is_tracker(c) && !(s->told & 16)) {
 		s->told |= 16;
 		tell(px, dir, "tracker_connect", none, none);
-	} else if (!(s->told & 32) && utp_head(&c, &type) && type == 4) {
+	} else if (!(s->told & 32) && utp_head(&c, &type)) {
 		s->told |= 32;
 		tell(px, dir, "utp", none, none);
 	}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* git: the daemon's protocol. One `git` event per connection, from the request.
  *
+ * Taken up in the middle, the announcement of version 2 is enough, without an event.
+ *
  *   four hexadecimal digits of a length, "git-upload-pack /path" NUL "host=name" NUL ... */
 #include "dpi/message.h"
 #include "dpi/proto/told.h"
@@ -27,10 +29,19 @@ static unsigned length_of(struct cursor c)
 	return n;
 }
 
+/* What begins an answer or a later request of version 2. */
+static bool is_version2(struct cursor c)
+{
+	return length_of(c) >= 14 && cur_skip(&c, 4) && (cur_starts(&c, "version 2\n", 10) || cur_starts(&c, "agent=git/", 10) || cur_starts(&c, "command=ls-refs", 15) ||
+		cur_starts(&c, "command=fetch", 13));
+}
+
 static enum probe probe(const struct probe_in *in)
 {
 	struct cursor c = in->dir[DIR_TOSERVER];
 
+	if (in->midstream && (is_version2(c) || is_version2(in->dir[DIR_TOCLIENT])))
+		return PROBE_YES;
 	if (!cur_left(&c))
 		return cur_left(&in->dir[DIR_TOCLIENT]) ? PROBE_NO : PROBE_MORE;
 	if (cur_left(&c) < 4)
@@ -57,7 +68,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	unsigned n = length_of(c);
 
 	(void)state;
-	if (dir == DIR_TOCLIENT) {
+	if (dir == DIR_TOCLIENT || is_version2(*in)) {
 		cur_rest(in);
 		return PARSE_DONE;
 	}

@@ -31,10 +31,21 @@ static enum probe version2(struct cursor c, uint8_t first)
 
 	if (!cur_ok(&c) || !type || n < (first & 8 ? 8 : 4) || (first & 0x10 ? n > cur_left(&c) : n != cur_left(&c)))
 		return PROBE_NO;
+	if (first & 0x10) {	/* another message follows at once, the last one, and ends with the datagram */
+		struct cursor next = c;
+		uint8_t head;
+
+		cur_skip(&next, n);
+		head = cur_u8(&next);
+		cur_skip(&next, 1);
+		if (head >> 5 != 2 || head & 0x10 || cur_be16(&next) != cur_left(&next) || !cur_ok(&next))
+			return PROBE_NO;
+		c = cur_sub(&c, n);
+	}
 	cur_skip(&c, first & 8 ? 8 : 4);
 	if (cur_peek(&c, 0) == 0 && cur_left(&c))	/* information elements have types from 1, lengths within the message */
 		return PROBE_NO;
-	while (!(first & 0x10) && cur_left(&c)) {
+	while (cur_left(&c)) {
 		cur_skip(&c, 1);
 		n = cur_be16(&c);
 		if (!cur_skip(&c, 1) || !cur_skip(&c, n))

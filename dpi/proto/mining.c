@@ -4,6 +4,8 @@
  *   {"id":1,"method":"mining.subscribe","params":[...]}     {"method":"mining.authorize","params":["worker","x"]}
  *   {"method":"login","params":{"login":"wallet","pass":"x","agent":"xmrig/6"}}     {"method":"eth_submitLogin","params":["wallet"]}
  *
+ * Monero's peers speak Levin, frames that begin with 01 21 01 01 01 01 01 01: told as method `levin`, and not looked at further.
+ *
  * A line of the client must be an object with one of these methods, or an answer to one by the server must follow from it. */
 #include "dpi/message.h"
 #include "dpi/proto/told.h"
@@ -13,6 +15,8 @@
 static const struct fact f_method = { "method", FACT_OPERATION }, f_user = { "user", FACT_USER }, f_agent = { "agent", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_method, &f_user, &f_agent, NULL };
 static const char *const methods[] = { "mining.subscribe", "mining.authorize", "mining.configure", "mining.extranonce.subscribe", "eth_submitLogin", "eth_getWork", "login" };
+
+static const char levin[] = "\1\41\1\1\1\1\1\1";
 
 /* The string behind the key, wherever in the line it stands. */
 static struct bytes string_of(struct bytes line, const char *key)
@@ -50,6 +54,8 @@ static enum probe probe(const struct probe_in *in)
 
 	if (!cur_left(&c))
 		return cur_left(&in->dir[DIR_TOCLIENT]) && cur_peek(&in->dir[DIR_TOCLIENT], 0) != '{' ? PROBE_NO : PROBE_MORE;
+	if (cur_starts(&c, levin, cur_left(&c) < 8 ? cur_left(&c) : 8))
+		return cur_left(&c) < 8 ? PROBE_MORE : PROBE_YES;
 	if (cur_peek(&c, 0) != '{')
 		return PROBE_NO;
 	if (!cur_line(&c, &line)) {
@@ -91,6 +97,18 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
+	if (cur_starts(in, levin, 8)) {
+		struct record *r = px_record(px);
+
+		rec_cstr(r, &f_method, "levin");
+		px_judge(px, r);
+		px_emit(px, EV_APP, UINT32_MAX, r);
+		cur_rest(in);
+		px_stop(px);
+		return PARSE_DONE;
+	}
+	if (cur_peek(in, 0) == levin[0] && cur_left(in) < 8)
+		return msg_more(px, 8);
 	while (cur_line(in, &line))
 		if (line.n <= LINE_MAX_LEN)
 			tell(px, line);

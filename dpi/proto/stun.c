@@ -42,7 +42,7 @@ static bool head_read(struct cursor *c, struct head *h)
 	h->type = cur_be16(c);
 	h->len = cur_be16(c);
 	id = cur_take(c, 16);
-	if (!id || h->type >> 14 || h->len % 4)
+	if (!id || h->type >> 14)
 		return false;
 	memcpy(h->id, id, 16);
 	h->magic = (uint32_t)id[0] << 24 == (MAGIC & 0xff000000) && id[1] == 0x12 && id[2] == 0xa4 && id[3] == 0x42;
@@ -52,12 +52,12 @@ static bool head_read(struct cursor *c, struct head *h)
 static unsigned class_of(uint16_t type) { return (type >> 7 & 2u) | (type >> 4 & 1u); }
 static unsigned method_of(uint16_t type) { return (type & 0xfu) | (type >> 1 & 0x70u) | (type >> 2 & 0xf80u); }
 
-/* Attributes end with the message; old: only those of RFC 3489, of the right length. */
-static bool attrs_good(struct cursor c, bool old)
+/* Attributes end with the message; old: only those of RFC 3489, of the right length. packed: they are not padded (Microsoft's TURN). */
+static bool attrs_good(struct cursor c, bool old, bool packed)
 {
 	while (cur_left(&c)) {
 		uint16_t type = cur_be16(&c), n = cur_be16(&c);
-		size_t pad = (4u - n % 4u) % 4u;
+		size_t pad = packed ? 0 : (4u - n % 4u) % 4u;
 
 		if (!cur_skip(&c, n) || !cur_skip(&c, pad < cur_left(&c) ? pad : cur_left(&c)))
 			return false;
@@ -74,9 +74,19 @@ static bool datagram_good(struct cursor c)
 	if (!head_read(&c, &h) || h.len != cur_left(&c))
 		return false;
 	if (h.magic)
-		return attrs_good(c, false);
-	return (h.type == 1 || h.type == 0x101 || h.type == 0x111 || h.type == 2 || h.type == 0x102 || h.type == 0x112) && attrs_good(c, true) &&
+		return h.len % 4 ? attrs_good(c, false, true) : attrs_good(c, false, false) || attrs_good(c, false, true);
+	if (h.len % 4)
+		return false;
+	return (h.type == 1 || h.type == 0x101 || h.type == 0x111 || h.type == 2 || h.type == 0x102 || h.type == 0x112) && attrs_good(c, true, false) &&
 		(h.len || memcmp(h.id, "\0\0\0\0", 4) != 0);
+}
+
+/* Two bare messages of one transaction, one of them a request. */
+static bool answers(struct cursor before, struct cursor now)
+{
+	struct head a, b;
+
+	return datagram_good(before) && head_read(&before, &a) && head_read(&now, &b) && !memcmp(a.id, b.id, 16) && (a.type == 1) != (b.type == 1);
 }
 
 static enum probe probe(const struct probe_in *in)
@@ -91,12 +101,12 @@ static enum probe probe(const struct probe_in *in)
 		head_read(&c, &h);
 		if (h.magic || h.len || in->dport == 3478 || in->sport == 3478)
 			return PROBE_YES;
-		return cur_left(&in->first[!in->now]) ? PROBE_YES : PROBE_MORE;
+		return cur_left(&in->first[!in->now]) ? (answers(in->first[!in->now], in->dir[in->now]) ? PROBE_YES : PROBE_NO) : PROBE_MORE;
 	}
 	c = in->dir[cur_left(&in->dir[DIR_TOSERVER]) ? DIR_TOSERVER : DIR_TOCLIENT];
 	if (cur_left(&c) < HEADER)
 		return cur_left(&c) && cur_peek(&c, 0) >> 6 ? PROBE_NO : PROBE_MORE;
-	return head_read(&c, &h) && h.magic && h.len <= 2048 ? PROBE_YES : PROBE_NO;
+	return head_read(&c, &h) && h.magic && h.len % 4 == 0 && h.len <= 2048 ? PROBE_YES : PROBE_NO;
 }
 
 /* (1) family(1) port(2) address, xored where x */
@@ -127,13 +137,14 @@ static void tell_addr(struct record *r, const struct fact *f, const struct fact 
 
 static void tell_attrs(struct record *r, const struct head *h, struct cursor c)
 {
-	bool mapped = false, peer = false;
+	bool mapped = false, peer = false, packed = h->len % 4 || !attrs_good(c, false, false);
 
 	for (unsigned i = 0; i < 32 && cur_left(&c) >= 4; i++) {
 		uint16_t type = cur_be16(&c), n = cur_be16(&c);
 		struct cursor v = cur_sub(&c, n);
 
-		cur_skip(&c, (4u - n % 4u) % 4u);
+		if (!packed)
+			cur_skip(&c, (4u - n % 4u) % 4u);
 		if (type == 6) {
 			rec_bytes(r, &f_user, cur_rest(&v));
 		} else if (type == 0x14) {
@@ -201,7 +212,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		}
 		if (cur_left(in) < HEADER)
 			return msg_more(px, HEADER);
-		if (!head_read(&ahead, &h) || !h.magic)
+		if (!head_read(&ahead, &h) || !h.magic || h.len % 4)
 			return msg_bad(px, "stun.malformed");
 		size = HEADER + (uint64_t)h.len;
 		p = msg_take(px, dir, in, size, 2048, &view);

@@ -66,6 +66,7 @@ extern const struct unit_test tests_nbns[];
 extern const struct unit_test tests_pptp[];
 extern const struct unit_test tests_rmcp[];
 extern const struct unit_test tests_ssdp[];
+extern const struct unit_test tests_strict[];
 extern const struct unit_test tests_stun[];
 extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_git[];
@@ -160,6 +161,7 @@ const struct unit_suite unit_suites[] = {
 	{ "stomp", tests_stomp },
 	{ "smtp", tests_smtp },
 	{ "ssdp", tests_ssdp },
+	{ "strict", tests_strict },
 	{ "stun", tests_stun },
 	{ "ftp", tests_ftp },
 	{ "git", tests_git },

@@ -18,6 +18,8 @@ static void test_talk(void)
 		  "stun {'type':'create_permission','class':'request','peer_ip':'2001:db8::1','peer_port':0}\n" },
 		{ "RFC 3489", 4000, true, false, APP_STUN, "> 0001 0008 11*16 0003 0004 00000006\n< 0101 000c 11*16 0001 0008 0001 0050 0a000001",
 		  "stun {'type':'binding','class':'request'}\nstun {'type':'binding','class':'success','mapped_ip':'10.0.0.1','mapped_port':80}\n" },
+		{ "attributes without padding", 4000, true, false, APP_STUN, "> 0003 000f " ID "0015 0003 'abc' 0006 0004 'user'",
+		  "stun {'type':'allocate','class':'request','username':'user'}\n" },
 		{ "bare, both ways; then media", 4000, true, false, APP_STUN, "> 0001 0000 11*16\n< 0101 0000 11*16\n> 80 60 00*10 aa*100",
 		  "stun {'type':'binding','class':'request'}\nstun {'type':'binding','class':'success'}\n" },
 		{ "broken", 4000, false, true, APP_STUN, "> 0003 0000 " ID "0003 0000 aa*16", NULL },
