@@ -104,7 +104,7 @@ static bool frame(struct px *px, struct stomp *s, struct cursor head, uint64_t *
 	*length = UINT64_MAX;
 	if (!cur_line(&head, &line))
 		return false;
-	command = command_of(line);
+	command = line_which(line, commands);	/* a broker that says "message" was seen */
 	if (command < 0)
 		return false;
 	rec_cstr(r, &f_operation, commands[command]);

@@ -94,6 +94,8 @@ extern const struct unit_test tests_rtp[];
 extern const struct unit_test tests_sflow[];
 extern const struct unit_test tests_svn[];
 extern const struct unit_test tests_x11[];
+extern const struct unit_test tests_nntp[];
+extern const struct unit_test tests_xmpp[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
@@ -189,5 +191,7 @@ const struct unit_suite unit_suites[] = {
 	{ "sflow", tests_sflow },
 	{ "svn", tests_svn },
 	{ "x11", tests_x11 },
+	{ "nntp", tests_nntp },
+	{ "xmpp", tests_xmpp },
 	{ 0 },
 };

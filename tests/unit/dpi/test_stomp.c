@@ -13,7 +13,7 @@ static void test_frames(void)
 	static const struct vector rows[] = {
 		{ "a conversation", { STEP_UP(CONNECT), STEP_DOWN("CONNECTED\r\nversion:1.2\r\nserver:x/1\r\n\r\n\0\n\n"),
 		  STEP_UP("SEND\ndestination:/queue/a\ncontent-length:5\n\nA\0\n\nB\0\nSUBSCRIBE\nid:0\ndestination:/topic/b\n\n\0\n"),
-		  STEP_DOWN("MESSAGE\ndestination:/topic/b\nid:7\n\nhello\n\n\0RECEIPT\nreceipt-id:1\n\n\0ERROR\nmessage:no such\n\nlong\0"), STEP_UP("\n\nDISCONNECT\n\n\0") },
+		  STEP_DOWN("message\ndestination:/topic/b\nid:7\n\nhello\n\n\0RECEIPT\nreceipt-id:1\n\n\0ERROR\nmessage:no such\n\nlong\0"), STEP_UP("\n\nDISCONNECT\n\n\0") },
 		  CONNECT_TOLD T("CONNECTED", ",'version':'1.2','server':'x/1'") T("SEND", ",'destination':'/queue/a'") T("SUBSCRIBE", ",'id':'0','destination':'/topic/b'")
 		  T("MESSAGE", ",'destination':'/topic/b','id':'7'") T("ERROR", ",'message':'no such'") T("DISCONNECT", ""), 0 },
 		{ "no such command", { STEP_UP(CONNECT "FOO\na:b\n\n\0") }, CONNECT_TOLD ANOMALY("stomp.bad_frame"), 1 },
