@@ -3,6 +3,7 @@
 #   make check       installs what it needs, every test make check-lab   the network namespace labs only
 #   make demo        shows it at work                   make golden      captures to events, against what is kept
 #   make install     DESTDIR, PREFIX                    make fuzz        FUZZ_SECONDS=60 of each target
+#   make corpus      CORPUS=DIR: scores captures with known facts, against the floor; PORTS=random: on random ports too; RAISE=1: raises the floor
 # V=1 prints the commands; SAN=address,undefined builds with sanitizers into a directory of its own; CC=clang works.
 
 CC       ?= gcc
@@ -105,6 +106,11 @@ unit-run: unit
 
 golden-run: $(B)/tapq
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/golden/run
+	@tests/golden/floor
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/corpus/test_ports
+
+corpus-run: $(B)/tapq
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/corpus/run $(CORPUS) $(if $(PORTS),--random-ports $(if $(filter random,$(PORTS)),1,$(PORTS))) $(if $(RAISE),--raise)
 
 fuzz-run: build-fuzz/fuzz
 	@tests/fuzz/run build-fuzz/fuzz $(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS),$(FUZZ_SECONDS))
@@ -134,6 +140,11 @@ check-lab: deps
 
 golden: deps
 	@$(MAKE) --no-print-directory golden-run
+
+corpus: deps
+	@[ -n "$(CORPUS)" ] && [ -d "$(CORPUS)/expected" ] || { echo "make corpus CORPUS=DIR: DIR has expected/, manifest.tsv, score.py and captures"; exit 2; }
+	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory corpus-run
 
 fuzz: deps
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
@@ -176,5 +187,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run fuzz-run lab-run check check-fast check-lab golden fuzz lint demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run lab-run check check-fast check-lab golden corpus fuzz lint demo install uninstall clean
 .DELETE_ON_ERROR:
