@@ -2,6 +2,7 @@
 #include "tests/unit/dpi/flowtest.h"
 
 #include <CUnit/CUnit.h>
+#include <CUnit/TestRun.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,6 +281,81 @@ void flowtest_free(struct flowtest_result *r)
 	r->text = NULL;
 }
 
+/* ---- written down ---- */
+
+static bool plain(uint8_t c) { return c >= 0x20 && c < 0x7f && c != '\'' && c != '\\'; }
+
+/* One segment or datagram, as tests/golden/talk reads it: text with escapes where it mostly is text, else hexadecimal with 'words'. */
+static void write_step(FILE *f, const struct flowtest_step *s)
+{
+	const uint8_t *p = s->p;
+	size_t odd = 0, column = 0, word;
+	bool hex;
+
+	for (size_t i = 0; i < s->n; i++)
+		odd += (p[i] < 0x20 && p[i] != '\r' && p[i] != '\n') || p[i] >= 0x7f;
+	hex = odd * 5 > s->n;
+	fprintf(f, "%c%s ", s->dir == DIR_TOSERVER ? '>' : '<', hex ? "x" : "");
+	for (size_t i = 0; i < s->n; ) {
+		if (column >= 120 || (!hex && i && p[i - 1] == '\n' && p[i] >= 0x20 && column > 60)) {
+			fprintf(f, "\n+%s ", hex ? "x" : "");
+			column = 0;
+		}
+		for (word = 0; hex && word < 100 && i + word < s->n && plain(p[i + word]); word++)
+			;
+		if (word >= 3) {
+			fprintf(f, "%s'%.*s' ", column && p[i - 1] != ' ' ? " " : "", (int)word, (const char *)p + i);
+			column += word + 4;
+			i += word;
+			continue;
+		}
+		if (hex)
+			column += (size_t)fprintf(f, "%02x", p[i]);
+		else if (p[i] == '\r' || p[i] == '\n')
+			column += (size_t)fprintf(f, "\\%c", p[i] == '\r' ? 'r' : 'n');
+		else if (p[i] == '\\' || p[i] < 0x20 || p[i] >= 0x7f)
+			column += (size_t)fprintf(f, "\\x%02x", p[i]);
+		else
+			column += (size_t)fprintf(f, "%c", p[i]);
+		i++;
+	}
+	fputc('\n', f);
+}
+
+/* With TALKS=DIR in the environment each conversation that is tried at every cut or prefix is written there once. */
+static void write_talk(const struct flowtest *conf, const struct flowtest_step *steps, unsigned n)
+{
+	static unsigned number;
+	static char last[8192];
+	const char *dir = getenv("TALKS");
+	char path[4096], *text = NULL;
+	size_t len = 0;
+	FILE *f;
+
+	if (!dir || !(f = open_memstream(&text, &len)))
+		return;
+	fprintf(f, "port %u%s%s\n", conf->dport, conf->udp ? " udp" : "", conf->v6 ? " v6" : "");
+	for (unsigned i = 0; i < n; i++) {
+		if (!steps[i].p || steps[i].n > 4096) {	/* lost bytes, and what nobody would read */
+			fclose(f);
+			free(text);
+			return;
+		}
+		write_step(f, &steps[i]);
+	}
+	fclose(f);
+	if (strncmp(text, last, sizeof(last) - 1)) {
+		snprintf(last, sizeof(last), "%s", text);
+		snprintf(path, sizeof(path), "%s/%s-%04u.talk", dir, CU_get_current_suite()->pName, number++);
+		f = fopen(path, "w");
+		if (f) {
+			fprintf(f, "# %s\n%s", CU_get_current_test()->pName, text);
+			fclose(f);
+		}
+	}
+	free(text);
+}
+
 /* ---- every cut, every prefix ---- */
 
 static void same(const struct flowtest *conf, const struct flowtest_step *steps, unsigned n, const struct flowtest_result *want)
@@ -302,6 +378,7 @@ char *flowtest_every_cut(const struct flowtest *ft, const struct flowtest_step *
 
 	conf.cut = conf.cut_at = 0;
 	conf.flow_events = false;	/* they count packets */
+	write_talk(ft, steps, n);
 	whole = flowtest_run(&conf, steps, n);
 	for (unsigned i = 0; i < n; i++)
 		if (steps[i].p)
@@ -326,6 +403,7 @@ void flowtest_every_prefix(const struct flowtest *ft, const struct flowtest_step
 
 	if (!cut)
 		abort();
+	write_talk(ft, steps, n);
 	for (unsigned i = 0; i < n; i++)
 		all += steps[i].n;
 	step = all / EVERY_MAX + 1;

@@ -3,7 +3,10 @@
  *
  * TCP conversations are wrapped in a handshake and a close; each step is the bytes of one direction, cut into segments of
  * `cut` bytes (0: one segment). Frames lie against a guard page, so that a read past the end ends the test. Events come back one a
- * line, "TYPE {json of the body}" ("http {...}"), without flow events unless asked for. */
+ * line, "TYPE {json of the body}" ("http {...}"), without flow events unless asked for.
+ *
+ * `TALKS=DIR build/unit-dpi [SUITE]` writes each conversation that is tried at every cut or prefix as DIR/SUITE-NUMBER.talk, the form
+ * that tests/golden/talk reads: a golden or a seed to begin with. */
 #ifndef TQ_TESTS_FLOWTEST_H
 #define TQ_TESTS_FLOWTEST_H
 
