@@ -108,6 +108,7 @@ golden-run: $(B)/tapq
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/golden/run
 	@tests/golden/floor
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/corpus/test_ports
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/servers/run --check
 
 corpus-run: $(B)/tapq
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/corpus/run $(CORPUS) $(if $(PORTS),--random-ports $(if $(filter random,$(PORTS)),1,$(PORTS))) $(if $(RAISE),--raise)
@@ -153,6 +154,12 @@ fuzz: deps
 lint: house
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --suppress=missingIncludeSystem --inline-suppr -I. $(DIRS)
 
+# Fresh goldens and seeds from real servers in namespaces: TALK=name... of tests/servers; not part of check, its packages are many.
+captures: deps
+	@scripts/install-deps --servers
+	@$(MAKE) --no-print-directory -j2 all
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/servers/run $(TALK)
+
 demo: deps
 	@$(MAKE) --no-print-directory -j2 all
 	@scripts/demo
@@ -187,5 +194,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run lab-run check check-fast check-lab golden corpus fuzz lint demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run lab-run check check-fast check-lab golden corpus fuzz lint captures demo install uninstall clean
 .DELETE_ON_ERROR:
