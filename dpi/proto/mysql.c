@@ -53,7 +53,7 @@ struct mysql {
 	uint8_t next_prepared;
 	uint32_t caps[2];
 	char version[VERSION_MAX];
-	struct prepared prepared[PREPARED_MAX];
+	struct prepared *prepared;	/* PREPARED_MAX; NULL: nothing was prepared yet */
 };
 
 #define ID_PREPARE 0x100u	/* in the id of what waits: sequence of its answer, and this */
@@ -65,14 +65,17 @@ static bool both(const struct mysql *s, uint32_t cap) { return s->caps[0] & s->c
 
 static void prepared_keep(struct px *px, struct mysql *s, uint32_t id, const struct saved *asked)
 {
-	struct prepared *p = &s->prepared[s->next_prepared];
 	const uint8_t *pos = asked->body;
 	const void *value;
+	struct prepared *p;
 	struct record *r;
 
+	if (!s->prepared)
+		s->prepared = px_alloc(px, PREPARED_MAX * sizeof(*p));
 	/* all but the command's name */
-	if (!item_next(&pos, asked->body + asked->len, &value))
+	if (!s->prepared || !item_next(&pos, asked->body + asked->len, &value))
 		return;
+	p = &s->prepared[s->next_prepared];
 	r = px_record(px);
 	rec_append(r, pos, (uint32_t)(asked->body + asked->len - pos));
 	px_saved_free(px, p->what);
@@ -82,7 +85,7 @@ static void prepared_keep(struct px *px, struct mysql *s, uint32_t id, const str
 
 static struct prepared *prepared_of(struct mysql *s, uint32_t id)
 {
-	for (unsigned i = 0; i < PREPARED_MAX; i++)
+	for (unsigned i = 0; s->prepared && i < PREPARED_MAX; i++)
 		if (s->prepared[i].what && s->prepared[i].id == id)
 			return &s->prepared[i];
 	return NULL;
@@ -454,10 +457,10 @@ static void end(struct px *px, void *state)
 
 	s->asks.event = EV_MYSQL;
 	asks_end(px, &s->asks);
-	for (unsigned i = 0; i < PREPARED_MAX; i++) {
+	for (unsigned i = 0; s->prepared && i < PREPARED_MAX; i++)
 		px_saved_free(px, s->prepared[i].what);
-		s->prepared[i].what = NULL;
-	}
+	px_release(px, s->prepared, PREPARED_MAX * sizeof(*s->prepared));
+	s->prepared = NULL;
 }
 
 static const uint16_t ports[] = { 3306, 0 };

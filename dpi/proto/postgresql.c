@@ -45,6 +45,13 @@ struct portal {
 	bool used;
 };
 
+/* What is prepared and bound: many connections never do. */
+struct names {
+	uint8_t next_statement, next_portal;
+	struct statement statements[STATEMENTS_MAX];
+	struct portal portals[PORTALS_MAX];
+};
+
 struct pgsql {
 	struct asks asks;
 	enum phase phase;
@@ -52,9 +59,7 @@ struct pgsql {
 	bool adrift, looks;	/* where the server's messages begin is not known; the next one may answer */
 	uint32_t syncs[2];	/* client's, server's */
 	const char *auth;	/* how the server asks for a password */
-	uint8_t next_statement, next_portal;
-	struct statement statements[STATEMENTS_MAX];
-	struct portal portals[PORTALS_MAX];
+	struct names *names;	/* NULL: nothing was prepared yet */
 };
 
 #define ID_PARSE ((uint64_t)1 << 32)
@@ -73,11 +78,19 @@ static struct name name_of(struct bytes b)
 
 static bool same(const struct name *a, const struct name *b) { return a->len != 0xff && a->len == b->len && memcmp(a->s, b->s, a->len) == 0; }
 
+/* False: no memory. */
+static bool names_needed(struct px *px, struct pgsql *s)
+{
+	if (!s->names)
+		s->names = px_alloc(px, sizeof(*s->names));
+	return s->names;
+}
+
 static struct statement *statement_of(struct pgsql *s, const struct name *n)
 {
-	for (unsigned i = 0; i < STATEMENTS_MAX; i++)
-		if (s->statements[i].what && same(&s->statements[i].name, n))
-			return &s->statements[i];
+	for (unsigned i = 0; s->names && i < STATEMENTS_MAX; i++)
+		if (s->names->statements[i].what && same(&s->names->statements[i].name, n))
+			return &s->names->statements[i];
 	return NULL;
 }
 
@@ -85,13 +98,13 @@ static void statement_keep(struct px *px, struct pgsql *s, struct name n, struct
 {
 	struct statement *st = statement_of(s, &n);
 
-	if (n.len == 0xff) {
+	if (n.len == 0xff || !names_needed(px, s)) {
 		px_saved_free(px, what);
 		return;
 	}
 	if (!st) {
-		st = &s->statements[s->next_statement];
-		s->next_statement = (uint8_t)((s->next_statement + 1) % STATEMENTS_MAX);
+		st = &s->names->statements[s->names->next_statement];
+		s->names->next_statement = (uint8_t)((s->names->next_statement + 1) % STATEMENTS_MAX);
 	}
 	px_saved_free(px, st->what);
 	*st = (struct statement){ n, what };
@@ -99,23 +112,23 @@ static void statement_keep(struct px *px, struct pgsql *s, struct name n, struct
 
 static struct portal *portal_of(struct pgsql *s, const struct name *n)
 {
-	for (unsigned i = 0; i < PORTALS_MAX; i++)
-		if (s->portals[i].used && same(&s->portals[i].name, n))
-			return &s->portals[i];
+	for (unsigned i = 0; s->names && i < PORTALS_MAX; i++)
+		if (s->names->portals[i].used && same(&s->names->portals[i].name, n))
+			return &s->names->portals[i];
 	return NULL;
 }
 
-static void bind(struct pgsql *s, struct cursor c)
+static void bind(struct px *px, struct pgsql *s, struct cursor c)
 {
 	bool cut;
 	struct name portal = name_of(pg_string(&c, &cut)), statement = name_of(pg_string(&c, &cut));
 	struct portal *p = portal_of(s, &portal);
 
-	if (cut || portal.len == 0xff)
+	if (cut || portal.len == 0xff || !names_needed(px, s))
 		return;
 	if (!p) {
-		p = &s->portals[s->next_portal];
-		s->next_portal = (uint8_t)((s->next_portal + 1) % PORTALS_MAX);
+		p = &s->names->portals[s->names->next_portal];
+		s->names->next_portal = (uint8_t)((s->names->next_portal + 1) % PORTALS_MAX);
 	}
 	*p = (struct portal){ portal, statement, true };
 }
@@ -294,7 +307,7 @@ static void client_message(struct px *px, struct pgsql *s, uint8_t type, struct 
 		parse_message(px, s, c);
 		break;
 	case 'B':
-		bind(s, c);
+		bind(px, s, c);
 		break;
 	case 'E':
 		execute_message(px, s, c);
@@ -504,10 +517,10 @@ static void end(struct px *px, void *state)
 
 	s->asks.event = EV_PGSQL;
 	asks_end(px, &s->asks);
-	for (unsigned i = 0; i < STATEMENTS_MAX; i++) {
-		px_saved_free(px, s->statements[i].what);
-		s->statements[i].what = NULL;
-	}
+	for (unsigned i = 0; s->names && i < STATEMENTS_MAX; i++)
+		px_saved_free(px, s->names->statements[i].what);
+	px_release(px, s->names, sizeof(*s->names));
+	s->names = NULL;
 }
 
 static const uint16_t ports[] = { 5432, 6432, 0 };

@@ -26,7 +26,8 @@ static const struct code statuses[] = { { 1, "start" }, { 2, "stop" }, { 3, "int
 
 struct radius {
 	uint32_t next_tx;
-	uint32_t tx[256];	/* of the last request with that id, + 1 */
+	uint32_t waits[8];	/* bit per id: a request with it was not answered yet */
+	uint16_t tx[256];	/* the low half of its number: it is among the last 65,536 */
 };
 
 /* The attributes of a whole message. */
@@ -154,10 +155,11 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	}
 	if (is_request(code)) {
 		tx = s->next_tx++;
-		s->tx[id] = tx + 1;
-	} else if (s->tx[id]) {
-		tx = s->tx[id] - 1;
-		s->tx[id] = 0;
+		s->tx[id] = (uint16_t)tx;
+		s->waits[id / 32] |= UINT32_C(1) << id % 32;
+	} else if (s->waits[id / 32] >> id % 32 & 1) {
+		tx = s->next_tx - 1 - (uint16_t)(s->next_tx - 1 - s->tx[id]);
+		s->waits[id / 32] &= ~(UINT32_C(1) << id % 32);
 	} else {
 		tx = s->next_tx++;
 	}

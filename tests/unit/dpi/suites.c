@@ -32,6 +32,7 @@ extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
 extern const struct unit_test tests_redis_px[];
+extern const struct unit_test tests_sizes[];
 extern const struct unit_test tests_snmp[];
 extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
@@ -129,6 +130,7 @@ const struct unit_suite unit_suites[] = {
 	{ "record", tests_record },
 	{ "redis", tests_redis },
 	{ "redis_px", tests_redis_px },
+	{ "sizes", tests_sizes },
 	{ "snmp", tests_snmp },
 	{ "ssh", tests_ssh },
 	{ "tls", tests_tls },
