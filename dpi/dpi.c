@@ -69,7 +69,7 @@ void flow_end(struct dpi *d, struct flow *f, const char *reason)
 
 	px_without_packet(d, f);
 	if (f->feed == FEED_SEEK && reason)
-		seek_give_up(x);
+		seek_last(x);
 	feed_off(x);
 	stream_free(d, f);
 	if (reason)
@@ -132,7 +132,7 @@ static struct flow *flow_make(struct dpi *d, const struct flow_key *k, uint64_t 
 /* ---- whose flow is it ---- */
 
 /* True when the sender of a packet without a flow is its responder. TCP without a SYN is a guess: a port that a protocol
- * usually listens at, else one below 1024, else the lower one is the responder's. For datagrams the first sender began:
+ * usually listens at, else one below 1024, else the lower one is the responder's (recognition may find it wrong: seek.c). For datagrams the first sender began:
  * a guess by ports would let a sender choose by its own port which rules it is judged by. */
 static bool sent_by_responder(const struct dpi *d, const struct packet *p)
 {
@@ -349,8 +349,10 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 		if (f->state == FLOW_NEW && x->dir == DIR_TOCLIENT)
 			flow_move(&d->flows, f, FLOW_OPEN, x->now);
 	}
-	if (f->learn)
+	if (f->learn) {
+		seek_turn(x);
 		seek_tick(x);
+	}
 	if (x->refused) {
 		count(d, DPI_C_VERDICT_DROP);
 		return VERDICT_DROP;

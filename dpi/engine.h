@@ -110,6 +110,8 @@ bool feed_differs(const struct px *, enum dir, uint32_t seq, const uint8_t *p, s
 size_t seek_bytes(struct px *, enum dir, const uint8_t *p, size_t n, bool datagram);
 void seek_tick(struct px *);		/* pending.time may be over */
 void seek_give_up(struct px *);
+void seek_last(struct px *);		/* the last question, then gives up; not while a stream is walked */
+void seek_turn(struct px *);		/* turns the flow where recognition said who began it; not while a stream is walked */
 void seek_free(struct dpi *, struct flow *);
 bool seek_init(struct dpi *);		/* of d->protos */
 bool seek_port_known(const struct dpi *, uint8_t ipproto, uint16_t port);

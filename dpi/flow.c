@@ -304,3 +304,24 @@ void flow_remove(struct flow_table *t, struct flow *f)
 	f->newer = t->free;
 	t->free = no;
 }
+
+#define EXCHANGE(pair) do { __typeof__((pair)[0]) kept = (pair)[0]; (pair)[0] = (pair)[1]; (pair)[1] = kept; } while (0)
+
+void flow_turn(struct flow *f)
+{
+	bool up = flow_hit(f, F_CSUM_OFF), down = flow_hit(f, F_CSUM_OFF_DOWN);
+
+	f->bits ^= F_INIT_HI;
+	flow_clear(f, F_CSUM_OFF | F_CSUM_OFF_DOWN);
+	if (up)
+		flow_set(f, F_CSUM_OFF_DOWN);
+	if (down)
+		flow_set(f, F_CSUM_OFF);
+	EXCHANGE(f->pkts);
+	EXCHANGE(f->bytes);
+	EXCHANGE(f->view);
+	EXCHANGE(f->view_seen);
+	EXCHANGE(f->tcp_flags);
+	EXCHANGE(f->half);
+	EXCHANGE(f->workload);
+}

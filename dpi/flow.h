@@ -183,6 +183,8 @@ void flow_remove(struct flow_table *, struct flow *);
 void flow_move(struct flow_table *, struct flow *, enum flow_state, int64_t now);
 /* It had a packet: it is young again. Cheap. */
 void flow_young(struct flow_table *, struct flow *, uint32_t second);
+/* The other end began it: everything that is kept by direction changes places. */
+void flow_turn(struct flow *);
 int64_t flow_timeout(const struct flow *);	/* ns without a packet until it ends */
 const char *flow_state_name(enum flow_state);
 

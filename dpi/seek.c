@@ -6,7 +6,11 @@
  * order when it is found, so that it sees the conversation as it was. A candidate that said NO is not asked again.
  *
  * It ends with YES, with the last NO, or at a limit of dpi_conf.pending_*: then the app is unknown. The copies and what is
- * known of candidates live in struct learn, only as long as this goes on. */
+ * known of candidates live in struct learn, only as long as this goes on.
+ *
+ * Who began a TCP connection whose SYNs were not seen is a guess by ports (dpi.c). When all candidates said NO to it, or time is up,
+ * they are asked once more with the directions exchanged (learn.turned); a YES then says who the client is, and the flow is turned:
+ * when the packet at hand is done with, since whoever walks the stream holds its halves. */
 #include "dpi/engine.h"
 
 #include <netinet/in.h>
@@ -20,6 +24,8 @@ struct learn {
 	uint32_t len[2];
 	uint8_t class[2];		/* log2 of buf's size */
 	bool datagrams;
+	bool turned;			/* candidates are asked as if the responder had begun */
+	const struct proto *found;	/* by turned directions: it starts with seek_turn */
 	int64_t since;
 	uint32_t packets;
 	uint32_t nruns;
@@ -128,6 +134,27 @@ static const struct proto *ask_all(const struct dpi *d, const struct probe_in *i
 	return NULL;
 }
 
+/* Asks with the directions exchanged. */
+static const struct proto *ask_turned(const struct dpi *d, const struct probe_in *in, uint64_t *no, bool *more)
+{
+	struct probe_in turned = *in;
+
+	for (int i = 0; i < 2; i++) {
+		turned.dir[i] = in->dir[!i];
+		turned.first[i] = in->first[!i];
+	}
+	turned.now = (enum dir)!in->now;
+	turned.sport = in->dport;
+	turned.dport = in->sport;
+	return ask_all(d, &turned, no, more);
+}
+
+/* Which end began it is only guessed. */
+static bool turnable(const struct flow *f)
+{
+	return f->key.ipproto == IPPROTO_TCP && flow_hit(f, F_MIDSTREAM) && !flow_hit(f, F_APP_KNOWN) && !((f->tcp_flags[0] | f->tcp_flags[1]) & TCP_SYN);
+}
+
 static struct probe_in question(const struct px *x, enum dir dir)
 {
 	const struct flow *f = x->f;
@@ -223,10 +250,60 @@ void seek_give_up(struct px *x)
 		feed_app(x, APP_UNKNOWN);
 }
 
+/* The last question, to what is kept: turned directions. */
+static void ask_at_last(struct px *x)
+{
+	struct learn *l = x->f->learn;
+	uint64_t no[SEEK_WORDS] = { 0 };
+	struct probe_in in;
+	bool more;
+
+	if (!l || l->found || l->turned || l->datagrams || !turnable(x->f))
+		return;
+	in = question(x, DIR_TOSERVER);
+	for (int i = 0; i < 2; i++)
+		in.dir[i] = cur_of(l->buf[i], l->len[i]);
+	l->turned = true;
+	l->found = ask_turned(x->d, &in, no, &more);
+}
+
+void seek_last(struct px *x)
+{
+	if (x->f->feed != FEED_SEEK)
+		return;
+	ask_at_last(x);
+	seek_turn(x);
+	seek_give_up(x);
+}
+
 void seek_tick(struct px *x)
 {
 	if (x->f->feed == FEED_SEEK && x->f->learn && x->now - x->f->learn->since >= x->d->conf.pending_time)
-		seek_give_up(x);
+		seek_last(x);
+}
+
+#define SWAP(a, i, j) do { __typeof__((a)[i]) swap_ = (a)[i]; (a)[i] = (a)[j]; (a)[j] = swap_; } while (0)
+
+void seek_turn(struct px *x)
+{
+	struct flow *f = x->f;
+	struct learn *l = f->learn;
+
+	if (!l || !l->found)
+		return;
+	f->learn = NULL;
+	flow_turn(f);
+	x->dir = (enum dir)!x->dir;
+	SWAP(l->buf, 0, 1);
+	SWAP(l->len, 0, 1);
+	SWAP(l->class, 0, 1);
+	for (uint32_t i = 0; i < l->nruns; i++)
+		l->run[i] ^= 1;
+	count(x->d, DPI_C_FLOWS_TURNED);
+	if (feed_start(x, l->found))
+		replay(x, l);
+	else
+		learn_free(x->d, l);
 }
 
 /* Starts to keep bytes; NULL: given up. */
@@ -263,31 +340,92 @@ static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n,
 	uint64_t no[SEEK_WORDS] = { 0 };
 	const struct proto *found;
 	struct learn *l;
-	bool more;
+	bool more, turned = false;
 
 	in.dir[dir] = cur_of(p, n);
 	in.dir[!dir] = cur_of(NULL, 0);
 	found = ask_all(x->d, &in, no, &more);
 	if (found)
 		return feed_start(x, found) ? 0 : n;
-	if (!more || n >= x->d->conf.pending_bytes || x->d->conf.pending_packets <= 1) {
+	if (!more && !datagram && turnable(x->f)) {
+		memset(no, 0, sizeof(no));
+		turned = true;
+		found = ask_turned(x->d, &in, no, &more);
+	}
+	if (!found && (!more || n >= x->d->conf.pending_bytes || x->d->conf.pending_packets <= 1)) {
 		seek_give_up(x);
 		return n;
 	}
 	l = learn_start(x, no, datagram);
 	if (l) {
 		l->packets = 1;
+		l->turned = turned;
+		l->found = found;
 		if (!learn_add(x->d, l, dir, p, n))
 			seek_give_up(x);
 	}
 	return n;
 }
 
+/* The question in the directions as they are now thought of; where nobody is left, in turned ones. */
+static const struct proto *ask_on(struct px *x, const struct probe_in *in, bool *more)
+{
+	struct learn *l = x->f->learn;
+	const struct proto *found;
+
+	if (!l->turned) {
+		found = ask_all(x->d, in, l->no, more);
+		if (found || *more || l->datagrams || !turnable(x->f))
+			return found;
+		l->turned = true;
+		memset(l->no, 0, sizeof(l->no));
+	}
+	l->found = ask_turned(x->d, in, l->no, more);
+	return NULL;
+}
+
+static bool at_limit(const struct px *x, const struct learn *l)
+{
+	const struct dpi_conf *c = &x->d->conf;
+
+	return l->len[0] + l->len[1] >= c->pending_bytes || l->packets >= c->pending_packets || x->now - l->since >= c->pending_time;
+}
+
+static size_t seek_datagram(struct px *x, enum dir dir, const uint8_t *p, size_t n)
+{
+	struct dpi *d = x->d;
+	struct learn *l = x->f->learn;
+	struct probe_in in = question(x, dir);
+	const struct proto *found;
+	bool more;
+
+	if (n > d->conf.pending_bytes - (l->len[0] + l->len[1])) {
+		seek_give_up(x);
+		return n;
+	}
+	in.dir[dir] = cur_of(p, n);
+	in.dir[!dir] = cur_of(NULL, 0);
+	firsts(l, in.first);
+	l->packets++;
+	found = ask_on(x, &in, &more);
+	if (found) {
+		x->f->learn = NULL;
+		if (!feed_start(x, found)) {
+			learn_free(d, l);
+			return n;
+		}
+		replay(x, l);
+		return 0;
+	}
+	if (!more || !learn_add(d, l, dir, p, n) || at_limit(x, l))
+		seek_give_up(x);
+	return n;
+}
+
 size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool datagram)
 {
 	struct dpi *d = x->d;
-	struct flow *f = x->f;
-	struct learn *l = f->learn;
+	struct learn *l = x->f->learn;
 	struct probe_in in;
 	const struct proto *found;
 	size_t k = n, room;
@@ -295,41 +433,40 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 
 	if (!l)
 		return seek_first(x, dir, p, n, datagram);
+	if (datagram)
+		return seek_datagram(x, dir, p, n);
 	room = d->conf.pending_bytes - (l->len[0] + l->len[1]);
-	if (datagram ? n > room : false) {
+	if (k > room && !l->found)
+		k = room;
+	if (!learn_add(d, l, dir, p, k)) {
 		seek_give_up(x);
 		return n;
 	}
-	if (k > room)
-		k = room;
+	if (l->found)	/* it starts when the packet at hand is done with */
+		return n;
 	in = question(x, dir);
-	if (datagram) {
-		in.dir[dir] = cur_of(p, n);
-		in.dir[!dir] = cur_of(NULL, 0);
-		firsts(l, in.first);
-	} else {
-		if (!learn_add(d, l, dir, p, k)) {
-			seek_give_up(x);
-			return n;
-		}
-		for (int i = 0; i < 2; i++)
-			in.dir[i] = cur_of(l->buf[i], l->len[i]);
-	}
+	for (int i = 0; i < 2; i++)
+		in.dir[i] = cur_of(l->buf[i], l->len[i]);
 	l->packets++;
-	found = ask_all(d, &in, l->no, &more);
+	found = ask_on(x, &in, &more);
 	if (found) {
-		f->learn = NULL;
+		x->f->learn = NULL;
 		if (!feed_start(x, found)) {
 			learn_free(d, l);
 			return n;
 		}
 		replay(x, l);
-		return datagram ? 0 : k;
+		return k;
 	}
-	if (datagram && more && !learn_add(d, l, dir, p, n))
+	if (!l->found && more && at_limit(x, l)) {
+		ask_at_last(x);
 		more = false;
-	if (!more || l->len[0] + l->len[1] >= d->conf.pending_bytes || l->packets >= d->conf.pending_packets ||
-	    x->now - l->since >= d->conf.pending_time)
+	}
+	if (l->found) {
+		if (k < n && !learn_add(d, l, dir, p + k, n - k))
+			seek_give_up(x);
+	} else if (!more) {
 		seek_give_up(x);
+	}
 	return n;
 }

@@ -45,7 +45,7 @@ static void stream_close(struct px *x, bool rst)
 	if (rst)
 		flow_set(f, F_RST);
 	if (f->feed == FEED_SEEK)
-		seek_give_up(x);
+		seek_last(x);	/* may turn the flow: the callers are done with its halves */
 	feed_off(x);
 	stream_free(x->d, f);
 	flow_move(&x->d->flows, f, FLOW_CLOSED, x->now);

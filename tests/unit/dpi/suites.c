@@ -9,6 +9,7 @@ extern const struct unit_test tests_dhcp[];
 extern const struct unit_test tests_dhcpv6[];
 extern const struct unit_test tests_dns[];
 extern const struct unit_test tests_feed[];
+extern const struct unit_test tests_seek[];
 extern const struct unit_test tests_flow[];
 extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
@@ -107,6 +108,7 @@ const struct unit_suite unit_suites[] = {
 	{ "dhcpv6", tests_dhcpv6 },
 	{ "dns", tests_dns },
 	{ "feed", tests_feed },
+	{ "seek", tests_seek },
 	{ "flow", tests_flow },
 	{ "guard", tests_guard },
 	{ "http", tests_http },

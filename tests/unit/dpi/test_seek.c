@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Connections whose beginning was not seen: recognition says who the client is. (The rest of recognition: test_feed.c.) */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/dpi/coretest.h"
+#include "tests/unit/unit.h"
+
+#define UP DIR_TOSERVER
+#define DOWN DIR_TOCLIENT
+
+/* "ASK..." from the client; where only "ANS..." from the server is there, it waits. */
+static enum probe probe_ask(const struct probe_in *in)
+{
+	struct cursor up = in->dir[UP], down = in->dir[DOWN];
+
+	if (cur_left(&up))
+		return cur_starts(&up, "ASK", 3) ? PROBE_YES : PROBE_NO;
+	return cur_starts(&down, "ANS", 3) ? PROBE_MORE : PROBE_NO;
+}
+
+/* Waits for ever. */
+static enum probe probe_patient(const struct probe_in *in) { (void)in; return PROBE_MORE; }
+
+static enum parse toy_like(struct px *x, void *state, enum dir dir, struct cursor *in) { return proto_toy.parse(x, state, dir, in); }
+
+static const struct proto proto_ask = { .name = "ask", .app = APP_FTP, .l4 = PROTO_TCP | PROTO_UDP, .probe = probe_ask, .parse = toy_like };
+static const struct proto proto_patient = { .name = "patient", .app = APP_IRC, .l4 = PROTO_TCP, .probe = probe_patient, .parse = toy_like };
+static const struct proto *const alone[] = { &proto_ask, NULL }, *const both[] = { &proto_ask, &proto_patient, NULL };
+
+static void open_with(struct core *c, const struct proto *const *protos)
+{
+	core_open(c, NULL);
+	c->d->protos = protos;
+	free(c->d->hints);
+	CU_ASSERT(seek_init(c->d));
+	c->workload[0] = 1;
+	c->workload[1] = 2;
+}
+
+/* The end with port 80 asks: its port made it the responder. */
+static void is_turned(struct core *c, const char *asked, const char *answered)
+{
+	struct flow *f = core_flow(c);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_EQUAL(f->app, APP_FTP);
+	CU_ASSERT_EQUAL(flow_port(f, UP), 80);
+	CU_ASSERT_EQUAL(flow_port(f, DOWN), 40000);
+	CU_ASSERT_EQUAL(f->workload[0], 2);
+	CU_ASSERT_EQUAL(f->workload[1], 1);
+	CU_ASSERT(toy_log.n[UP] == strlen(asked) && memcmp(toy_log.bytes[UP], asked, strlen(asked)) == 0);
+	CU_ASSERT(toy_log.n[DOWN] == strlen(answered) && memcmp(toy_log.bytes[DOWN], answered, strlen(answered)) == 0);
+	CU_ASSERT_EQUAL(core_counter(c, DPI_C_FLOWS_TURNED), 1);
+	CU_ASSERT_EQUAL(core_counter(c, DPI_C_APP_UNKNOWN), 0);
+}
+
+static void test_turned(void)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct core c = { 0 };
+
+		open_with(&c, alone);
+		core_send(&c, &(struct spec){ .v6 = v6, .dir = DOWN, .flags = TCP_ACK, .seq = 5000, .ack = 9000, .p = "ASK", .n = 3 });
+		is_turned(&c, "ASK", "");
+		core_send(&c, &(struct spec){ .v6 = v6, .dir = UP, .flags = TCP_ACK, .seq = 9000, .ack = 5003, .p = "ANSWER", .n = 6 });
+		core_send(&c, &(struct spec){ .v6 = v6, .dir = DOWN, .flags = TCP_ACK, .seq = 5003, .ack = 9006, .p = "more", .n = 4 });
+		is_turned(&c, "ASKmore", "ANSWER");
+		CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 2);
+		CU_ASSERT_EQUAL(core_flow(&c)->pkts[DOWN], 1);
+		dpi_flush(c.d);
+		CU_ASSERT_EQUAL(c.last[EV_FLOW].sport, 80);
+		CU_ASSERT_EQUAL(c.last[EV_FLOW].src.b[15], 2);
+		CU_ASSERT(strstr(c.text, "'pkts_toserver':2") || strstr(c.text, "\"pkts_toserver\":2"));
+		core_close(&c);
+	}
+}
+
+/* The answer is heard first, and waits for what was asked. */
+static void test_answer_first(void)
+{
+	struct core c = { 0 };
+
+	open_with(&c, alone);
+	core_data(&c, UP, 9000, 5000, "ANS", 3);
+	CU_ASSERT_EQUAL(core_flow(&c)->feed, FEED_SEEK);
+	core_data(&c, DOWN, 5000, 9003, "ASK", 3);
+	is_turned(&c, "ASK", "ANS");
+	CU_ASSERT_STRING_EQUAL(toy_log.order, "du");
+	core_close(&c);
+}
+
+/* Somebody waits: turned directions are asked when time is up, at the limit of packets, at the end. */
+static void test_at_last(void)
+{
+	for (int how = 0; how < 4; how++) {
+		struct core c = { 0 };
+
+		open_with(&c, both);
+		core_data(&c, DOWN, 5000, 9000, "ASK", 3);
+		CU_ASSERT_EQUAL(core_flow(&c)->feed, FEED_SEEK);
+		CU_ASSERT_EQUAL(flow_port(core_flow(&c), UP), 40000);
+		switch (how) {
+		case 0:
+			core_tick(&c, 6 * SEC);
+			is_turned(&c, "ASK", "");
+			break;
+		case 1:
+			for (uint32_t i = 3; i < 18; i++)
+				core_data(&c, DOWN, 5000 + i, 9000, "+", 1);
+			is_turned(&c, "ASK+++++++++++++++", "");
+			break;
+		case 2:
+			core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_RST | TCP_ACK, .seq = 5003, .ack = 9000 });
+			is_turned(&c, "ASK", "");
+			CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_CLOSED);
+			break;
+		case 3:
+			dpi_flush(c.d);
+			CU_ASSERT_EQUAL(c.last[EV_FLOW].app, APP_FTP);
+			CU_ASSERT_EQUAL(c.last[EV_FLOW].sport, 80);
+			break;
+		}
+		core_close(&c);
+	}
+}
+
+/* A flow is turned when the packet at hand is done with: what waited out of order comes along. */
+static void test_with_what_waited(void)
+{
+	struct core c = { 0 };
+
+	open_with(&c, alone);
+	core_send(&c, &(struct spec){ .dir = UP, .flags = TCP_ACK, .seq = 9000, .ack = 5000 });
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 5000, .ack = 9000 });
+	core_data(&c, DOWN, 5003, 9000, "and", 3);
+	core_data(&c, DOWN, 5006, 9000, "that", 4);
+	core_data(&c, DOWN, 5000, 9000, "ASK", 3);
+	is_turned(&c, "ASKandthat", "");
+	core_data(&c, UP, 9000, 5010, "ANS", 3);
+	is_turned(&c, "ASKandthat", "ANS");
+	core_close(&c);
+}
+
+/* Who sent the SYN is the client, whatever they say; so is the first sender of a datagram. */
+static void test_never_turned(void)
+{
+	struct core c = { 0 };
+
+	open_with(&c, alone);
+	core_handshake(&c, 100, 700);
+	core_data(&c, DOWN, 701, 101, "ASK", 3);
+	CU_ASSERT_EQUAL(flow_port(core_flow(&c), UP), 40000);
+	CU_ASSERT_EQUAL(core_flow(&c)->feed, FEED_OFF);
+	CU_ASSERT_EQUAL(core_flow(&c)->app, APP_UNKNOWN);
+	core_close(&c);
+
+	open_with(&c, alone);
+	core_send(&c, &(struct spec){ .udp = true, .p = "x", .n = 1 });
+	core_send(&c, &(struct spec){ .udp = true, .dir = DOWN, .p = "ASK", .n = 3 });
+	CU_ASSERT_EQUAL(core_flow(&c)->app, APP_UNKNOWN);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_FLOWS_TURNED), 0);
+	core_close(&c);
+}
+
+/* The client is who its port said: nobody is asked twice for nothing. */
+static void test_guessed_right(void)
+{
+	struct core c = { 0 };
+
+	open_with(&c, alone);
+	core_data(&c, UP, 9000, 5000, "ASK", 3);
+	CU_ASSERT_EQUAL(core_flow(&c)->app, APP_FTP);
+	CU_ASSERT_EQUAL(flow_port(core_flow(&c), UP), 40000);
+	core_close(&c);
+
+	open_with(&c, alone);
+	core_data(&c, UP, 9000, 5000, "neither", 7);
+	CU_ASSERT_EQUAL(core_flow(&c)->feed, FEED_OFF);
+	CU_ASSERT(core_flow(&c)->learn == NULL);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_APP_UNKNOWN), 1);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_FLOWS_TURNED), 0);
+	core_close(&c);
+}
+
+const struct unit_test tests_seek[] = {
+	{ "a flow without a beginning is turned", test_turned },
+	{ "the answer is heard first", test_answer_first },
+	{ "turned at last", test_at_last },
+	{ "turned with what waited", test_with_what_waited },
+	{ "never turned where the beginning was seen", test_never_turned },
+	{ "the guess was right", test_guessed_right },
+	{ 0 },
+};
