@@ -1,8 +1,9 @@
 # tapqueue: one plain Makefile.
 #   make             build/tapqd and build/tapq        make check-fast   house rules, unit tests, goldens (minutes)
 #   make check       installs what it needs, every test make check-lab   the network namespace labs only
+#   make floods      the core under floods, in full     make fuzz        FUZZ_SECONDS=60 of each target
 #   make demo        shows it at work                   make golden      captures to events, against what is kept
-#   make install     DESTDIR, PREFIX                    make fuzz        FUZZ_SECONDS=60 of each target
+#   make install     DESTDIR, PREFIX
 #   make corpus      CORPUS=DIR: scores captures with known facts, against the floor; PORTS=random: on random ports too; RAISE=1: raises the floor
 # V=1 prints the commands; SAN=address,undefined builds with sanitizers into a directory of its own; CC=clang works.
 
@@ -116,12 +117,20 @@ corpus-run: $(B)/tapq
 fuzz-run: build-fuzz/fuzz
 	@tests/fuzz/run build-fuzz/fuzz $(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS),$(FUZZ_SECONDS))
 
+# The core under floods, in one process (tests/floods): scaled down, or in full.
+$(B)/floods: $(call objs,tests/floods/*.c) $(foreach l,dpi base,$(B)/lib$(l).a)
+	@$(if $(filter 1,$(V)),,echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+floods-run: $(B)/floods
+	@$(B)/floods $(if $(FLOODS_FULL),--full)
+
 lab-run: all
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/lab/run $(LAB)
 
 check: deps house
 	@$(MAKE) --no-print-directory -j2 all unit
-	@$(MAKE) --no-print-directory unit-run golden-run
+	@$(MAKE) --no-print-directory unit-run golden-run floods-run
 	@$(MAKE) --no-print-directory -j2 $(SANITIZE) all unit
 	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
@@ -150,6 +159,9 @@ corpus: deps
 fuzz: deps
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
 	@$(MAKE) --no-print-directory fuzz-run
+
+floods: deps
+	@$(MAKE) --no-print-directory -j2 floods-run FLOODS_FULL=1
 
 lint: house
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --suppress=missingIncludeSystem --inline-suppr -I. $(DIRS)
@@ -194,5 +206,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run lab-run check check-fast check-lab golden corpus fuzz lint captures demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run floods floods-run lab-run check check-fast check-lab golden corpus fuzz lint captures demo install uninstall clean
 .DELETE_ON_ERROR:

@@ -2,10 +2,11 @@
 /* mem: bounded memory for the packet path.
  *
  * One `struct mem` per worker and purpose-less: power-of-two size classes from 64
- * bytes to 64 KiB, each a free list filled from 256 KiB chunks (mmap'd or malloc'd
- * at growth, never per packet). All chunks together stay under the cap; beyond it
- * mem_alloc answers NULL and counts. Freed pieces return to their class's list;
- * chunks are given back only by mem_free_all. Single-threaded.
+ * bytes to 64 KiB, carved from 256 KiB chunks of one range of addresses as large as the
+ * cap; a chunk takes memory of the system's when it is used first. Beyond the cap mem_alloc
+ * answers NULL and counts. A chunk belongs to a class while a piece of it is handed out: what
+ * a flood of one size took serves another size when it is over. Chunks are given back
+ * to the system only by mem_free_all. Work per call is constant. Single-threaded.
  *
  * Sizes: the caller remembers what it asked for and passes it back, so no header
  * is spent per piece. */
@@ -39,5 +40,6 @@ void mem_release(struct mem *m, void *p, size_t n);	/* n as asked for; p NULL is
 size_t mem_class(size_t n);
 
 void mem_get_stats(const struct mem *m, struct mem_stats *out);
+uint64_t mem_used(const struct mem *m);		/* stats.used */
 
 #endif

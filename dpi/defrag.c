@@ -11,7 +11,7 @@
  * Pieces that together are longer than a datagram can be (ping of death) still hold their places, because the kernel
  * lets them, but their bytes are let go at once: the queue is doomed, and ends when it is complete.
  *
- * Limits: max_queues (the oldest makes room: a flood of first fragments must not shut out everybody else for 30 s),
+ * Limits: max_queues and a share of the memory (the oldest makes room: a flood of first fragments must not shut out everybody else for 30 s),
  * DEFRAG_PIECES_MAX a queue, 64 KiB of bytes a queue, the memory of `mem`. Work per call: one bucket, whose length the
  * key keeps from being chosen, and one walk over the pieces, from the end where the usual case is. */
 #include "dpi/defrag.h"
@@ -70,13 +70,14 @@ struct defrag {
 	struct mem *mem;
 	struct hash_key key;
 	unsigned max, used;
+	uint64_t bytes, bytes_max;	/* of mem, in queues and pieces */
 	uint32_t mask;
 	struct age_list age[2];		/* IPv4, IPv6: each in order of creation and so of deadline */
 	uint8_t out[OUT_MAX];
 	struct queue *bucket[];
 };
 
-struct defrag *defrag_new(struct mem *mem, unsigned max_queues, const struct hash_key *key)
+struct defrag *defrag_new(struct mem *mem, unsigned max_queues, uint64_t max_bytes, const struct hash_key *key)
 {
 	uint32_t buckets = 16;
 	struct defrag *d;
@@ -89,8 +90,25 @@ struct defrag *defrag_new(struct mem *mem, unsigned max_queues, const struct has
 	d->mem = mem;
 	d->key = *key;
 	d->max = max_queues;
+	d->bytes_max = max_bytes;
 	d->mask = buckets - 1;
 	return d;
+}
+
+static void *take(struct defrag *d, size_t n)
+{
+	void *p = mem_zalloc(d->mem, n);
+
+	if (p)
+		d->bytes += mem_class(n);
+	return p;
+}
+
+static void give_back(struct defrag *d, void *p, size_t n)
+{
+	if (p)
+		d->bytes -= mem_class(n);
+	mem_release(d->mem, p, n);
 }
 
 /* ---- queues ---- */
@@ -105,7 +123,7 @@ static size_t piece_bytes(const struct piece *pc) { return pc->extra + (pc->end 
 static void pieces_let_go(struct defrag *d, struct queue *q)
 {
 	for (struct piece *pc = q->first; pc; pc = pc->next) {
-		mem_release(d->mem, pc->bytes, piece_bytes(pc));
+		give_back(d, pc->bytes, piece_bytes(pc));
 		pc->bytes = NULL;
 	}
 }
@@ -123,9 +141,9 @@ static void queue_end(struct defrag *d, struct queue *q)
 	pieces_let_go(d, q);
 	for (struct piece *pc = q->first, *next; pc; pc = next) {
 		next = pc->next;
-		mem_release(d->mem, pc, sizeof(*pc));
+		give_back(d, pc, sizeof(*pc));
 	}
-	mem_release(d->mem, q, sizeof(*q));
+	give_back(d, q, sizeof(*q));
 	d->used--;
 }
 
@@ -156,7 +174,7 @@ static struct queue *queue_find(struct defrag *d, const struct frag_key *k, uint
 static struct queue *queue_start(struct defrag *d, const struct frag_key *k, uint64_t hash, int64_t now)
 {
 	struct age_list *age;
-	struct queue *q = mem_zalloc(d->mem, sizeof(*q));
+	struct queue *q = take(d, sizeof(*q));
 
 	if (!q)
 		return NULL;
@@ -186,6 +204,7 @@ unsigned defrag_expire(struct defrag *d, int64_t now)
 }
 
 unsigned defrag_queues(const struct defrag *d) { return d->used; }
+uint64_t defrag_bytes(const struct defrag *d) { return d->bytes; }
 
 void defrag_free(struct defrag *d)
 {
@@ -233,14 +252,15 @@ static bool piece_keep(struct defrag *d, struct queue *q, const struct packet *p
 {
 	uint32_t extra = p->family == 6 && start == 0 ? p->l4off - IPV6_HLEN - FRAG_HLEN : 0;
 	size_t n = extra + (end - start);
-	struct piece *pc = mem_zalloc(d->mem, sizeof(*pc));
+	struct piece *pc = take(d, sizeof(*pc));
 
 	if (!pc)
 		return false;
 	if (!q->doomed) {
 		pc->bytes = n <= MEM_PIECE_MAX ? mem_alloc(d->mem, n) : NULL;
+		d->bytes += pc->bytes ? mem_class(n) : 0;
 		if (!pc->bytes) {
-			mem_release(d->mem, pc, sizeof(*pc));
+			give_back(d, pc, sizeof(*pc));
 			return false;
 		}
 		if (extra)
@@ -389,6 +409,10 @@ enum defrag_result defrag_add(struct defrag *d, const struct packet *p, struct d
 	if (p->family == 6 && (end > DEFRAG_DATAGRAM_MAX || (p->frag_more && len & 7)))
 		return DEFRAG_DROP;	/* ... but refuses it in IPv6; neither touches the queue */
 
+	while (d->used && d->bytes > d->bytes_max) {	/* by the last piece: one queue, seldom two */
+		queue_end(d, queue_oldest(d));
+		out->cap = true;
+	}
 	q = queue_find(d, &k, hash);
 	if (q && q->deadline <= now) {
 		queue_end(d, q);

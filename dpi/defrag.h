@@ -36,9 +36,9 @@ struct defrag_out {
 	bool cap;		/* a cap was met: with DROP this piece (and its queue) was refused, otherwise an older queue made room */
 };
 
-/* max_queues >= 1 in all, memory of pieces from `mem` (borrowed for life); the key keeps strangers from filling one
- * bucket. NULL when the system has no memory. */
-struct defrag *defrag_new(struct mem *mem, unsigned max_queues, const struct hash_key *key);
+/* max_queues >= 1 in all, memory of queues and pieces from `mem` (borrowed for life), max_bytes of it (older queues make
+ * room beyond that); the key keeps strangers from filling one bucket. NULL when the system has no memory. */
+struct defrag *defrag_new(struct mem *mem, unsigned max_queues, uint64_t max_bytes, const struct hash_key *key);
 void defrag_free(struct defrag *d);	/* NULL is fine */
 
 /* `p` is a packet with p->fragment set. Fills all of *out. Work is bounded by DEFRAG_PIECES_MAX and the piece's length. */
@@ -48,5 +48,6 @@ enum defrag_result defrag_add(struct defrag *d, const struct packet *p, struct d
 unsigned defrag_expire(struct defrag *d, int64_t now);
 
 unsigned defrag_queues(const struct defrag *d);	/* in use now */
+uint64_t defrag_bytes(const struct defrag *d);	/* of mem */
 
 #endif

@@ -13,7 +13,8 @@
  * Clock. Frames bring the time. d->now never goes back: captures read one after the other may begin before the last one
  * ended, then d->skew grows by the difference. Events carry the time of frames, timers run by d->now.
  *
- * No room for a flow: the one that should go first ends (flow.h), told with reason "evicted". */
+ * No room for a flow: the one that should go first ends (flow.h), told with reason "evicted". No room for what is kept of streams:
+ * old flows give back what they hold, and go on without being parsed (make_room). */
 #include "dpi/engine.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@
 #define TIMERS_A_FRAME 16u
 #define ETHERTYPE_ARP 0x0806
 #define EVICT_TRIES 2
+#define ROOM_TRIES 4			/* flows that give memory back, at most, for each packet */
 #define OVERLAP_GRACE SEC		/* the owner's copy may be this much later than the other path's that was counted */
 
 /* ---- flows ---- */
@@ -88,7 +90,8 @@ static const char *end_reason(const struct flow *f)
 
 static void flow_timer(struct dpi *d, struct flow *f)
 {
-	int64_t when = f->timer.when, ends = ((int64_t)f->seen + 1) * SEC + flow_timeout(f), at = ends;
+	uint32_t idle = (uint32_t)(d->now / FLOW_TICK) - f->seen;	/* f->seen may be a second too old */
+	int64_t when = f->timer.when, ends = d->now - d->now % FLOW_TICK - (int64_t)idle * FLOW_TICK + SEC + flow_timeout(f), at = ends;
 	int64_t report = d->conf.flow_report, made = f->start + d->skew;
 
 	if (ends <= d->now) {
@@ -127,6 +130,56 @@ static struct flow *flow_make(struct dpi *d, const struct flow_key *k, uint64_t 
 	while (!f->id);
 	count(d, DPI_C_FLOWS_NEW);
 	return f;
+}
+
+/* ---- memory ---- */
+
+/* What parsers hold: everything that is not of entries, fragments and segments. */
+static uint64_t parser_bytes(const struct dpi *d)
+{
+	uint64_t others = flow_table_bytes(&d->flows) + d->ooo_bytes + defrag_bytes(d->defrag), used = mem_used(d->mem);
+
+	if (d->overlap_end)
+		others += 2 * DEDUP_PIECES * MEM_PIECE_MAX;
+	return used > others ? used - others : 0;
+}
+
+static void take_back(struct dpi *d, struct flow *f, enum flow_holds what)
+{
+	struct px saved = d->px, *x = &d->px;
+
+	px_without_packet(d, f);
+	count(d, DPI_C_MEM_TAKEN_BACK);
+	if (what == HOLDS_SEGMENTS) {
+		tell_anomaly(x, ANOM_STREAM_CAP);
+		ooo_purge(d, &f->half[0]);
+		ooo_purge(d, &f->half[1]);
+	} else {
+		tell_anomaly(x, ANOM_MEMORY_CAP);
+		if (f->feed == FEED_SEEK)
+			seek_give_up(x);
+		feed_off(x);
+	}
+	d->px = saved;
+}
+
+/* Before a packet is looked at, so that nothing is in the middle of anything: where parsers or waiting segments hold nearly all that they
+ * may, old flows give theirs back, some with each packet. They stay in the table and are parsed no more. Whoever speaks now finds room. */
+static void make_room(struct dpi *d)
+{
+	uint64_t refused = d->counters[DPI_C_MEM_REFUSED], held = parser_bytes(d);
+	bool parsers = held > d->parser_bytes_max || refused != d->refused_before;
+	struct flow *f;
+
+	d->refused_before = refused;
+	d->flows.pressed = d->flows.used > d->flows.max / 2 || d->flows.nchunks == d->flows.chunks_max || held > d->parser_bytes_max / 2 ||
+			   d->ooo_bytes > d->ooo_bytes_max / 2;
+	for (int i = 0; parsers && i < ROOM_TRIES && (f = flow_holder(&d->flows, HOLDS_PARSER)); i++) {
+		take_back(d, f, HOLDS_PARSER);
+		parsers = parser_bytes(d) > d->parser_bytes_max;
+	}
+	for (int i = 0; d->ooo_bytes > d->ooo_bytes_max - d->ooo_bytes_max / 8 && i < ROOM_TRIES && (f = flow_holder(&d->flows, HOLDS_SEGMENTS)); i++)
+		take_back(d, f, HOLDS_SEGMENTS);
 }
 
 /* ---- whose flow is it ---- */
@@ -279,7 +332,7 @@ static void count_packet(struct px *x, uint32_t frames, uint64_t bytes)
 	f->bytes[x->dir] += bytes;
 	if (x->ts > f->last)
 		f->last = x->ts;
-	flow_young(&x->d->flows, f, (uint32_t)(x->now / SEC));
+	flow_young(&x->d->flows, f, x->now);
 	count_n(x->d, DPI_C_INSPECTED, frames);
 }
 
@@ -392,9 +445,12 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 
 	if (is_icmp_without_flow(p))
 		return icmp_packet(d, p, frames);
+	make_room(d);
 	hi = flow_key_of(p, &k);
 	hash = flow_hash(&d->flows, &k);
 	f = flow_find(&d->flows, &k, hash);
+	count(d, DPI_C_FLOW_LOOKUPS);
+	count_n(d, DPI_C_FLOW_PROBES, d->flows.probes);
 	x->f = f;
 	x->p = p;
 	x->now = d->now;
@@ -544,6 +600,17 @@ static int conf_check(const struct dpi_conf *c, struct err *err)
 	return 0;
 }
 
+/* Of the cap: up to three quarters for entries of flows, an eighth for segments that wait, a sixteenth for fragments, the rest for
+ * parsers. Where max_flows needs less than three quarters the parsers have more. */
+static void shares(struct dpi *d, uint64_t cap)
+{
+	uint64_t flows = flow_table_share(d->conf.max_flows, cap), waits = cap / 8, pieces = cap / 16;
+
+	d->ooo_bytes_max = waits > UINT32_MAX ? UINT32_MAX : (uint32_t)waits;
+	d->parser_bytes_max = cap - flows - waits - pieces;
+	d->parser_bytes_max -= d->parser_bytes_max / 8;	/* for one packet's needs, and what is lost between sizes */
+}
+
 struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, struct err *err)
 {
 	struct dpi *d;
@@ -566,11 +633,11 @@ struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, stru
 	d->policy_version = 1;
 	d->protos = proto_list;
 	cap = conf->memcap - flow_table_fixed(conf->max_flows);
-	d->ooo_bytes_max = cap / 4 > UINT32_MAX ? UINT32_MAX : (uint32_t)(cap / 4);
+	shares(d, cap);
 	queues = conf->max_flows / 16 < 64 ? 64 : conf->max_flows / 16;
 	d->mem = mem_new(cap);
 	if (d->mem)
-		d->defrag = defrag_new(d->mem, queues < DEFRAG_QUEUES_MAX ? queues : DEFRAG_QUEUES_MAX, &conf->key);
+		d->defrag = defrag_new(d->mem, queues < DEFRAG_QUEUES_MAX ? queues : DEFRAG_QUEUES_MAX, cap / 16, &conf->key);
 	if (!d->mem || !d->defrag || !flow_table_init(&d->flows, conf->max_flows, d->mem, cap, &conf->key) || !seek_init(d)) {
 		dpi_free(d);
 		err_set(err, -ENOMEM, "no memory for the core");
@@ -693,6 +760,7 @@ void dpi_get_sizes(const struct dpi *d, struct dpi_sizes *out)
 	out->px = sizeof(struct px);
 	out->flows = d->flows.used;
 	out->flows_max = d->flows.max;
+	out->probes_max = d->flows.probes_max;
 	mem_get_stats(d->mem, &out->mem);
 }
 

@@ -102,7 +102,12 @@ struct dpi_flow_info {
 /* Calls fn for each live flow until it returns false. */
 void dpi_each_flow(const struct dpi *, bool (*fn)(void *ctx, const struct dpi_flow_info *), void *ctx);
 
-struct dpi_sizes { size_t flow, px; uint32_t flows, flows_max; struct mem_stats mem; };
+struct dpi_sizes {
+	size_t flow, px;
+	uint32_t flows, flows_max;
+	uint32_t probes_max;	/* slots that a lookup looked at, the most of all so far */
+	struct mem_stats mem;
+};
 void dpi_get_sizes(const struct dpi *, struct dpi_sizes *);
 
 /* Counters: dpi/counters.def. Values may be read by any thread (counter_get). */

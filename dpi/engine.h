@@ -21,6 +21,7 @@
 #define SEC INT64_C(1000000000)
 #define SEEK_WORDS 3			/* 192 protocols can be told apart while one is sought */
 #define PROTOCOLS_MAX (SEEK_WORDS * 64)
+#define SEEK_L4 3			/* enum proto_l4: bit 0, 1, 2 */
 #define BAD_TOLD_MAX 16u		/* px_bad events per flow */
 #define SWITCHES_MAX 16u		/* px_switch per flow; then nothing more is parsed */
 #define ANOMALIES_A_SECOND 10u		/* of one kind, without a flow */
@@ -72,7 +73,11 @@ struct dpi {
 	struct port_hint *hints;	/* sorted by port */
 	uint32_t nhints;
 	uint16_t nprotos;
-	uint32_t ooo_bytes, ooo_bytes_max;
+	uint8_t speak[SEEK_L4][PROTOCOLS_MAX];	/* indexes into protos of those that speak over TCP, UDP, SCTP, in order */
+	uint16_t nspeak[SEEK_L4];
+	uint32_t ooo_bytes, ooo_bytes_max;	/* pieces of segments that wait, as they count in mem */
+	uint64_t parser_bytes_max;	/* what parsers may hold before old flows give theirs back */
+	uint64_t refused_before;	/* counter mem.exhausted when the last packet came */
 	struct { int64_t second; uint32_t n; } anomaly_rate[ANOM_COUNT];
 	uint64_t counters[DPI_C_COUNT];
 	uint64_t app_flows[APP_COUNT];
@@ -91,6 +96,8 @@ bool stream_restarts(const struct px *);
 /* A new flow begins with the packet at hand. */
 void stream_begin(struct px *);
 void stream_free(struct dpi *, struct flow *);	/* what halves keep */
+
+void ooo_purge(struct dpi *, struct half *);	/* stream_ooo.c: what waits is let go */
 
 /* ---- feed.c ---- */
 /* n in-order bytes of a stream. */

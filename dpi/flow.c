@@ -3,15 +3,17 @@
  * needed. At most half of the slots are used, so runs are short; a keyed hash keeps strangers from making them long, and
  * FLOW_PROBE_MAX bounds them whatever happens. Taking out shifts the run back: there are no tombstones.
  *
- * Age. Three lists: closed, not yet open, open; each from oldest to newest by the second of the last packet. An entry is moved
- * to its list's young end at most once a second, so that a busy flow does not touch its neighbours for each packet. Whoever
- * must go is the head of the first list that has one: constant work. */
+ * Age. Three lists: closed, not yet open, open; each from oldest to newest by the time of the last packet. An entry is moved
+ * to its list's young end at most once a second, so that a busy flow does not touch its neighbours for each packet; once something
+ * is short (half of the entries are in use, or of the memory) at most once a millisecond, because a flood turns a table over in less than
+ * a second, and who had a packet meanwhile must not be the oldest. Whoever must go is the head of the first list that has one: constant work. */
 #include "dpi/engine.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 
 #define LINE 64u
+#define HOLDER_LOOKS 16u
 
 static uint32_t slots_for(uint32_t max)
 {
@@ -27,19 +29,27 @@ size_t flow_table_fixed(uint32_t max)
 	return slots_for(max) * sizeof(struct flow_slot) + LINE + (max / FLOWS_PER_CHUNK + 1) * sizeof(struct flow *);
 }
 
+size_t flow_table_share(uint32_t max, uint64_t cap)
+{
+	uint64_t chunks = cap / 4 * 3 / MEM_PIECE_MAX, need = max / FLOWS_PER_CHUNK + 1;
+
+	if (need > chunks)
+		need = chunks ? chunks : 1;
+	return need * MEM_PIECE_MAX;
+}
+
+size_t flow_table_bytes(const struct flow_table *t) { return (size_t)t->nchunks * MEM_PIECE_MAX; }
+
 bool flow_table_init(struct flow_table *t, uint32_t max, struct mem *mem, uint64_t cap, const struct hash_key *key)
 {
 	uint32_t n = slots_for(max);
-	uint64_t chunks = cap / 2 / MEM_PIECE_MAX;
 
 	memset(t, 0, sizeof(*t));
 	t->mask = n - 1;
 	t->max = max;
 	t->mem = mem;
 	t->key = *key;
-	t->chunks_max = (uint32_t)(max / FLOWS_PER_CHUNK + 1);
-	if (t->chunks_max > chunks)
-		t->chunks_max = chunks ? (uint32_t)chunks : 1;
+	t->chunks_max = (uint32_t)(flow_table_share(max, cap) / MEM_PIECE_MAX);
 	t->chunk = calloc(t->chunks_max, sizeof(struct flow *));
 	t->slots_mem = calloc(1, n * sizeof(struct flow_slot) + LINE);	/* pages that were never touched cost nothing */
 	if (!t->chunk || !t->slots_mem) {
@@ -92,16 +102,17 @@ struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t 
 {
 	uint32_t tag = (uint32_t)hash, i = tag & t->mask;
 
-	for (uint32_t n = 0; n < FLOW_PROBE_MAX; n++, i = (i + 1) & t->mask) {
+	for (t->probes = 0; t->probes < FLOW_PROBE_MAX; i = (i + 1) & t->mask) {
 		const struct flow_slot *s = &t->slots[i];
 
-		t->probes++;
+		if (++t->probes > t->probes_max)
+			t->probes_max = t->probes;
 		if (!s->no)
 			return NULL;
 		if (s->tag == tag) {
 			struct flow *f = flow_at(t, s->no);
 
-			for (size_t line = 64; line < 64 * 5; line += 64)	/* counted and tracked next: all on their way at once */
+			for (size_t line = LINE; line < LINE * 5; line += LINE)	/* counted and tracked next: all on their way at once */
 				__builtin_prefetch((const char *)f + line, 1);
 			if (key_eq(&f->key, k))
 				return f;
@@ -114,6 +125,9 @@ struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t 
 
 static void age_out(struct flow_table *t, struct flow *f)
 {
+	for (int k = 0; k < HOLDS_COUNT; k++)
+		if (t->hand[k][f->lru] == f)
+			t->hand[k][f->lru] = f->newer ? flow_at(t, f->newer) : NULL;
 	*(f->older ? &flow_at(t, f->older)->newer : &t->oldest[f->lru]) = f->newer;
 	*(f->newer ? &flow_at(t, f->newer)->older : &t->newest[f->lru]) = f->older;
 	f->older = f->newer = 0;
@@ -138,11 +152,13 @@ static void age_in(struct flow_table *t, struct flow *f, uint32_t no, enum flow_
 	t->newest[class] = no;
 }
 
-void flow_young(struct flow_table *t, struct flow *f, uint32_t second)
+void flow_young(struct flow_table *t, struct flow *f, int64_t now)
 {
-	if (f->seen == second)
+	uint32_t tick = (uint32_t)(now / FLOW_TICK);
+
+	if (tick - f->seen < (t->pressed ? 1 : FLOW_TICKS_A_SECOND))
 		return;
-	f->seen = second;
+	f->seen = tick;
 	if (f->newer) {		/* not the youngest already */
 		uint32_t no = flow_no(t, f);
 
@@ -167,11 +183,55 @@ static enum flow_lru lru_of(enum flow_state s)
 	return LRU_OPEN;
 }
 
+static void entry_ahead(const struct flow *f)
+{
+	for (size_t line = 0; line < sizeof(*f); line += LINE)
+		__builtin_prefetch((const char *)f + line, 1);
+}
+
+/* Under a flood the next one will be asked for soon: its slot, and the entry behind it, are on their way by then. */
 struct flow *flow_victim(struct flow_table *t)
 {
-	for (int c = 0; c < LRU_COUNT; c++)
-		if (t->oldest[c])
-			return flow_at(t, t->oldest[c]);
+	for (int c = 0; c < LRU_COUNT; c++) {
+		struct flow *f, *next;
+
+		if (!t->oldest[c])
+			continue;
+		f = flow_at(t, t->oldest[c]);
+		if (f->newer) {
+			next = flow_at(t, f->newer);
+			__builtin_prefetch(&t->slots[next->tag & t->mask], 1);
+			if (next->newer)
+				entry_ahead(flow_at(t, next->newer));
+		}
+		return f;
+	}
+	return NULL;
+}
+
+static bool holds(const struct flow *f, enum flow_holds what)
+{
+	if (what == HOLDS_SEGMENTS)
+		return f->key.ipproto == IPPROTO_TCP && (f->half[0].ooo || f->half[1].ooo);
+	return f->learn || f->proto || f->half[0].keep || f->half[1].keep;
+}
+
+struct flow *flow_holder(struct flow_table *t, enum flow_holds what)
+{
+	for (int c = LRU_NEW; c < LRU_COUNT; c++) {
+		struct flow *f = t->hand[what][c];
+
+		if (!f && t->oldest[c])
+			f = flow_at(t, t->oldest[c]);
+		for (unsigned i = 0; f && i < HOLDER_LOOKS; i++) {
+			if (holds(f, what)) {
+				t->hand[what][c] = f;
+				return f;
+			}
+			f = f->newer ? flow_at(t, f->newer) : NULL;
+		}
+		t->hand[what][c] = f;
+	}
 	return NULL;
 }
 
@@ -273,7 +333,7 @@ struct flow *flow_insert(struct flow_table *t, const struct flow_key *k, uint64_
 	f->key = *k;
 	f->tag = tag;
 	f->state = FLOW_NEW;
-	f->seen = (uint32_t)(now / SEC);
+	f->seen = (uint32_t)(now / FLOW_TICK);
 	t->slots[i] = (struct flow_slot){ .tag = tag, .no = no };
 	t->used++;
 	age_in(t, f, no, LRU_NEW);

@@ -99,7 +99,7 @@ struct half {
 struct flow {
 	/* line 0: found */
 	struct flow_key key;
-	uint32_t seen;		/* second of the core's clock of its last packet */
+	uint32_t seen;		/* tick of the core's clock of its last packet, as exactly as age needs it (FLOW_TICK) */
 	uint32_t epoch;		/* when owner() last said yes */
 	uint32_t policy;	/* version that judged it */
 	uint8_t state, path, feed, lru;
@@ -139,6 +139,13 @@ _Static_assert(ANOM_COUNT <= 16, "flow.anomalies has room");
 /* In the order in which they go when there is no room. */
 enum flow_lru { LRU_CLOSED, LRU_NEW, LRU_OPEN, LRU_COUNT };
 
+/* Time as `seen` counts it: about milliseconds, modulo 2^32 (50 days; no flow is idle for so long). */
+#define FLOW_TICK (INT64_C(1) << 20)
+#define FLOW_TICKS_A_SECOND 953u
+
+/* What a flow holds beside its entry, for flow_holder(). */
+enum flow_holds { HOLDS_PARSER, HOLDS_SEGMENTS, HOLDS_COUNT };
+
 struct flow_slot { uint32_t tag, no; };	/* low half of the hash; index + 1, 0: free */
 
 struct flow_table {
@@ -149,9 +156,11 @@ struct flow_table {
 	uint32_t nchunks, chunks_max;
 	uint32_t free;			/* index + 1, chained by `newer` */
 	uint32_t oldest[LRU_COUNT], newest[LRU_COUNT];
+	struct flow *hand[HOLDS_COUNT][LRU_COUNT];	/* where flow_holder() goes on; NULL: at the oldest */
 	struct wheel wheel;
 	struct hash_key key;
-	uint64_t probes;
+	bool pressed;			/* something is short: age counts exactly (set by the core) */
+	uint32_t probes, probes_max;	/* slots that the last flow_find looked at, and the most of all */
 	void *slots_mem;
 };
 
@@ -165,7 +174,7 @@ static inline struct flow *flow_at(const struct flow_table *t, uint32_t no)
 	return &t->chunk[i / FLOWS_PER_CHUNK][i % FLOWS_PER_CHUNK];
 }
 
-/* max >= 16. Entries take memory as they are used, at most half of the cap. False when the system has no memory. */
+/* max >= 16. Entries take memory as they are used, at most three quarters of the cap. False when the system has no memory. */
 bool flow_table_init(struct flow_table *, uint32_t max, struct mem *, uint64_t cap, const struct hash_key *);
 void flow_table_free(struct flow_table *);
 size_t flow_table_fixed(uint32_t max);	/* bytes beside the pieces of mem */
@@ -181,8 +190,13 @@ struct flow *flow_victim(struct flow_table *);
 /* Takes it out; what it held must be gone. */
 void flow_remove(struct flow_table *, struct flow *);
 void flow_move(struct flow_table *, struct flow *, enum flow_state, int64_t now);
+/* The flow that should give back first what it holds of that kind, or NULL: an old one, of those that are not yet open before the others.
+ * Looks at some only, and goes on from there the next time. */
+struct flow *flow_holder(struct flow_table *, enum flow_holds);
+size_t flow_table_bytes(const struct flow_table *);	/* of mem, in entries */
+size_t flow_table_share(uint32_t max, uint64_t cap);	/* what entries may take of it at most */
 /* It had a packet: it is young again. Cheap. */
-void flow_young(struct flow_table *, struct flow *, uint32_t second);
+void flow_young(struct flow_table *, struct flow *, int64_t now);
 /* The other end began it: everything that is kept by direction changes places. */
 void flow_turn(struct flow *);
 int64_t flow_timeout(const struct flow *);	/* ns without a packet until it ends */

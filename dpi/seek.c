@@ -34,6 +34,8 @@ struct learn {
 
 /* ---- usual ports ---- */
 
+static unsigned l4_index(uint8_t l4) { return l4 == PROTO_TCP ? 0 : l4 == PROTO_UDP ? 1 : 2; }
+
 static int hint_cmp(const void *a, const void *b)
 {
 	const struct port_hint *x = a, *y = b;
@@ -59,6 +61,12 @@ bool seek_init(struct dpi *d)
 		for (const uint16_t *port = d->protos[i]->ports; port && *port; port++)
 			d->hints[d->nhints++] = (struct port_hint){ .port = *port, .proto = i };
 	qsort(d->hints, d->nhints, sizeof(*d->hints), hint_cmp);
+	for (unsigned l4 = 0; l4 < SEEK_L4; l4++) {
+		d->nspeak[l4] = 0;
+		for (uint16_t i = 0; i < d->nprotos; i++)
+			if (d->protos[i]->l4 & 1u << l4)
+				d->speak[l4][d->nspeak[l4]++] = (uint8_t)i;
+	}
 	return true;
 }
 
@@ -128,9 +136,12 @@ static const struct proto *ask_all(const struct dpi *d, const struct probe_in *i
 			return d->protos[i];
 		asked[i / 64] |= UINT64_C(1) << (i % 64);
 	}
-	for (unsigned i = 0; i < d->nprotos; i++)
+	for (unsigned k = 0; k < d->nspeak[l4_index(in->l4)]; k++) {
+		unsigned i = d->speak[l4_index(in->l4)][k];
+
 		if (!(asked[i / 64] >> (i % 64) & 1) && ask(d, in, i, no, more))
 			return d->protos[i];
+	}
 	return NULL;
 }
 

@@ -56,7 +56,6 @@ bool ooo_differs(const struct half *, uint32_t seq, const uint8_t *p, size_t n);
 /* Takes out the lowest segment when it starts at or before `next`; NULL: none. Freed by ooo_release. */
 struct seg *ooo_take(struct dpi *, struct half *);
 void ooo_release(struct dpi *, struct seg *);
-void ooo_purge(struct dpi *, struct half *);
 /* End of the highest byte that waits and is not parked; `next` when there is none. */
 uint32_t ooo_end(const struct half *);
 

@@ -4,6 +4,7 @@
 #define SEG_BYTES_MAX (MEM_PIECE_MAX - (uint32_t)sizeof(struct seg))
 
 static size_t seg_size(const struct seg *s) { return sizeof(*s) + (s->bare ? 0 : s->len); }
+static uint32_t piece_size(size_t n) { return (uint32_t)mem_class(sizeof(struct seg) + n); }
 
 static void seg_unlink(struct dpi *d, struct half *h, struct seg *s)
 {
@@ -16,10 +17,9 @@ static void seg_unlink(struct dpi *d, struct half *h, struct seg *s)
 			h->ooo = s->next;
 	}
 	h->ooo_n--;
-	if (!s->bare) {
+	if (!s->bare)
 		h->ooo_bytes -= s->len;
-		d->ooo_bytes -= s->len;
-	}
+	d->ooo_bytes -= piece_size(s->bare ? 0 : s->len);
 }
 
 void ooo_release(struct dpi *d, struct seg *s) { mem_release(d->mem, s, seg_size(s)); }
@@ -47,10 +47,9 @@ static void seg_link(struct dpi *d, struct half *h, struct seg *s, struct seg *a
 			h->ooo = s;
 	}
 	h->ooo_n++;
-	if (!s->bare) {
+	if (!s->bare)
 		h->ooo_bytes += s->len;
-		d->ooo_bytes += s->len;
-	}
+	d->ooo_bytes += piece_size(s->bare ? 0 : s->len);
 }
 
 uint32_t ooo_end(const struct half *h)
@@ -173,7 +172,7 @@ static bool room(const struct dpi *d, const struct half *h, size_t n, bool bare)
 {
 	if (h->ooo_n >= OOO_SEGS_MAX)
 		return false;
-	return bare || (h->ooo_bytes + n <= OOO_BYTES_MAX && d->ooo_bytes + n <= d->ooo_bytes_max);
+	return (bare || h->ooo_bytes + n <= OOO_BYTES_MAX) && d->ooo_bytes + piece_size(bare ? 0 : n) <= d->ooo_bytes_max;
 }
 
 static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin, const uint32_t *parked, bool beyond)

@@ -69,7 +69,7 @@ static void test_reuse(void)
 	for (int i = 0; i < 1000000; i++)
 		mem_release(m, mem_alloc(m, 4000), 4000);
 	mem_get_stats(m, &s);
-	CU_ASSERT_EQUAL(s.reserved, 2 * 262144);
+	CU_ASSERT_EQUAL(s.reserved, 2 * 262144);	/* one of each class */
 	CU_ASSERT_EQUAL(s.used, 128);
 	mem_free_all(m);
 }
@@ -113,11 +113,36 @@ static void test_random(void)
 	mem_free_all(m);
 }
 
+/* What one size took serves every other size when it is given back, the small chunk at the end of the cap where it fits. */
+static void test_sizes_change(void)
+{
+	struct mem *m = mem_new((1 << 20) + 1000);
+	static void *piece[(1 << 20) / 64 + 32];
+	struct mem_stats s;
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (size_t n = 64; n <= MEM_PIECE_MAX; n *= 2) {
+			size_t got = 0;
+
+			while ((piece[got] = mem_alloc(m, n)))
+				got++;
+			CU_ASSERT_EQUAL(got, (1 << 20) / n + (1000 - 1000 % 64) / n);
+			for (size_t i = 0; i < got; i++)
+				mem_release(m, piece[round & 1 ? i : got - 1 - i], n);
+		}
+	}
+	mem_get_stats(m, &s);
+	CU_ASSERT_EQUAL(s.used, 0);
+	CU_ASSERT_EQUAL(mem_used(m), 0);
+	mem_free_all(m);
+}
+
 const struct unit_test tests_mem[] = {
 	{ "classes", test_classes },
 	{ "the cap is used up and kept", test_cap },
 	{ "sizes out of range", test_bad_sizes },
 	{ "pieces are used again", test_reuse },
 	{ "random pieces keep their bytes", test_random },
+	{ "chunks go from one size to another", test_sizes_change },
 	{ 0 },
 };

@@ -17,11 +17,13 @@ struct bench {
 	uint32_t view;
 };
 
-static void bench_up(struct bench *b, unsigned queues, uint64_t cap)
+static void bench_up_share(struct bench *b, unsigned queues, uint64_t cap, uint64_t share)
 {
 	*b = (struct bench){ .mem = mem_new(cap), .now = 1000 * S };
-	b->d = defrag_new(b->mem, queues, &key);
+	b->d = defrag_new(b->mem, queues, share, &key);
 }
+
+static void bench_up(struct bench *b, unsigned queues, uint64_t cap) { bench_up_share(b, queues, cap, UINT64_MAX); }
 
 static void bench_down(struct bench *b)
 {
@@ -228,6 +230,18 @@ static void test_caps(void)
 		CU_ASSERT_EQUAL(give(&b, &s, &out), i < DEFRAG_PIECES_MAX ? DEFRAG_KEPT : DEFRAG_DROP);
 	}
 	CU_ASSERT(out.cap);
+	bench_down(&b);
+
+	bench_up_share(&b, 4096, 16 << 20, 512 << 10);	/* the share is used up: the oldest make room, new ones are taken */
+	caps = 0;
+	for (uint32_t i = 0; i < 3000; i++) {
+		struct piece_spec s = { i & 1, i / 4, i % 4 * 1400, 1400, true, 0, 0 };
+
+		CU_ASSERT_EQUAL(give(&b, &s, &out), DEFRAG_KEPT);
+		caps += out.cap;
+		CU_ASSERT_FATAL(defrag_bytes(b.d) <= (512 << 10) + 4096);
+	}
+	CU_ASSERT(caps > 100 && defrag_queues(b.d) > 50);
 	bench_down(&b);
 
 	bench_up(&b, 4096, 1 << 20);	/* memory gives out before the queues do */

@@ -514,6 +514,7 @@ static void test_memory(void)
 	lines_reset();
 	begin(&v, &conf);
 	core_speak(&v.c, &proto_lines);
+	v.c.d->parser_bytes_max = UINT64_MAX;
 	for (size_t want = MEM_PIECE_MAX; want >= 8192; want /= 2)
 		while (n < 400 && (piece[n] = mem_alloc(v.c.d->mem, want)))
 			size[n++] = want;
@@ -524,6 +525,40 @@ static void test_memory(void)
 	CU_ASSERT_EQUAL(toy_log.ends, 1);
 	while (n--)
 		mem_release(v.c.d->mem, piece[n], size[n]);
+	core_close(&v.c);
+}
+
+/* Parsers hold more than they may: the flow that was silent for longest gives its part back, and is told; who speaks goes on. */
+static void test_memory_taken_back(void)
+{
+	struct conversation v;
+	struct flow *old, *young;
+	uint32_t seq = 1001;
+
+	lines_reset();
+	begin(&v, NULL);
+	core_speak(&v.c, &proto_lines);
+	old = core_flow(&v.c);
+	say(&v, UP, "100");			/* a length without its end: kept */
+	CU_ASSERT(old->half[UP].keep_len > 0);
+	for (unsigned flags = 0; flags < 3; flags++)
+		core_send(&v.c, &(struct spec){ .dir = flags == 1, .sport = 41000, .flags = flags == 0 ? TCP_SYN : flags == 1 ? TCP_SYN | TCP_ACK : TCP_ACK,
+						.seq = flags == 1 ? 5000 : flags ? 1001 : 1000, .ack = flags == 1 ? 1001 : 5001 });
+	CU_ASSERT_EQUAL(core_flows(&v.c), 2);
+	young = flow_at(&v.c.d->flows, 2);
+	young->feed = FEED_PARSE;
+	young->proto = &proto_lines;
+	core_send(&v.c, &(struct spec){ .sport = 41000, .flags = TCP_ACK, .seq = seq, .ack = 5001, .p = "10", .n = 2 });
+	v.c.d->parser_bytes_max = mem_used(v.c.d->mem) - flow_table_bytes(&v.c.d->flows) - 1;
+	core_forget(&v.c);
+	core_send(&v.c, &(struct spec){ .sport = 41000, .flags = TCP_ACK, .seq = seq + 2, .ack = 5001, .p = "0", .n = 1 });
+	CU_ASSERT_EQUAL(old->feed, FEED_OFF);
+	CU_ASSERT_EQUAL(old->half[UP].keep_len, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(v.c.text, "app.memory_cap"));
+	CU_ASSERT_EQUAL(young->feed, FEED_PARSE);
+	CU_ASSERT_EQUAL(young->half[UP].keep_len, 3);
+	CU_ASSERT_EQUAL(core_counter(&v.c, DPI_C_MEM_TAKEN_BACK), 1);
+	CU_ASSERT_EQUAL(core_flows(&v.c), 2);
 	core_close(&v.c);
 }
 
@@ -545,5 +580,6 @@ const struct unit_test tests_feed[] = {
 	{ "datagrams", test_datagrams },
 	{ "the server speaks first", test_server_first },
 	{ "no memory", test_memory },
+	{ "memory is taken back from old flows", test_memory_taken_back },
 	{ 0 },
 };

@@ -46,6 +46,12 @@ static struct flow *model_victim(const struct model *m)
 	return best ? best->f : NULL;
 }
 
+/* Is it moved to the young end? */
+static bool young(const struct flow_table *t, uint32_t seen, int64_t now)
+{
+	return (uint32_t)(now / FLOW_TICK) - seen >= (t->pressed ? 1 : FLOW_TICKS_A_SECOND);
+}
+
 static void run_table(uint64_t seed, uint32_t hash_mask)
 {
 	static struct model m[KEYS];
@@ -65,6 +71,7 @@ static void run_table(uint64_t seed, uint32_t hash_mask)
 		struct flow *f = flow_find(&t, &k, h);
 
 		now += (int64_t)(rnd(&r) % SEC) / 4;
+		t.pressed = n / 100 & 1;
 		step++;
 		if (f != m[i].f) {
 			CU_FAIL("lookup");
@@ -91,7 +98,7 @@ static void run_table(uint64_t seed, uint32_t hash_mask)
 			}
 			CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 			used++;
-			m[i] = (struct model){ .f = f, .seen = (uint32_t)(now / SEC), .class = LRU_NEW, .moved = step };
+			m[i] = (struct model){ .f = f, .seen = (uint32_t)(now / FLOW_TICK), .class = LRU_NEW, .moved = step };
 			break;
 		case 4:
 			if (!f)
@@ -112,10 +119,10 @@ static void run_table(uint64_t seed, uint32_t hash_mask)
 		default:
 			if (!f)
 				break;
-			flow_young(&t, f, (uint32_t)(now / SEC));
-			if (m[i].seen != (uint32_t)(now / SEC))
+			flow_young(&t, f, now);
+			if (young(&t, m[i].seen, now))
 				m[i].moved = step;
-			m[i].seen = (uint32_t)(now / SEC);
+			m[i].seen = f->seen;
 		}
 		if (t.used != used) {
 			CU_FAIL("used");
@@ -163,9 +170,9 @@ static void test_table_memory(void)
 		if (!flow_insert(&t, &k, flow_hash(&t, &k), 0))
 			break;
 	}
-	CU_ASSERT_EQUAL(n, 8 * FLOWS_PER_CHUNK);	/* half of the cap in pieces of 64 KiB */
+	CU_ASSERT_EQUAL(n, 12 * FLOWS_PER_CHUNK);	/* three quarters of the cap in pieces of 64 KiB */
 	mem_get_stats(mem, &s);
-	CU_ASSERT_EQUAL(s.used, 8 * MEM_PIECE_MAX);
+	CU_ASSERT_EQUAL(s.used, 12 * MEM_PIECE_MAX);
 	flow_table_free(&t);
 	mem_free_all(mem);
 }
