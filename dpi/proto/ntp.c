@@ -29,6 +29,7 @@ struct ntp {
 	struct bytes refid;
 	uint32_t seconds[4];	/* of reference, origin, receive, transmit */
 	bool bare;		/* nothing between the first word and the transmit timestamp */
+	bool unset;		/* nothing in the three timestamps before it */
 };
 
 static bool plausible(uint32_t seconds) { return seconds >= UNIX_EPOCH || seconds < ERA_1_END; }
@@ -45,7 +46,7 @@ static bool clock_read(struct cursor in, struct ntp *m)
 {
 	size_t len = cur_left(&in);
 	uint8_t first = cur_u8(&in);
-	uint8_t any = 0;
+	uint8_t any = 0, times = 0;
 	struct cursor middle;
 
 	m->version = first >> 3 & 7;
@@ -54,9 +55,12 @@ static bool clock_read(struct cursor in, struct ntp *m)
 	m->poll = cur_u8(&in);
 	m->precision = cur_u8(&in);
 	middle = cur_of(in.pos, cur_left(&in) < 36 ? 0 : 36);
-	while (cur_left(&middle))
+	while (cur_left(&middle) > 24)
 		any |= cur_u8(&middle);
-	m->bare = !any;
+	while (cur_left(&middle))
+		times |= cur_u8(&middle);
+	m->bare = !any && !times;
+	m->unset = !times;
 	m->delay = cur_be32(&in);
 	m->dispersion = cur_be32(&in);
 	m->refid = cur_bytes(&in, 4);
@@ -91,12 +95,26 @@ static bool control_read(struct cursor in, struct ntp *m)
 	return cur_ok(&in) && count * size <= cur_left(&in) && len <= 600;
 }
 
+/* Four zeros, or capital letters and zeros behind them. */
+static bool is_kiss(struct bytes b)
+{
+	struct bytes text = up_to_nul(b);
+
+	for (size_t i = 0; i < b.n; i++)
+		if (i < text.n ? b.p[i] < 'A' || b.p[i] > 'Z' : b.p[i] != 0)
+			return false;
+	return text.n == 0 || text.n >= 3;
+}
+
 static bool agrees(const struct ntp *m)
 {
 	const uint32_t *t = m->seconds;
 
 	if (m->mode == 3 && m->bare)
 		return m->stratum <= 1 && m->poll <= 17 && (m->precision <= 0x20 || m->precision >= 0xe0);
+	/* a client that was never answered: a second of delay and dispersion at most, no source but a kiss code of its own */
+	if (m->mode == 3 && m->unset && m->stratum <= 1 && m->poll <= 17 && (m->precision <= 0x20 || m->precision >= 0xe0))
+		return plausible(t[3]) && m->delay <= 1u << 16 && m->dispersion <= 1u << 20 && is_kiss(m->refid);
 	/* server: it sends what it received moments ago, and set its clock before that */
 	if (m->mode == 4 || m->mode == 2)
 		return plausible(t[3]) && plausible(t[2]) && apart(t[3], t[2]) <= 2 && (!t[0] || (plausible(t[0]) && apart(t[3], t[0]) < 1u << 20)) &&

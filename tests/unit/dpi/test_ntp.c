@@ -13,6 +13,8 @@ static void test_talk(void)
 		  "ntp {'version':4,'mode':'client','stratum':0}\n"
 		  "ntp {'version':4,'mode':'server','stratum':2,'reference_id':'192.0.2.1'}\n" },
 		{ "on any port", 4000, true, false, APP_NTP, BARE SERVER, NULL },
+		{ "a client that was never answered, on any port", 4000, true, false, APP_NTP, "> e3 00 06 e8 00*4 00000002 'INIT' 00*24 " NOW " 11223344", NULL },
+		{ "a small client that says one second", 4000, true, false, APP_NTP, "> e3 00 04 fa 00010000 00010000 00*28 " NOW " 11223344", NULL },
 		{ "the answer alone", 4000, true, false, APP_NTP, SERVER, NULL },
 		{ "kiss of death", 123, true, false, APP_NTP, BARE "< e4 00 06 e9 00*8 'RATE' " NOW " 00*4 " NOW " 11223344 " NOW " 20*4 " NOW " 30*4",
 		  "ntp {'version':4,'mode':'client','stratum':0}\n"
@@ -31,6 +33,8 @@ static void test_refused(void)
 	static const struct said v[] = {
 		{ "zeros", 4000, true, .talk = "> 00*48" },
 		{ "a client's with something in between", 4000, true, .talk = "> 23 00 00 00 00*12 01 00*23 " NOW " 11223344" },
+		{ "a client that was never answered and has a source", 4000, true, .talk = "> e3 00 04 fa 00010000 00010000 c0000201 00*24 " NOW " 11223344" },
+		{ "one with ten seconds of delay", 4000, true, .talk = "> e3 00 04 fa 000a0000 00010000 00000000 00*24 " NOW " 11223344" },
 		{ "a server whose clocks differ", 4000, true, .talk = "> 24 02 06 e9 00000e66 00000f01 c0000201 " NOW " 00*8 e1111111 00*4 00*4 " NOW " 30*4" },
 		{ "no multiple of 4", 123, true, .talk = "> 23 00 00 00 00*36 " NOW " 11223344 00" },
 		{ "stratum 17", 123, true, .talk = "> 24 11 06 e9 00*44" },
