@@ -76,6 +76,16 @@ void asks_add(struct px *px, struct asks *a, uint64_t id, const struct record *r
 	a->q[a->n++] = (struct asked){ .told = told, .id = id, .tx = a->next_tx++ };
 }
 
+void asks_put(struct px *px, struct asks *a, int i, const struct record *r)
+{
+	struct saved *told = px_save(px, r);
+
+	if (!told)
+		return;
+	px_saved_free(px, a->q[i].told);
+	a->q[i].told = told;
+}
+
 int asks_find(const struct asks *a, uint64_t id)
 {
 	for (uint32_t i = 0; i < a->n; i++)

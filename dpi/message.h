@@ -90,6 +90,8 @@ struct asks {
 void asks_add(struct px *px, struct asks *a, uint64_t id, const struct record *r);
 /* Index of the oldest with that id, or -1. */
 int asks_find(const struct asks *a, uint64_t id);
+/* Keeps another record in place of what was asked: more of it is known. */
+void asks_put(struct px *px, struct asks *a, int i, const struct record *r);
 /* Begins the answer's record with what was asked; more facts may be added, then asks_tell. */
 struct record *asks_record(struct px *px, const struct asks *a, int i);
 void asks_tell(struct px *px, struct asks *a, int i, const struct record *r);

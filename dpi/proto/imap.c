@@ -28,8 +28,10 @@ struct imap {
 	uint32_t scanned[2];
 	bool goes_on[2];	/* the line at hand goes on behind a literal */
 	bool answer;		/* the client answers a challenge */
+	uint8_t how;		/* enum sasl_how: its first answer names the user so */
 	uint16_t strange;
 	uint64_t starttls;	/* its tag, hashed; 0: none */
+	uint64_t login;		/* that of AUTHENTICATE */
 };
 
 static uint64_t hash(struct bytes b)
@@ -73,6 +75,23 @@ static struct bytes argument(struct cursor *c)
 	return b;
 }
 
+/* The first answer to a challenge says who logs in. */
+static void answered(struct px *px, struct imap *s, struct bytes line)
+{
+	uint8_t buf[SASL_USER_MAX];
+	struct bytes user = sasl_user_how(s->how, line, buf);
+	int i = s->how ? asks_find(&s->asks, s->login) : -1;
+	struct record *r;
+
+	s->how = SASL_NONE;
+	if (i < 0 || !user.n)
+		return;
+	r = asks_record(px, &s->asks, i);
+	rec_bytes(r, &f_user, user);
+	px_judge(px, r);
+	asks_put(px, &s->asks, i, r);
+}
+
 static enum parse client(struct px *px, struct imap *s, struct bytes line)
 {
 	uint8_t buf[SASL_USER_MAX];
@@ -82,6 +101,8 @@ static enum parse client(struct px *px, struct imap *s, struct bytes line)
 	struct record *r;
 
 	if (s->answer || !tag.n || line_is(tag, "DONE")) {
+		if (s->answer)
+			answered(px, s, line);
 		s->answer = false;
 		return PARSE_DONE;
 	}
@@ -97,9 +118,14 @@ static enum parse client(struct px *px, struct imap *s, struct bytes line)
 		rec_bytes(r, &f_user, first);
 	if (k == AUTHENTICATE && first.n) {
 		rec_bytes(r, &f_mechanism, first);
-		first = sasl_user_base64(argument(&c), buf);
+		s->how = (uint8_t)sasl_how(first);
+		s->login = hash(tag);
+		word = argument(&c);
+		first = sasl_user_how(s->how, word, buf);
 		if (first.n)
 			rec_bytes(r, &f_user, first);
+		if (word.n)
+			s->how = SASL_NONE;
 	}
 	if (k == STARTTLS)
 		s->starttls = hash(tag);

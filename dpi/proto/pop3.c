@@ -18,7 +18,7 @@ enum { USER, PASS, APOP, AUTH, CAPA, STLS, STAT, LIST, RETR, DELE, NOOP, RSET, Q
 static const char *const commands[] = { "USER", "PASS", "APOP", "AUTH", "CAPA", "STLS", "STAT", "LIST", "RETR", "DELE", "NOOP", "RSET", "QUIT", "TOP", "UIDL", "LAST",
 	"UTF8", "LANG", "XTND", "ID", NULL };
 
-enum { ONE_LINE, MANY_LINES, TLS };	/* what a command's +OK means: asked.id */
+enum { ONE_LINE, MANY_LINES, TLS, LOGIN };	/* what a command's +OK means: asked.id */
 
 struct pop3 {
 	struct asks asks;
@@ -26,8 +26,26 @@ struct pop3 {
 	uint16_t strange;
 	bool greeted;
 	bool answer;		/* the client's next line answers a challenge */
+	uint8_t how;		/* enum sasl_how: its first answer names the user so */
 	bool text, inside;	/* of a reply of many lines */
 };
+
+/* The first answer to a challenge says who logs in. */
+static void answered(struct px *px, struct pop3 *s, struct bytes line)
+{
+	uint8_t buf[SASL_USER_MAX];
+	struct bytes user = sasl_user_how(s->how, line, buf);
+	int i = s->how ? asks_find(&s->asks, LOGIN) : -1;
+	struct record *r;
+
+	s->how = SASL_NONE;
+	if (i < 0 || !user.n)
+		return;
+	r = asks_record(px, &s->asks, i);
+	rec_bytes(r, &f_user, user);
+	px_judge(px, r);
+	asks_put(px, &s->asks, i, r);
+}
 
 static enum parse parse_command(struct px *px, struct pop3 *s, struct bytes line)
 {
@@ -40,6 +58,7 @@ static enum parse parse_command(struct px *px, struct pop3 *s, struct bytes line
 	struct record *r;
 
 	if (s->answer) {
+		answered(px, s, line);
 		s->answer = false;
 		return PARSE_DONE;
 	}
@@ -53,7 +72,8 @@ static enum parse parse_command(struct px *px, struct pop3 *s, struct bytes line
 		rec_bytes(r, &f_user, first);
 	} else if (w == AUTH && first.n) {
 		rec_bytes(r, &f_mechanism, first);
-		first = sasl_user_base64(second, buf);
+		s->how = second.n ? SASL_NONE : (uint8_t)sasl_how(first);
+		first = sasl_user_how(sasl_how(first), second, buf);
 		if (first.n)
 			rec_bytes(r, &f_user, first);
 	} else if (w > STLS && first.n) {
@@ -63,6 +83,8 @@ static enum parse parse_command(struct px *px, struct pop3 *s, struct bytes line
 		kind = TLS;
 	else if (w == CAPA || w == RETR || w == TOP || ((w == LIST || w == UIDL || w == LANG || w == AUTH) && alone))
 		kind = MANY_LINES;
+	else if (w == AUTH)
+		kind = LOGIN;
 	px_judge(px, r);
 	asks_add(px, &s->asks, kind, r);
 	return PARSE_DONE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dpi/proto/sasl.h"
+#include "dpi/proto/line.h"
 
 /* The value behind `tag` up to a comma. */
 static struct bytes tagged(struct cursor c, const char *tag)
@@ -66,3 +67,62 @@ struct bytes sasl_base64(struct bytes text, uint8_t *out)
 }
 
 struct bytes sasl_user_base64(struct bytes text, uint8_t *out) { return sasl_user(sasl_base64(text, out)); }
+
+enum sasl_how sasl_how(struct bytes mechanism)
+{
+	static const struct {
+		const char *name;
+		enum sasl_how how;
+	} known[] = { { "LOGIN", SASL_ALL }, { "CRAM-MD5", SASL_LAST_SPACE }, { "DIGEST-MD5", SASL_USERNAME }, { "XOAUTH2", SASL_USERNAME }, { "GSSAPI", SASL_NONE },
+		{ "GSS-SPNEGO", SASL_NONE }, { "NTLM", SASL_NONE }, { "EXTERNAL", SASL_ALL }, { "ANONYMOUS", SASL_NONE } };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (line_is(mechanism, known[i].name))
+			return known[i].how;
+	return SASL_FIRST;
+}
+
+/* DIGEST-MD5: username="user",... (before or behind other words); XOAUTH2: user=user ^A ... */
+static struct bytes named(struct bytes msg)
+{
+	struct cursor c = cur_of(msg.p, msg.n);
+	size_t n;
+
+	while (cur_left(&c)) {
+		struct bytes part;
+
+		n = cur_find(&c, ',');
+		part = cur_bytes(&c, n == SIZE_MAX ? cur_left(&c) : n);
+		cur_skip(&c, 1);
+		if (line_begins(part, "USER=")) {
+			c = cur_of(part.p + 5, part.n - 5);
+			n = cur_find(&c, 1);
+			return cur_bytes(&c, n == SIZE_MAX ? cur_left(&c) : n);
+		}
+		if (line_begins(part, "USERNAME=\"") && part.n > 11 && part.p[part.n - 1] == '"')
+			return (struct bytes){ part.p + 10, part.n - 11 };
+	}
+	return (struct bytes){ NULL, 0 };
+}
+
+struct bytes sasl_user_how(enum sasl_how how, struct bytes text, uint8_t *out)
+{
+	struct bytes msg = sasl_base64(text, out);
+
+	switch (how) {
+	case SASL_NONE:
+		break;
+	case SASL_FIRST:
+		return sasl_user(msg);
+	case SASL_ALL:
+		return msg;
+	case SASL_LAST_SPACE:
+		while (msg.n && msg.p[msg.n - 1] != ' ')
+			msg.n--;
+		msg.n -= msg.n ? 1 : 0;
+		return msg;
+	case SASL_USERNAME:
+		return named(msg);
+	}
+	return (struct bytes){ NULL, 0 };
+}

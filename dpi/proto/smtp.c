@@ -18,7 +18,7 @@
 static const struct fact f_helo = { "helo", FACT_PLAIN }, f_from = { "mail_from", FACT_OBJECT }, f_to = { "rcpt_to", FACT_OBJECT }, f_user = { "user", FACT_USER };
 static const struct fact *const facts[] = { &f_helo, &f_from, &f_to, &f_user, NULL };
 
-enum mode { COMMANDS, DATA_ASKED, DATA, AUTH_PLAIN, AUTH_LOGIN };
+enum mode { COMMANDS, DATA_ASKED, DATA, LOGIN };
 
 struct name {
 	uint16_t n;
@@ -39,6 +39,7 @@ struct smtp {
 	uint32_t data, starttls;	/* which command; 0: none */
 	uint16_t strange;
 	uint8_t mode;			/* enum mode */
+	uint8_t how;			/* enum sasl_how: the line that LOGIN waits for */
 	bool inside;			/* a line of the message */
 	bool has_from, told;
 };
@@ -127,12 +128,11 @@ static void auth(struct px *px, struct smtp *s, struct cursor c)
 	uint8_t buf[SASL_USER_MAX];
 	struct bytes mechanism = line_word(&c), first = line_word(&c);
 
-	if (line_is(mechanism, "LOGIN") && first.n)
-		user_is(px, s, sasl_base64(first, buf));
-	else if (first.n)
-		user_is(px, s, sasl_user_base64(first, buf));
+	s->how = (uint8_t)sasl_how(mechanism);
+	if (first.n)
+		user_is(px, s, sasl_user_how(s->how, first, buf));
 	else
-		s->mode = line_is(mechanism, "LOGIN") ? AUTH_LOGIN : AUTH_PLAIN;
+		s->mode = LOGIN;
 }
 
 static void rcpt(struct px *px, struct smtp *s, struct bytes to)
@@ -226,7 +226,7 @@ static enum parse parse_client(struct px *px, struct smtp *s, struct cursor *in)
 	if (s->mode == COMMANDS)
 		return command(px, s, line, in);
 	s->sent++;
-	user_is(px, s, s->mode == AUTH_LOGIN ? sasl_base64(line, buf) : sasl_user_base64(line, buf));
+	user_is(px, s, sasl_user_how(s->how, line, buf));
 	s->mode = COMMANDS;
 	return PARSE_DONE;
 }
@@ -259,7 +259,7 @@ static enum parse parse_server(struct px *px, struct smtp *s, struct cursor *in)
 		}
 	}
 	if (code >= 400)
-		s->mode = s->mode == AUTH_LOGIN || s->mode == AUTH_PLAIN ? COMMANDS : s->mode;
+		s->mode = s->mode == LOGIN ? COMMANDS : s->mode;
 	if (s->starttls && s->answered == s->starttls) {
 		s->starttls = 0;
 		if (code == 220)

@@ -16,7 +16,17 @@ static void test_commands(void)
 		  STEP_DOWN("a5 OK\r\n* BYE\r\na6 OK\r\n") },
 		  T("LOGIN", ",'user':'bob b','status':'NO'") T("SELECT", ",'mailbox':'INBOX'" OK) T("FETCH", OK) T("APPEND", ",'mailbox':'Sent'" OK) T("IDLE", OK) T("LOGOUT", OK), 0 },
 		{ "AUTHENTICATE", { GREETING, STEP_UP("1 AUTHENTICATE PLAIN\r\n"), STEP_DOWN("+ \r\n"), STEP_UP("AGFsaWNlAHB3\r\n"), STEP_DOWN("1 OK\r\n"), STEP_UP("2 AUTHENTICATE PLAIN AGFsaWNlAHB3\r\n") },
-		  T("AUTHENTICATE", ",'mechanism':'PLAIN'" OK) T("AUTHENTICATE", ",'mechanism':'PLAIN','user':'alice'"), 0 },
+		  T("AUTHENTICATE", ",'mechanism':'PLAIN','user':'alice'" OK) T("AUTHENTICATE", ",'mechanism':'PLAIN','user':'alice'"), 0 },
+		{ "answers to challenges", { GREETING, STEP_UP("1 AUTHENTICATE CRAM-MD5\r\n"), STEP_DOWN("+ PDFAbGFiPg==\r\n"), STEP_UP("YWxpY2UgYiAwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==\r\n"), STEP_DOWN("1 OK\r\n"),
+		  STEP_UP("2 AUTHENTICATE LOGIN\r\n"), STEP_DOWN("+ VXNlcjo=\r\n"), STEP_UP("Ym9i\r\n"), STEP_DOWN("+ UGFzcw==\r\n"), STEP_UP("c2VjcmV0\r\n"), STEP_DOWN("2 NO\r\n") },
+		  T("AUTHENTICATE", ",'mechanism':'CRAM-MD5','user':'alice b'" OK) T("AUTHENTICATE", ",'mechanism':'LOGIN','user':'bob','status':'NO'"), 0 },
+		{ "more of them", { GREETING,
+		  STEP_UP("3 AUTHENTICATE DIGEST-MD5\r\n"), STEP_DOWN("+ bm9uY2U9MQ==\r\n"), STEP_UP("Y2hhcnNldD11dGYtOCx1c2VybmFtZT0iY2Fyb2wiLHJlYWxtPSJ4Iixub25jZT0iMSI=\r\n"), STEP_DOWN("3 OK\r\n"),
+		  STEP_UP("4 AUTHENTICATE GSSAPI\r\n"), STEP_DOWN("+ \r\n"), STEP_UP("YIIB\r\n"), STEP_DOWN("4 OK\r\n") },
+		  T("AUTHENTICATE", ",'mechanism':'DIGEST-MD5','user':'carol'" OK) T("AUTHENTICATE", ",'mechanism':'GSSAPI'" OK), 0 },
+		{ "a first answer, and none", { GREETING, STEP_UP("5 AUTHENTICATE XOAUTH2 dXNlcj1kYXZlQHgBYXV0aD1CZWFyZXIgdG9rAQE=\r\n"), STEP_DOWN("5 OK\r\n"), STEP_UP("6 AUTHENTICATE PLAIN\r\n"), STEP_DOWN("+ \r\n"), STEP_UP("*\r\n"), STEP_DOWN("6 BAD\r\n") },
+		  T("AUTHENTICATE", ",'mechanism':'XOAUTH2','user':'dave@x'" OK)
+		  T("AUTHENTICATE", ",'mechanism':'PLAIN','status':'BAD'"), 0 },
 	};
 	static const struct vector tls[] = {
 		{ "STARTTLS", { GREETING, STEP_UP("a STARTTLS\r\n"), STEP_DOWN("a OK go\r\n"), STEP_UP("SSH-2.0-x\r\n"), STEP_DOWN("SSH-2.0-y\r\n") },

@@ -15,7 +15,7 @@ static void test_commands(void)
 		  STEP_DOWN("+OK\r\n+OK\r\n+OK 1\r\n1 10\r\n.\r\n+OK\r\n-ERR in the mail\r\n..\r\n.x\r\n.\r\n+OK 1 10\r\n-ERR none\r\n+OK bye\r\n") },
 		  T("CAPA", OK) T("USER", ",'user':'bob'" OK) T("PASS", OK) T("LIST", OK) T("RETR", ",'argument':'1'" OK) T("LIST", ",'argument':'1'" OK) T("DELE", ",'argument':'9','status':'-ERR'") T("QUIT", OK), 0 },
 		{ "AUTH", { GREETING, STEP_UP("AUTH PLAIN AGFsaWNlAHB3\r\n"), STEP_DOWN("-ERR\r\n"), STEP_UP("AUTH LOGIN\r\n"), STEP_DOWN("+ VXNlcm5hbWU6\r\n"), STEP_UP("Ym9i\r\n"), STEP_DOWN("+OK\r\n"), STEP_UP("STAT\r\n") },
-		  T("AUTH", ",'mechanism':'PLAIN','user':'alice','status':'-ERR'") T("AUTH", ",'mechanism':'LOGIN'" OK) T("STAT", ""), 0 },
+		  T("AUTH", ",'mechanism':'PLAIN','user':'alice','status':'-ERR'") T("AUTH", ",'mechanism':'LOGIN','user':'bob'" OK) T("STAT", ""), 0 },
 	};
 	static const struct vector tls[] = {
 		{ "STLS", { GREETING, STEP_UP("STLS\r\n"), STEP_DOWN("+OK\r\n"), STEP_UP("SSH-2.0-x\r\n"), STEP_DOWN("SSH-2.0-y\r\n") },
