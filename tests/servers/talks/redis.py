@@ -15,7 +15,7 @@ def server(s):
     ('redis', {'command': 'LPUSH', 'key': 'cart:7', 'error': 'WRONGTYPE'}),
     ('redis', {'command': 'NOSUCH', 'error': ...}),
     ('redis', {'command': 'MULTI'}),
-    ('redis', {'command': 'INCR', 'key': 'visits'}),
+    ('redis', {'command': 'INCRBY', 'key': 'visits'}),
     ('redis', {'command': 'HSET', 'key': 'user:1'}),
     ('redis', {'command': 'EXEC'}),
     ('redis', {'command': 'MGET', 'key': 'visits'}),
