@@ -5,13 +5,16 @@
  *   SEQUENCE { INTEGER 3, SEQUENCE { id, size, flags, model }, OCTET STRING { security }, SEQUENCE { engine, context, [n] PDU } or sealed }
  *   PDU:  INTEGER id, INTEGER error, INTEGER index, SEQUENCE OF SEQUENCE { OID, value }      (trap of version 1: OID, address, ...)
  *
+ * Over TCP (RFC 3430) messages follow each other; their own lengths part them, and a malformed one ends parsing.
  * A community is a password: only the two that everybody tries first are told, others as "***". The whole message must be of
  * that form to be taken for SNMP. */
 #include "dpi/ber.h"
+#include "dpi/message.h"
 #include "dpi/proto/told.h"
 
 #define OIDS_TOLD 16u
 #define TRAP_1 0xa4u
+#define MESSAGE_MAX 65535u
 
 static const struct fact f_version = { "version", FACT_PLAIN }, f_community = { "community", FACT_PLAIN }, f_user = { "user", FACT_USER },
 	f_type = { "pdu_type", FACT_OPERATION }, f_oids = { "oids", FACT_PLAIN }, f_oid = { "oid", FACT_OBJECT }, f_error = { "error", FACT_PLAIN },
@@ -117,10 +120,40 @@ static bool read(struct cursor in, struct snmp *m)
 	return pdu_read(&msg, m) && !cur_left(&msg);
 }
 
+/* The first message of a connection: all of it, up to MESSAGE_MAX; NO as soon as its version says so. */
+static enum probe probe_tcp(struct cursor c)
+{
+	struct cursor head = c;
+	uint64_t size = 0;
+	size_t n = 0;
+	struct snmp m;
+
+	if (!ber_is(&c, BER_SEQUENCE))
+		return cur_left(&c) ? PROBE_NO : PROBE_MORE;
+	switch (ber_size(c, &n, &size)) {
+	case BER_SIZE_BAD:
+		return PROBE_NO;
+	case BER_SIZE_MORE:
+		return PROBE_MORE;
+	case BER_SIZE_KNOWN:
+		break;
+	}
+	if (size > MESSAGE_MAX || size < 8)
+		return PROBE_NO;
+	cur_skip(&head, n);
+	if (cur_left(&head) >= 3 && (cur_be16(&head) != 0x0201 || cur_u8(&head) > 3))
+		return PROBE_NO;
+	if (cur_left(&c) < size)
+		return PROBE_MORE;
+	return read(cur_of(c.pos, (size_t)size), &m) ? PROBE_YES : PROBE_NO;
+}
+
 static enum probe probe(const struct probe_in *in)
 {
 	struct snmp m;
 
+	if (in->l4 == PROTO_TCP)
+		return probe_tcp(in->dir[cur_left(&in->dir[DIR_TOSERVER]) ? DIR_TOSERVER : DIR_TOCLIENT]);
 	return read(in->dir[in->now], &m) ? PROBE_YES : PROBE_NO;
 }
 
@@ -141,17 +174,11 @@ static void tell_oids(struct record *r, struct cursor binds)
 	rec_end(r);
 }
 
-static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
+static void tell(struct px *px, enum dir dir, const struct snmp *message)
 {
+	struct snmp m = *message;
 	struct record *r;
-	struct snmp m;
 
-	(void)state;
-	if (!read(*in, &m)) {
-		px_bad(px, "snmp.malformed");
-		cur_rest(in);
-		return PARSE_DONE;
-	}
 	r = px_record(px);
 	rec_cstr(r, &f_version, m.version == 0 ? "1" : m.version == 1 ? "2c" : "3");
 	if (m.version != 3)
@@ -166,7 +193,34 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		told_code(r, &f_error, errors, (uint32_t)m.error);
 	tell_oids(r, m.binds);
 	say(px, dir, EV_APP, UINT32_MAX, r);
-	cur_rest(in);
+}
+
+static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
+{
+	bool udp = px_l4(px) == PROTO_UDP;
+	struct snmp m;
+
+	(void)state;
+	while (cur_left(in)) {
+		struct cursor view = cur_of(in->pos, cur_left(in));
+		uint64_t size = cur_left(in);
+		size_t head = 0;
+		enum ber_size known = udp ? BER_SIZE_KNOWN : ber_size(view, &head, &size);
+
+		if (known == BER_SIZE_MORE)
+			return msg_more(px, cur_left(in) + 1);
+		if (!udp && (known == BER_SIZE_BAD || size > MESSAGE_MAX))
+			return msg_bad(px, "snmp.malformed");
+		if (size > cur_left(in))
+			return msg_more(px, (size_t)size);
+		if (read(cur_of(in->pos, (size_t)size), &m))
+			tell(px, dir, &m);
+		else if (!udp)
+			return msg_bad(px, "snmp.malformed");
+		else
+			px_bad(px, "snmp.malformed");
+		cur_skip(in, (size_t)size);
+	}
 	return PARSE_DONE;
 }
 
@@ -176,7 +230,7 @@ const struct proto proto_snmp = {
 	.name = "snmp",
 	.app = APP_SNMP,
 	.event = EV_APP,
-	.l4 = PROTO_UDP,
+	.l4 = PROTO_TCP | PROTO_UDP,
 	.ports = ports,
 	.probe = probe,
 	.parse = parse,

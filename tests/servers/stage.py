@@ -167,6 +167,7 @@ class Stage:
     def end(self, p, seconds=20):
         p.send_signal(signal.SIGTERM)
         p.wait(seconds)
+        self.procs.remove(p)
 
     def run(self, *argv, on='server', user=None, env=None, input=None, check=True, timeout=60):
         """A command to its end; what it printed."""

@@ -28,6 +28,16 @@ static void test_talk(void)
 		  "> 30( 02(00) 04('public') " PDU("a0", "00", BIND(SYS, "0500")) ")\n< 3003020100\n",
 		  "snmp {'version':'1','community':'public','pdu_type':'get_request','oids':[{'oid':'1.3.6.1.2.1.1.1.0'}]}\n"
 		  "anomaly {'type':'proto','event':'snmp.malformed','layer':'proto'}\n" },
+		{ "over TCP, two in one segment", 161, false, false, APP_SNMP,
+		  "> 30( 02(01) 04('public') " PDU("a0", "00", BIND(SYS, "0500")) ") 30( 02(01) 04('public') " PDU("a1", "00", BIND(SYS, "0500")) ")\n"
+		  "< 30( 02(01) 04('public') " PDU("a2", "00", BIND(SYS, "04('x')")) ")",
+		  "snmp {'version':'2c','community':'public','pdu_type':'get_request','oids':[{'oid':'1.3.6.1.2.1.1.1.0'}]}\n"
+		  "snmp {'version':'2c','community':'public','pdu_type':'get_next_request','oids':[{'oid':'1.3.6.1.2.1.1.1.0'}]}\n"
+		  "snmp {'version':'2c','community':'public','pdu_type':'response','oids':[{'oid':'1.3.6.1.2.1.1.1.0'}]}\n" },
+		{ "over TCP a broken one ends it", 4000, false, true, APP_SNMP,
+		  "> 30( 02(00) 04('public') " PDU("a0", "00", BIND(SYS, "0500")) ") 3003020100\n",
+		  "snmp {'version':'1','community':'public','pdu_type':'get_request','oids':[{'oid':'1.3.6.1.2.1.1.1.0'}]}\n"
+		  "anomaly {'type':'proto','event':'snmp.malformed','layer':'proto'}\n" },
 	};
 
 	TALKS_RUN(v);
@@ -37,6 +47,8 @@ static void test_refused(void)
 {
 	static const struct said v[] = {
 		{ "version 2", 161, true, .talk = "> 30( 02(02) 04('public') " PDU("a0", "00", "") ")" },
+		{ "over TCP: LDAP", 161, false, .talk = "> 30( 02(01) 60( 02(03) 04() 80() ) )" },
+		{ "over TCP: too short", 161, false, .talk = "> 3003020100 00000000" },
 		{ "bytes behind it", 161, true, .talk = "> 30( 02(00) 04('public') " PDU("a0", "00", "") ") 00" },
 		{ "bytes behind the PDU", 161, true, .talk = "> 30( 02(00) 04('public') " PDU("a0", "00", "") "00 )" },
 		{ "LDAP", 161, true, .talk = "> 30( 02(01) 63( 04() 0a(00) 0a(00) 02(00) 02(00) 01(00) 87('objectClass') 30() ) )" },
