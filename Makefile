@@ -2,6 +2,7 @@
 #   make             build/tapqd and build/tapq        make check-fast   house rules, unit tests, goldens (minutes)
 #   make check       installs what it needs, every test make check-lab   the network namespace labs only
 #   make floods      the core under floods, in full     make fuzz        FUZZ_SECONDS=60 of each target
+#   make check-evasion   what a kernel received against what was judged, case by case
 #   make demo        shows it at work                   make golden      captures to events, against what is kept
 #   make install     DESTDIR, PREFIX
 #   make corpus      CORPUS=DIR: scores captures with known facts, against the floor; PORTS=random: on random ports too; RAISE=1: raises the floor
@@ -148,6 +149,10 @@ check-lab: deps
 	@$(MAKE) --no-print-directory -j2 all
 	@$(MAKE) --no-print-directory lab-run
 
+check-evasion: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/evasion/run
+
 golden: deps
 	@$(MAKE) --no-print-directory golden-run
 
@@ -206,5 +211,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run floods floods-run lab-run check check-fast check-lab golden corpus fuzz lint captures demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run floods floods-run lab-run check check-fast check-lab check-evasion golden corpus fuzz lint captures demo install uninstall clean
 .DELETE_ON_ERROR:
