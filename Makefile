@@ -90,6 +90,11 @@ build-fuzz/%.o: %.c
 build-fuzz/fuzz: $(OBJ_fuzz)
 	$(Q)$(FUZZ_CC) -fsanitize=address,undefined,fuzzer -o $@ $^ $(shell pkg-config --libs nettle libnghttp2)
 
+# What callgrind counts for tests/linear: the core and base, nothing else.
+$(B)/linear: $(B)/tests/linear/linear.o $(B)/libdpi.a $(B)/libbase.a
+	@$(if $(filter 1,$(V)),,echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs nettle libnghttp2 libpcap)
+
 # ---- tests ----
 
 # The tests print what they did; each ends with a line of CUnit's or "N passed, N failed". One failure ends the run.
@@ -126,6 +131,9 @@ $(B)/floods: $(call objs,tests/floods/*.c) $(foreach l,dpi base,$(B)/lib$(l).a)
 floods-run: $(B)/floods
 	@$(B)/floods $(if $(FLOODS_FULL),--full)
 
+linear-run: $(B)/linear
+	@tests/linear/run $(B)/linear
+
 lab-run: all
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/lab/run $(LAB)
 
@@ -137,6 +145,7 @@ check: deps house
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
 	@$(MAKE) --no-print-directory fuzz-run FUZZ_RUNS=2000
 	@tests/valgrind $(B)
+	@$(MAKE) --no-print-directory linear-run
 	@$(MAKE) --no-print-directory lab-run
 	@$(MAKE) --no-print-directory $(SANITIZE) lab-run LAB="--sanitized"
 	@echo "all of tapqueue's tests passed"

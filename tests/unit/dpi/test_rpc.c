@@ -78,8 +78,8 @@ static void test_krpc(void)
 static void test_elasticsearch(void)
 {
 	static const struct said v[] = {
-		{ "version 6", 9999, .app = APP_ELASTICSEARCH, .talk = "> 'ES' 00000034 00*7 01 08 005cc663 00 01 06 'x-pack' 16 'internal:tcp/handshake' 00 04 cbf6ae03\n"
-		  "< 'ES' 00000013 00*7 01 09 005cc663 00 00 cbf6ae03 0000\n> 'ES' ffffffff",
+		{ "version 6", 9999, .app = APP_ELASTICSEARCH, .talk = "> 'ES' 00000033 00*7 01 08 005cc663 00 01 06 'x-pack' 16 'internal:tcp/handshake' 00 04 cbf6ae03\n"
+		  "< 'ES' 00000015 00*7 01 09 005cc663 00 00 cbf6ae03 0000\n> 'ES' ffffffff",
 		  "elasticsearch {'action':'internal:tcp/handshake'}\n" },
 		{ "version 0.90 refuses", 9999, .app = APP_ELASTICSEARCH, .talk = "> 'ES' 00000025 00*7 05 00 000fb89b 17 'discovery/zen/multicast'\n< 'ES' 0000000e 00*7 05 03 000fb89b 00",
 		  "elasticsearch {'action':'discovery/zen/multicast','error':'exception'}\n" },

@@ -16,7 +16,7 @@ static void test_conversations(void)
 {
 	static const struct vector rows[] = {
 		{ "subscriptions", { STEP_UP(NULL_GREETING), STEP_DOWN(NULL_GREETING READY("\x19", "PUB")), STEP_UP(READY("\x19", "SUB") "\0\4\1abc\0\2\0x\4\x0e\x09SUBSCRIBEnews"),
-		  STEP_DOWN("\1\3abc\2\0\0\0\0\0\0\0\5hello\0\3xyz\4\6\4PINGab") },
+		  STEP_DOWN("\1\3abc\2\0\0\0\0\0\0\0\5hello\0\3xyz\4\7\4PINGab") },
 		  G("NULL") G("NULL") READY_TOLD("PUB") READY_TOLD("SUB") "zmtp {'operation':'SUBSCRIBE','topic':'abc'}\nzmtp {'operation':'CANCEL','topic':'x'}\n"
 		  "zmtp {'operation':'SUBSCRIBE','topic':'news'}\n", 0 },
 		{ "PLAIN refused", { STEP_UP(PLAIN_GREETING), STEP_DOWN(PLAIN_GREETING), STEP_UP("\4\x0d\5HELLO\3bob\2pw"), STEP_DOWN("\4\x0a\5ERROR\3" "300") },
