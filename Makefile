@@ -220,5 +220,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run floods floods-run lab-run check check-fast check-lab check-evasion golden corpus fuzz lint captures demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run floods floods-run linear-run lab-run check check-fast check-lab check-evasion golden corpus fuzz lint captures demo install uninstall clean
 .DELETE_ON_ERROR:
