@@ -51,8 +51,8 @@ static bool csum_judged(const struct decoder *d)
 	return !d->missing && !(d->frame->flags & (FRAME_CSUM_PARTIAL | FRAME_CSUM_VALID | FRAME_GSO));
 }
 
-/* Sum over the pseudo header (RFC 793, 8200 8.1) and n bytes of transport. */
-static bool csum_wrong(const struct packet *p, uint8_t ipproto, const uint8_t *l4, size_t n)
+/* Sum over the pseudo header (RFC 793, 8200 8.1) of n bytes of transport. */
+static uint64_t csum_pseudo(const struct packet *p, uint8_t ipproto, size_t n)
 {
 	uint64_t sum = 0;
 
@@ -65,8 +65,29 @@ static bool csum_wrong(const struct packet *p, uint8_t ipproto, const uint8_t *l
 	}
 	sum = csum_add16(sum, (uint16_t)(n >> 16));
 	sum = csum_add16(sum, (uint16_t)n);
-	sum = csum_add16(sum, ipproto);
-	return csum_fold(csum_add(sum, l4, n)) != 0xffff;
+	return csum_add16(sum, ipproto);
+}
+
+static bool csum_wrong(const struct packet *p, uint8_t ipproto, const uint8_t *l4, size_t n)
+{
+	return csum_fold(csum_add(csum_pseudo(p, ipproto, n), l4, n)) != 0xffff;
+}
+
+/* A wrong checksum of TCP or UDP, stored at `field`: is it the sum of the pseudo header alone, with the length or (where the
+ * device cuts a large segment) without? That is what a sending host leaves to its device to finish. */
+static bool csum_unfinished(const struct packet *p, uint8_t ipproto, const uint8_t *field, size_t n)
+{
+	uint16_t with = csum_fold(csum_pseudo(p, ipproto, n)), without = csum_fold(csum_pseudo(p, ipproto, 0));
+
+	return memcmp(field, &with, 2) == 0 || memcmp(field, &without, 2) == 0;
+}
+
+static void csum_judge(struct packet *p, uint8_t ipproto, const uint8_t *l4, size_t n, size_t field)
+{
+	if (!csum_wrong(p, ipproto, l4, n))
+		return;
+	p->unfinished = !p->bad_csum && csum_unfinished(p, ipproto, l4 + field, n);
+	p->bad_csum = true;
 }
 
 /* As tcp_parse_options() reads them: an option that runs over the end stops the walk, what came before it counts. */
@@ -145,8 +166,8 @@ static enum decode_result decode_tcp(struct decoder *d)
 		tcp_options(p, opts);
 	p->payload = cur_rest(&d->in);
 	p->l4_known = true;
-	if (csum_judged(d) && csum_wrong(p, IPPROTO_TCP, l4, there))
-		p->bad_csum = true;
+	if (csum_judged(d))
+		csum_judge(p, IPPROTO_TCP, l4, there, 16);
 	return DECODE_OK;
 }
 
@@ -170,8 +191,10 @@ static enum decode_result decode_udp(struct decoder *d)
 	if (len < 8 || len > wire)
 		return bad(d, DPI_C_DECODE_UDP_LEN);
 	len -= 8;
-	if (csum_judged(d) && (sum || p->family == 6))
-		p->bad_csum |= !sum || csum_wrong(p, IPPROTO_UDP, l4, (size_t)len + 8);
+	if (csum_judged(d) && sum)
+		csum_judge(p, IPPROTO_UDP, l4, (size_t)len + 8, 6);
+	else if (csum_judged(d) && p->family == 6)
+		p->bad_csum = true;
 	p->payload = cur_bytes(&d->in, len < cur_left(&d->in) ? (size_t)len : cur_left(&d->in));
 	p->l4_known = true;
 	return DECODE_OK;

@@ -5,10 +5,12 @@
  * protocols -> answer. Each frame is answered once and counts in one verdict; each inspected packet counts in its flow once,
  * whatever TCP thinks of it.
  *
- * Checksums. A packet that its receiver throws away counts and changes nothing else. Captures that were taken on a sending
- * host hold packets whose checksums the device was to fill in, without saying so: where the first packet of a direction of a
- * flow comes from a capture file (frame.number) and is wrong, checksums of that direction are taken for unfinished, until one
- * is right. Live sources tell each packet's state, so nothing is assumed there.
+ * Checksums. A packet that its receiver throws away counts and is told as an anomaly, and changes nothing else. Capture files
+ * (frame.number) hold wrong ones that the receiver never saw so, without saying it: unfinished ones of a sending host, whose
+ * field holds the pseudo header's sum; segments that a receiving host joined under the checksum of the first; addresses or
+ * bytes that somebody changed later. There an unfinished one counts; where the first packet of a direction is wrong, others of
+ * that direction count until one is right; and the bytes of any other TCP segment wait until the receiver acknowledges them
+ * (stream.c), which it does not before it took them. Live sources tell each packet's state, so nothing is assumed there.
  *
  * Clock. Frames bring the time. d->now never goes back: captures read one after the other may begin before the last one
  * ended, then d->skew grows by the difference. Events carry the time of frames, timers run by d->now.
@@ -70,6 +72,8 @@ void flow_end(struct dpi *d, struct flow *f, const char *reason)
 	struct px saved = d->px, *x = &d->px;	/* it may be another flow's packet that makes room */
 
 	px_without_packet(d, f);
+	if (f->feed != FEED_OFF && reason)
+		stream_finish(x);
 	if (f->feed == FEED_SEEK && reason)
 		seek_last(x);
 	feed_off(x);
@@ -336,12 +340,17 @@ static void count_packet(struct px *x, uint32_t frames, uint64_t bytes)
 	count_n(x->d, DPI_C_INSPECTED, frames);
 }
 
+/* Its checksum is wrong, and that is not because the capture shows it before it was finished. */
+static bool wrong(const struct packet *p) { return p->bad_csum && !(p->unfinished && p->frame->number); }
+
 /* The receiver throws it away. */
 static bool bad_checksum(struct px *x)
 {
 	struct flow *f = x->f;
 	enum flow_bits off = x->dir == DIR_TOSERVER ? F_CSUM_OFF : F_CSUM_OFF_DOWN;
 
+	if (x->p->bad_csum && !wrong(x->p))
+		return false;
 	if (!x->p->bad_csum) {
 		if (flow_hit(f, off) && !(x->p->frame->flags & (FRAME_CSUM_PARTIAL | FRAME_TRUNCATED)))
 			flow_clear(f, (unsigned)off);
@@ -352,6 +361,10 @@ static bool bad_checksum(struct px *x)
 	if (flow_hit(f, off))
 		return false;
 	count(x->d, DPI_C_DECODE_CSUM);
+	if (x->p->frame->number && f->key.ipproto == IPPROTO_TCP && x->p->payload.n)
+		stream_doubted(x);
+	else
+		tell_anomaly(x, ANOM_STREAM_CSUM);
 	return true;
 }
 
@@ -381,6 +394,8 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	if (bad)
 		return judge_answer(d, f, x->p->frame);
 	f->tcp_flags[x->dir] |= x->p->tcp_flags;
+	if (x->p->frame->held)
+		f->held = 1;
 	judge_flow(x);
 	if (x->p->frame->held && verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE)) {
 		enum verdict v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
@@ -470,7 +485,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		count_n(d, DPI_C_GUARD_VIEW, frames);
 		return judge_answer(d, f, p->frame);
 	}
-	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !p->bad_csum && stream_restarts(x)) {
+	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !wrong(p) && stream_restarts(x)) {
 		flow_end(d, f, f->state == FLOW_CLOSED ? end_reason(f) : "restart");
 		f = NULL;
 	}

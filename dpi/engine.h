@@ -91,10 +91,14 @@ static inline bool wanted(const struct dpi *d, enum event_type t) { return d->ev
 
 /* ---- stream.c: the flow's TCP packet at hand ---- */
 void stream_packet(struct px *);
+/* The packet at hand has bytes, and a wrong checksum that may be the capture's fault: they wait until the receiver acknowledges them. */
+void stream_doubted(struct px *);
 /* The packet at hand, with SYN set, begins another connection on the ports of x->f: the flow is over. */
 bool stream_restarts(const struct px *);
 /* A new flow begins with the packet at hand. */
 void stream_begin(struct px *);
+/* The flow ends: what still waits for an end that was never heard is taken. */
+void stream_finish(struct px *);
 void stream_free(struct dpi *, struct flow *);	/* what halves keep */
 
 void ooo_purge(struct dpi *, struct half *);	/* stream_ooo.c: what waits is let go */

@@ -126,7 +126,8 @@ struct flow {
 	uint32_t workload[2];
 	uint32_t iface;
 	uint16_t anomalies;	/* bit per enum anomaly that was told */
-	uint8_t bad_told;	/* how many px_bad were told */
+	uint8_t bad_told : 7;	/* how many px_bad were told */
+	uint8_t held : 1;	/* a frame of it was held: both ends pass there */
 	uint8_t switches;	/* how often another protocol took over */
 };
 

@@ -38,6 +38,7 @@ struct packet {
 	uint8_t tcp_flags;
 	int8_t wscale;		/* -1: option absent */
 	bool has_ts, sack_ok, bad_csum, md5;
+	bool unfinished;	/* with bad_csum: the checksum is the sum of the pseudo header alone */
 	uint32_t tsval, tsecr;
 	uint16_t mss;		/* 0: option absent */
 	/* ICMP */
@@ -53,7 +54,8 @@ enum decode_result {
 /* VLAN ids in `vlan` are those that separate networks: a priority tag (id 0) is passed over, as the kernel does.
  * bad_csum: the receiver would throw the packet away, as far as it can be told: transport checksums are judged only
  * where every byte is there and the frame's flags do not say that they are unfinished or were checked already. Captures
- * taken on a sending host often hold unfinished ones without saying so: the caller decides what it means.
+ * taken on a sending host often hold unfinished ones without saying so: `unfinished` tells those that look like it, the
+ * caller decides what it means.
  * Ports of ICMP: an echo's id in both; type and code otherwise. A transport that is not decoded (GRE, ESP...) gives
  * DECODE_OK with l4_known false.
  * why: a counter of dpi/counters.def (DPI_C_DECODE_...). */

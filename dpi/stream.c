@@ -21,14 +21,20 @@
  * acknowledgement moves what was sent instead of being judged by it.
  *
  * The SYN's own bytes (RFC 7413) wait until the SYN/ACK says whether they were taken. Bytes of an initiator whose SYN/ACK
- * was not seen wait for a word of the responder: the kernel takes none before its own SYN/ACK. */
+ * was not seen wait for a word of the responder: the kernel takes none before its own SYN/ACK.
+ *
+ * One side only (asymmetric ways, captures under a filter). A tap that never hears one end must believe the other, or name
+ * nothing: the initiator once its acknowledgements move on, which shows that somebody answers it; a responder whose
+ * initiator was never heard; a sender after a hole, when many segments wait; all of them when the flow ends. A SYN/ACK after
+ * all begins the connection anew (stream_restarts), so nothing that the kernel takes is missed by having believed too
+ * early. Nothing of this on a held path, where both ends pass. */
 #include "dpi/stream.h"
 
 #include <netinet/in.h>
 
 #define PAWS_IDLE (24u * 24 * 3600)	/* s: after that ts_recent says nothing (RFC 7323, 5.5) */
 #define SACK_BLOCKS 4u
-
+#define ONE_SIDED_WAIT 32u	/* segments behind a hole that no acknowledgement will ever close */
 
 void stream_free(struct dpi *d, struct flow *f)
 {
@@ -130,12 +136,78 @@ static void jump(struct px *x, enum dir dir, uint32_t ack)
 		uint32_t lost = to - h->next;
 
 		h->next = to;
-		feed_gap(x, dir, lost);
+		if (x->f->pkts[dir])	/* nothing is lost of an end that is not heard at all */
+			feed_gap(x, dir, lost);
 		stream_drain(x, dir);
 	}
 }
 
+/* ---- one side only ---- */
+
+static bool one_sided(const struct px *x, enum dir dir) { return !x->f->held && !x->f->pkts[!dir]; }
+
+/* The responder is there, though nothing of it is seen: it sent up to `ack`. */
+static void believe_initiator(struct px *x, uint32_t ack)
+{
+	struct half *s = &x->f->half[DIR_TOSERVER], *r = &x->f->half[DIR_TOCLIENT];
+
+	flow_set(x->f, F_MIDSTREAM);
+	r->isn = r->isn_alt = s->acked - 1;
+	r->next = r->max_end = ack;
+	r->wscale = WSCALE_UNKNOWN;
+	r->flags |= HALF_KNOWN;
+	s->acked = ack;
+	ooo_unpark(x->d, s, &ack, true);
+	stream_drain(x, DIR_TOSERVER);
+}
+
+/* What waits behind holes, as if they were acknowledged. */
+static void pass_holes(struct px *x, enum dir dir)
+{
+	struct half *h = &x->f->half[dir];
+
+	while (!(h->flags & HALF_FIN) && x->f->feed != FEED_OFF && ooo_first(h))
+		jump(x, dir, ooo_first(h)->seq + 1);
+}
+
+void stream_finish(struct px *x)
+{
+	struct flow *f = x->f;
+
+	if (f->key.ipproto != IPPROTO_TCP || f->state == FLOW_CLOSED || f->held)
+		return;
+	if (flow_hit(f, F_CLAIMED) && !flow_hit(f, F_MIDSTREAM) && !f->pkts[DIR_TOCLIENT])
+		believe_initiator(x, f->half[DIR_TOSERVER].acked);
+	for (int i = 0; i < 2 && f->feed != FEED_OFF; i++) {
+		struct half *h = &f->half[i];
+		uint32_t all = h->ooo && f->half[!i].flags & HALF_KNOWN ? f->half[!i].max_end + (1u << 30) : 0;
+
+		if (!h->ooo)
+			continue;
+		ooo_unpark(x->d, h, &all, true);
+		stream_drain(x, (enum dir)i);
+		if (one_sided(x, (enum dir)i))
+			pass_holes(x, (enum dir)i);
+	}
+}
+
 /* ---- one segment ---- */
+
+/* An acknowledgement of an initiator whose SYN/ACK was not seen. True: it is believed from now on. */
+static bool claimed(struct px *x)
+{
+	struct half *s = sender(x);
+
+	if (!flow_hit(x->f, F_CLAIMED)) {
+		flow_set(x->f, F_CLAIMED);
+		s->acked = x->p->ack;
+		return false;
+	}
+	if (!seq_after(x->p->ack, s->acked) || !one_sided(x, x->dir))
+		return false;
+	believe_initiator(x, x->p->ack);
+	return true;
+}
 
 /* Both halves have numbers to judge by, or get them now. False: the packet says nothing that counts yet. */
 static bool halves_known(struct px *x)
@@ -174,11 +246,10 @@ static bool halves_known(struct px *x)
 			return false;
 		if (!flow_hit(f, F_MIDSTREAM)) {
 			if (p->payload.n)
-				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack, false);
-			flow_set(f, F_CLAIMED);
+				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack, PARK_ACK);
 			if (seq_after(p->seq + wire_payload(p), s->max_end))
 				s->max_end = p->seq + wire_payload(p);
-			return false;
+			return claimed(x);
 		}
 		r->isn = r->isn_alt = p->ack - 1;
 		r->next = r->max_end = p->ack;
@@ -302,11 +373,15 @@ static bool on_ack(struct px *x)
 	struct flow *f = x->f;
 	struct half *s = sender(x), *r = receiver(x);
 
+	if (r->ooo && seq_after(p->ack, r->max_end))
+		r->max_end = ooo_doubted_end(r, r->max_end, p->ack);
 	if (seq_after(p->ack, r->max_end)) {
+		if (one_sided(x, x->dir))
+			flow_set(f, F_MIDSTREAM);
 		if (!flow_hit(f, F_MIDSTREAM)) {
 			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
 			if (p->payload.n)
-				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack, false);
+				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack, PARK_ACK);
 			return false;
 		}
 		r->max_end = p->ack;
@@ -385,12 +460,14 @@ static void on_bytes(struct px *x)
 	if (seq_after(end + fin, s->max_end))
 		s->max_end = end + fin;
 	if (n && !p->frame->held && r->flags & HALF_EDGE && seq_after(end, r->edge)) {
-		ooo_park(x, x->dir, p->seq, b, n, 0, true);
+		ooo_park(x, x->dir, p->seq, b, n, 0, PARK_BEYOND);
 		return;
 	}
 	if (seq_after(p->seq, s->next)) {
 		count(x->d, DPI_C_SEG_OUT_OF_ORDER);
 		ooo_add(x, x->dir, p->seq, b, n, fin);
+		if (s->ooo_n >= ONE_SIDED_WAIT && one_sided(x, x->dir))
+			jump(x, x->dir, p->seq);
 		return;
 	}
 	count(x->d, DPI_C_SEG_IN_ORDER);
@@ -446,6 +523,24 @@ void stream_packet(struct px *x)
 		s->max_end = end;	/* of a capture that is cut: more was sent than is here */
 	if (f->state == FLOW_CLOSING && both_closed(f))
 		stream_close(x, false);
+}
+
+void stream_doubted(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct flow *f = x->f;
+	struct half *s = sender(x);
+
+	if ((p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK || f->state == FLOW_CLOSED || !(s->flags & HALF_KNOWN) || s->flags & HALF_FIN)
+		return;
+	if (receiver(x)->flags & HALF_KNOWN) {
+		if (!in_window(x))
+			return;
+	} else if (!flow_hit(f, F_CLAIMED)) {
+		flow_set(f, F_CLAIMED);
+		s->acked = p->ack;
+	}
+	ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, 0, PARK_DOUBTED);
 }
 
 void stream_begin(struct px *x)

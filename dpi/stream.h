@@ -19,7 +19,8 @@ struct seg {
 	bool fin;
 	bool bare;			/* only its place is kept: nobody wants the bytes */
 	bool parked;			/* not to be taken yet (stream.c): it acknowledges `ack`, which nobody was seen to send; or */
-	bool beyond;			/* ... it reaches past the window: taken when the receiver acknowledges some of it */
+	bool beyond;			/* ... it reaches past the window: taken when the receiver acknowledges some of it; or */
+	bool doubted;			/* ... its checksum is wrong (stream_doubted): taken when the receiver acknowledges all of it */
 	uint32_t ack;
 	uint8_t bytes[];
 };
@@ -40,13 +41,20 @@ static inline uint32_t seg_end(const struct seg *s) { return s->seq + s->len + s
 
 /* Keeps n bytes at seq (all of them after what was taken). */
 void ooo_add(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, bool fin);
-/* The same for bytes that must not be taken before their acknowledgement is shown to be of something; beyond: before the
- * receiver acknowledges one of them. */
-void ooo_park(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack, bool beyond);
+/* Why bytes must not be taken yet. */
+enum park {
+	PARK_ACK,	/* before their acknowledgement is shown to be of something */
+	PARK_BEYOND,	/* before the receiver acknowledges one of them */
+	PARK_DOUBTED,	/* before the receiver acknowledges them all */
+};
+void ooo_park(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack, enum park);
+/* How far doubted segments, each wholly acknowledged by `ack`, go on from `at` without a hole; `at`: there is none. */
+uint32_t ooo_doubted_end(const struct half *, uint32_t at, uint32_t ack);
 /* Parked ones that acknowledge at most `ack`: true ones wait like others from now on (the highest of their
  * acknowledgements through *ack; false: there were none), the others are dropped. */
 bool ooo_unpark(struct dpi *, struct half *, uint32_t *ack, bool truly);
-/* The receiver acknowledges up to `ack`: it took what was parked beyond its window and begins before that. */
+/* The receiver acknowledges up to `ack`: it took what was parked beyond its window and begins before that, and what is
+ * doubted and ends there or before. */
 void ooo_admit(struct half *, uint32_t ack);
 void ooo_drop_parked(struct dpi *, struct half *);
 /* The lowest that is not parked; NULL: none. */

@@ -118,8 +118,18 @@ void ooo_admit(struct half *h, uint32_t ack)
 	struct seg *s = h->ooo;
 
 	for (unsigned n = h->ooo_n; n; n--, s = s->next)
-		if (s->beyond && seq_before(s->seq, ack))
-			s->parked = s->beyond = false;
+		if ((s->beyond && seq_before(s->seq, ack)) || (s->doubted && !seq_after(s->seq + s->len, ack)))
+			s->parked = s->beyond = s->doubted = false;
+}
+
+uint32_t ooo_doubted_end(const struct half *h, uint32_t at, uint32_t ack)
+{
+	const struct seg *s = h->ooo;
+
+	for (unsigned n = h->ooo_n; n; n--, s = s->next)	/* by seq: one pass finds what joins */
+		if (s->doubted && !seq_after(s->seq, at) && seq_after(s->seq + s->len, at) && !seq_after(s->seq + s->len, ack))
+			at = s->seq + s->len;
+	return at;
 }
 
 bool ooo_unpark(struct dpi *d, struct half *h, uint32_t *ack, bool truly)
@@ -130,7 +140,7 @@ bool ooo_unpark(struct dpi *d, struct half *h, uint32_t *ack, bool truly)
 
 	for (unsigned n = h->ooo_n; n; n--, s = next) {
 		next = s->next;
-		if (!s->parked || s->beyond || seq_after(s->ack, *ack))
+		if (!s->parked || s->beyond || s->doubted || seq_after(s->ack, *ack))
 			continue;
 		if (!any || seq_after(s->ack, highest))
 			highest = s->ack;
@@ -175,7 +185,7 @@ static bool room(const struct dpi *d, const struct half *h, size_t n, bool bare)
 	return (bare || h->ooo_bytes + n <= OOO_BYTES_MAX) && d->ooo_bytes + piece_size(bare ? 0 : n) <= d->ooo_bytes_max;
 }
 
-static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin, const uint32_t *parked, bool beyond)
+static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin, const uint32_t *parked, enum park why)
 {
 	struct dpi *d = x->d;
 	struct half *h = &x->f->half[dir];
@@ -229,7 +239,8 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 		s->fin = fin;
 		s->bare = bare;
 		s->parked = parked != NULL;
-		s->beyond = beyond;
+		s->beyond = parked && why == PARK_BEYOND;
+		s->doubted = parked && why == PARK_DOUBTED;
 		s->ack = parked ? *parked : 0;
 		if (!bare && n)
 			memcpy(s->bytes, p, n);
@@ -244,18 +255,18 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 void ooo_add(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin)
 {
 	while (n > SEG_BYTES_MAX) {	/* a super-packet past 64 KiB */
-		add_one(x, dir, seq, p, SEG_BYTES_MAX, false, NULL, false);
+		add_one(x, dir, seq, p, SEG_BYTES_MAX, false, NULL, PARK_ACK);
 		seq += SEG_BYTES_MAX;
 		p += SEG_BYTES_MAX;
 		n -= SEG_BYTES_MAX;
 	}
-	add_one(x, dir, seq, p, n, fin, NULL, false);
+	add_one(x, dir, seq, p, n, fin, NULL, PARK_ACK);
 }
 
-void ooo_park(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack, bool beyond)
+void ooo_park(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack, enum park why)
 {
 	const struct half *h = &x->f->half[dir];
 
 	if (n <= SEG_BYTES_MAX && seq_after(seq + (uint32_t)n, h->next) && !ooo_differs(h, seq, p, n))
-		add_one(x, dir, seq, p, n, false, &ack, beyond);
+		add_one(x, dir, seq, p, n, false, &ack, why);
 }

@@ -136,6 +136,9 @@ bool stream_restarts(const struct px *x)
 
 	if (p->tcp_flags & (TCP_RST | TCP_FIN))
 		return false;
+	/* The responder is heard after all, whose word was not waited for. */
+	if (p->tcp_flags & TCP_ACK && flow_hit(f, F_CLAIMED) && flow_hit(f, F_MIDSTREAM) && !f->pkts[x->dir] && p->ack == receiver(x)->isn + 1)
+		return true;
 	if (p->tcp_flags & TCP_ACK)	/* answers a SYN that came inside this one: its sender knows nothing of this connection */
 		return f->state != FLOW_CLOSED && flow_hit(f, F_SYN_AGAIN) && p->ack == receiver(x)->isn_alt + 1;
 	/* Its beginning was guessed from something that is no SYN, which the kernel of the other end may have refused. */

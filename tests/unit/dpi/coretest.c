@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dpi/csum.h"
 #include "tests/unit/dpi/flowtest.h"
 #include "tests/unit/dpi/packets.h"
 
@@ -192,6 +193,12 @@ enum verdict core_send(struct core *c, const struct spec *s)
 		if (s->n)
 			pk_bytes(&b, s->p, s->n);
 		pk_finish(&b, ip, l4, proto);
+		if (s->unfinished) {
+			uint64_t sum = csum_add(0, b.b + ip + (s->v6 ? 8 : 12), s->v6 ? 32 : 8);
+			uint16_t field = csum_fold(csum_add16(csum_add16(sum, (uint16_t)(b.n - l4)), proto));
+
+			memcpy(b.b + l4 + (s->udp ? 6 : 16), &field, 2);
+		}
 		if (s->bad_csum)
 			b.b[l4 + (s->udp ? 6 : s->icmp ? 2 : 16)] ^= 0x55;
 	}

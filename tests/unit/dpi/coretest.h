@@ -36,6 +36,7 @@ struct spec {
 	size_t n;
 	/* of the frame */
 	bool held, bad_csum;
+	bool unfinished;	/* its checksum is that of the pseudo header */
 	uint8_t path;
 	uint32_t view, workload, domain, fflags;
 	uint16_t gso_size;

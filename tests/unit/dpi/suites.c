@@ -38,6 +38,7 @@ extern const struct unit_test tests_snmp[];
 extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
+extern const struct unit_test tests_stream_side[];
 extern const struct unit_test tests_kafka[];
 extern const struct unit_test tests_middleware[];
 extern const struct unit_test tests_quic[];
@@ -141,6 +142,7 @@ const struct unit_suite unit_suites[] = {
 	{ "x509", tests_x509 },
 	{ "sql", tests_sql },
 	{ "stream", tests_stream },
+	{ "stream one side", tests_stream_side },
 	{ "kafka", tests_kafka },
 	{ "oncrpc", tests_oncrpc },
 	{ "radius", tests_radius },

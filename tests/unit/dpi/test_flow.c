@@ -395,6 +395,65 @@ static void test_offloaded_checksum(void)
 	core_close(&c);
 }
 
+/* A wrong one that holds the pseudo header's sum counts in a capture, whatever came before, and nowhere else. */
+static void unfinished(bool v6, bool udp, uint64_t number)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	if (udp) {
+		core_send(&c, &(struct spec){ .v6 = v6, .udp = true, .number = number });
+	} else {
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_SYN, .seq = 100, .number = number });
+		core_send(&c, &(struct spec){ .v6 = v6, .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .number = number });
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_ACK, .seq = 101, .ack = 701, .number = number });
+	}
+	core_speak(&c, &proto_toy);
+	core_send(&c, &(struct spec){ .v6 = v6, .udp = udp, .flags = TCP_ACK, .seq = 101, .ack = 701, .p = "up", .n = 2, .unfinished = true, .number = number });
+	core_send(&c, &(struct spec){ .v6 = v6, .udp = udp, .flags = TCP_ACK, .seq = 103, .ack = 701, .p = "ok", .n = 2, .number = number });
+	core_send(&c, &(struct spec){ .v6 = v6, .udp = udp, .flags = TCP_ACK, .seq = 105, .ack = 701, .p = "up", .n = 2, .unfinished = true, .number = number });
+	CU_ASSERT_EQUAL(toy_log.n[UP], number ? 6 : udp ? 2 : 0);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_DECODE_CSUM), number ? 0 : 2);
+	CU_ASSERT_EQUAL(strstr(c.text, "stream.bad_checksum") != NULL, !number);
+	core_close(&c);
+}
+
+static void test_unfinished_checksum(void)
+{
+	for (unsigned i = 0; i < 8; i++)
+		unfinished(i & 1, i & 2, i >> 2);
+}
+
+/* Bytes under a wrong checksum in a capture: the receiver's word about all of them decides, and right bytes for their place win. */
+static void doubted(uint64_t number, uint32_t ack, const char *right, const char *taken)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100, .number = number });
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .number = number });
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701, .number = number });
+	core_speak(&c, &proto_toy);
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701, .p = "fake", .n = 4, .bad_csum = true, .number = number });
+	if (right)
+		core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701, .p = right, .n = strlen(right), .number = number });
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = ack, .number = number });
+	CU_ASSERT_EQUAL(toy_log.n[UP], strlen(taken));
+	CU_ASSERT(memcmp(toy_log.bytes[UP], taken, strlen(taken)) == 0);
+	core_close(&c);
+}
+
+static void test_doubted_checksum(void)
+{
+	doubted(1, 101, NULL, "");
+	doubted(1, 104, NULL, "");	/* no receiver takes a part of a segment */
+	doubted(1, 105, NULL, "fake");
+	doubted(1, 105, "good", "good");
+	doubted(1, 103, "ok", "ok");
+	doubted(0, 105, NULL, "");	/* no capture: its receiver threw it away */
+	doubted(0, 105, "good", "good");
+}
+
 /* ---- frames of every kind: one verdict each ---- */
 
 static void test_one_verdict(void)
@@ -476,7 +535,9 @@ const struct unit_test tests_flow[] = {
 	{ "ids", test_ids },
 	{ "fragments", test_fragments },
 	{ "bad checksums", test_bad_checksum },
-	{ "unfinished checksums", test_offloaded_checksum },
+	{ "checksums of a sending host", test_offloaded_checksum },
+	{ "unfinished checksums", test_unfinished_checksum },
+	{ "doubted checksums", test_doubted_checksum },
 	{ "one verdict each", test_one_verdict },
 	{ "ARP", test_arp },
 	{ "limits", test_limits },
