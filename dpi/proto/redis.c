@@ -24,8 +24,10 @@
 #define WORD_KEEP 64u			/* first word of a push, text of an error */
 #define STREAMED UINT64_MAX		/* elements come until "." */
 
-static const struct fact f_command = { "command", FACT_COMMAND }, f_key = { "key", FACT_KEY }, f_error = { "error", FACT_PLAIN };
-static const struct fact *const facts[] = { &f_command, &f_key, &f_error, NULL };
+static const struct fact f_command = { "command", FACT_COMMAND }, f_key = { "key", FACT_KEY }, f_channel = { "channel", FACT_OBJECT },
+	f_database = { "database", FACT_DATABASE }, f_user = { "user", FACT_USER }, f_error = { "error", FACT_PLAIN };
+static const struct fact *const facts[] = { &f_command, &f_key, &f_channel, &f_database, &f_user, &f_error, NULL };
+static const struct fact *const whats[] = { [REDIS_KEY] = &f_key, [REDIS_CHANNEL] = &f_channel, [REDIS_DATABASE] = &f_database, [REDIS_USER] = &f_user };
 
 struct waiting {
 	struct saved *told;	/* NULL: no memory for it */
@@ -99,7 +101,7 @@ static void judge(struct px *px, struct redis *s, const struct bytes *key)
 
 	rec_str(r, &f_command, s->name, s->name_len);
 	if (key)
-		rec_bytes(r, &f_key, *key);
+		rec_bytes(r, whats[s->spec->what], *key);
 	if (!s->judged)
 		s->told = px_save(px, r);
 	s->judged = true;
@@ -127,7 +129,8 @@ static bool wanted(const struct redis *s, uint32_t i)
 {
 	if (!i || is_key(s, i))
 		return true;
-	return (s->spec->keys == REDIS_KEYS_COUNTED && i == s->spec->first) || (s->spec->keys == REDIS_KEYS_STREAMS && !s->key_to);
+	return (s->spec->keys == REDIS_KEYS_COUNTED && i == s->spec->first) ||
+	       ((s->spec->keys == REDIS_KEYS_STREAMS || s->spec->keys == REDIS_KEYS_AUTH) && !s->key_to);
 }
 
 static void name_is(struct px *px, struct redis *s, struct bytes b)
@@ -144,6 +147,8 @@ static void name_is(struct px *px, struct redis *s, struct bytes b)
 		s->key_from = s->spec->first;
 		s->key_to = to > s->nargs ? s->nargs : to > 0 ? (uint32_t)to : 0;
 		s->key_step = s->spec->step;
+		if (s->spec->what == REDIS_USER && s->nargs != 3)	/* a password alone */
+			s->key_to = 0;
 	}
 	if (s->spec->keys == REDIS_KEYS_NONE || (s->spec->keys == REDIS_KEYS_AT && s->key_from >= s->key_to))
 		judge(px, s, NULL);
@@ -203,6 +208,9 @@ static void arg_done(struct px *px, struct redis *s, struct bytes b)
 		} else if (s->spec->keys == REDIS_KEYS_STREAMS && !s->key_to && redis_is_word(b, "STREAMS")) {
 			s->key_from = i + 1;
 			s->key_to = i + 1 + (s->nargs - s->at) / 2;
+		} else if (s->spec->keys == REDIS_KEYS_AUTH && !s->key_to && redis_is_word(b, "AUTH")) {
+			s->key_from = i + 1;
+			s->key_to = i + 2;
 		}
 	}
 	if (s->at == s->nargs)

@@ -15,7 +15,10 @@ enum redis_keys {
 	REDIS_KEYS_AT,	/* arguments first, first + step ... up to last (negative: from the end) */
 	REDIS_KEYS_COUNTED,	/* argument `first` says how many follow it; argument `last` is one as well unless 0 */
 	REDIS_KEYS_STREAMS,	/* the first half of what follows the word STREAMS */
+	REDIS_KEYS_AUTH,	/* the one that follows the word AUTH */
 };
+
+enum redis_what { REDIS_KEY, REDIS_CHANNEL, REDIS_DATABASE, REDIS_USER };	/* what these arguments are */
 
 struct redis_spec {
 	char name[20];
@@ -23,6 +26,7 @@ struct redis_spec {
 	uint8_t first;
 	int8_t last;
 	uint8_t step;
+	uint8_t what;	/* enum redis_what */
 };
 
 /* The row of the command (upper case); never NULL: an unknown command's first argument is taken for its key. */

@@ -95,7 +95,7 @@ static void test_inline(void)
 	RUN(rows);
 }
 
-/* One command, as words; want: its key, NULL for none. */
+/* One command, as words; want: its key (or "fact:value"), NULL for none. */
 static void key_of(const char *words, const char *want)
 {
 	char up[1024], copy[256], text[300], *save = NULL;
@@ -109,7 +109,10 @@ static void key_of(const char *words, const char *want)
 	at = (unsigned)snprintf(up, sizeof(up), "*%u\r\n", n);
 	for (unsigned i = 0; i < n; i++)
 		at += (unsigned)snprintf(up + at, sizeof(up) - at, "$%zu\r\n%s\r\n", strlen(arg[i]), arg[i]);
-	snprintf(text, sizeof(text), want ? "redis {'command':'%s','key':'%s'}\n" : "redis {'command':'%s'}\n", arg[0], want);
+	const char *colon = want ? strchr(want, ':') : NULL;
+	int fact = colon ? (int)(colon - want) : 3;
+
+	snprintf(text, sizeof(text), want ? "redis {'command':'%s','%.*s':'%s'}\n" : "redis {'command':'%s'}\n", arg[0], fact, colon ? want : "key", colon ? colon + 1 : want);
 	r = flowtest_run(&(struct flowtest){ .dport = 6379 }, (const struct flowtest_step[]){ { DIR_TOSERVER, up, at } }, 1);
 	CU_ASSERT_TRUE(same(words, r.text, text));
 	flowtest_free(&r);
@@ -119,13 +122,14 @@ static void test_keys(void)
 {
 	static const struct { const char *words, *key; } rows[] = {
 		{ "GET k", "k" }, { "HSET h f v", "h" }, { "MGET a b c", "a" }, { "MSET a 1 b 2", "a" }, { "PING", NULL }, { "PING word", NULL }, { "GET", NULL },
-		{ "AUTH user secret", NULL }, { "HELLO 3 AUTH user secret", NULL }, { "SELECT 3", NULL }, { "PUBLISH ch m", NULL }, { "SCAN 0", NULL },
+		{ "AUTH user secret", "user:user" }, { "AUTH secret", NULL }, { "AUTH", NULL }, { "HELLO 3 AUTH user secret SETNAME AUTH", "user:user" }, { "HELLO 3 SETNAME x", NULL },
+		{ "HELLO 3 AUTH", NULL }, { "SELECT 3", "database:3" }, { "PUBLISH ch m", "channel:ch" }, { "UNSUBSCRIBE", NULL }, { "SCAN 0", NULL },
 		{ "CONFIG SET dir /tmp", NULL }, { "OBJECT ENCODING k", "k" }, { "OBJECT HELP", NULL }, { "MEMORY USAGE k", "k" }, { "MEMORY DOCTOR", NULL },
 		{ "BITOP AND d s", "d" }, { "BLPOP a b 0", "a" }, { "BLPOP 0", NULL }, { "MIGRATE h 6379 k 0 5", "k" }, { "XGROUP CREATE s g $", "s" },
 		{ "EVAL script 2 k1 k2 arg", "k1" }, { "EVAL script 0 arg", NULL }, { "EVAL script x arg", NULL }, { "EVALSHA sha 1 k", "k" }, { "FCALL f 1 k", "k" },
 		{ "EVAL script 99 k", "k" }, { "EVAL script", NULL }, { "ZUNIONSTORE d 2 a b", "d" }, { "ZINTER 2 a b", "a" }, { "LMPOP 1 l LEFT", "l" },
 		{ "BLMPOP 0 1 l LEFT", "l" }, { "XREAD COUNT 2 STREAMS a b 0 0", "a" }, { "XREADGROUP GROUP g c streams s >", "s" }, { "XREAD COUNT 2", NULL },
-		{ "JSON.SET doc . 1", "doc" }, { "JSON.MSET a . 1 b . 2", "a" }, { "FT.SEARCH idx q", "idx" }, { "RENAME a b", "a" }, { "SUBSCRIBE c", NULL },
+		{ "JSON.SET doc . 1", "doc" }, { "JSON.MSET a . 1 b . 2", "a" }, { "FT.SEARCH idx q", "idx" }, { "RENAME a b", "a" }, { "SUBSCRIBE c d", "channel:c" },
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -185,11 +189,11 @@ static void test_unasked(void)
 #define MESSAGE "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$5\r\nhello\r\n"
 	static const struct vector rows[] = {
 		{ "subscription", { STEP_UP(SUB), STEP_DOWN("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n" MESSAGE MESSAGE), STEP_UP(GET_A),
-		  STEP_DOWN(MESSAGE "-ERR only (P)SUBSCRIBE allowed\r\n") }, C("'SUBSCRIBE'") C("'GET','key':'a','error':'ERR only (P)SUBSCRIBE'"), 0 },
-		{ "refused", { STEP_UP(SUB GET_A), STEP_DOWN("-NOAUTH x\r\n-LAST x\r\n") }, C("'SUBSCRIBE','error':'NOAUTH'") C("'GET','key':'a','error':'LAST'"), 0 },
+		  STEP_DOWN(MESSAGE "-ERR only (P)SUBSCRIBE allowed\r\n") }, C("'SUBSCRIBE','channel':'c'") C("'GET','key':'a','error':'ERR only (P)SUBSCRIBE'"), 0 },
+		{ "refused", { STEP_UP(SUB GET_A), STEP_DOWN("-NOAUTH x\r\n-LAST x\r\n") }, C("'SUBSCRIBE','channel':'c','error':'NOAUTH'") C("'GET','key':'a','error':'LAST'"), 0 },
 		{ "pushes of RESP3", { STEP_UP("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n" SUB GET_A),
 		  STEP_DOWN("%1\r\n+proto\r\n:3\r\n>3\r\n+subscribe\r\n+c\r\n:1\r\n>3\r\n+message\r\n+c\r\n+m\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n+a\r\n-LAST x\r\n") },
-		  C("'HELLO'") C("'SUBSCRIBE'") C("'GET','key':'a','error':'LAST'"), 0 },
+		  C("'HELLO'") C("'SUBSCRIBE','channel':'c'") C("'GET','key':'a','error':'LAST'"), 0 },
 		{ "monitor", { STEP_UP("*1\r\n$7\r\nMONITOR\r\n"), STEP_DOWN("+OK\r\n+1700000000.1 [0 127.0.0.1:5] \"get\" \"k\"\r\n"), STEP_UP(GET_A),
 		  STEP_DOWN("+1700000000.2 [0 127.0.0.1:5] \"ping\"\r\n-LAST x\r\n") }, C("'MONITOR'") C("'GET','key':'a','error':'LAST'"), 0 },
 		{ "a replica", { STEP_UP("*1\r\n$4\r\nPING\r\n"), STEP_DOWN("+PONG\r\n"), STEP_UP("*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n"),
