@@ -20,9 +20,9 @@
 const struct fact smb_f_version = { "version", FACT_PLAIN }, smb_f_command = { "command", FACT_COMMAND }, smb_f_dialect = { "dialect", FACT_PLAIN },
 	smb_f_share = { "share", FACT_OBJECT }, smb_f_file = { "file", FACT_OBJECT }, smb_f_target = { "target", FACT_OBJECT },
 	smb_f_user = { "user", FACT_USER }, smb_f_domain = { "domain", FACT_PLAIN }, smb_f_host = { "host", FACT_PLAIN },
-	smb_f_status = { "status", FACT_PLAIN };
+	smb_f_status = { "status", FACT_PLAIN }, smb_f_delete = { "delete_on_close", FACT_PLAIN };
 static const struct fact *const facts[] = { &smb_f_version, &smb_f_command, &smb_f_dialect, &smb_f_share, &smb_f_file, &smb_f_target, &smb_f_user,
-	&smb_f_domain, &smb_f_host, &smb_f_status, NULL };
+	&smb_f_domain, &smb_f_host, &smb_f_status, &smb_f_delete, NULL };
 
 static const struct code statuses[] = {
 	{ 0, "success" }, { 0x00000103, "pending" }, { 0xc0000016, "more_processing_required" }, { 0x80000005, "buffer_overflow" },

@@ -22,11 +22,12 @@ struct smb {
 	struct smb_tree tree[SMB_SHARES];
 	struct smb_tree asked;			/* of the last TREE_CONNECT; id: not known yet */
 	uint64_t asked_for;			/* its message */
+	uint64_t old_hello;			/* id of a NEGOTIATE of version 1 that waits, which version 2 may answer; 0: none */
 	bool mailslot_told;			/* of datagrams */
 };
 
 extern const struct fact smb_f_version, smb_f_command, smb_f_dialect, smb_f_share, smb_f_file, smb_f_target, smb_f_user, smb_f_domain,
-	smb_f_host, smb_f_status;
+	smb_f_host, smb_f_status, smb_f_delete;
 
 void smb_v1_message(struct px *, struct smb *, struct cursor);
 void smb_v1_mailslot(struct px *, enum dir, struct cursor);	/* a transaction in a datagram */

@@ -9,13 +9,15 @@
 #define REPLY 0x80u
 #define UNICODE 0x8000u
 #define NO_ANDX 0xffu
+#define FIND_FIRST 1u
 
 enum { MKDIR = 0x00, RMDIR = 0x01, DELETE = 0x06, RENAME = 0x07, OPEN_ANDX = 0x2d, TREE_DISCONNECT = 0x71, NEGOTIATE = 0x72, SESSION_SETUP = 0x73,
-	LOGOFF = 0x74, TREE_CONNECT = 0x75, NT_CREATE = 0xa2 };
+	LOGOFF = 0x74, TREE_CONNECT = 0x75, NT_CREATE = 0xa2, TRANSACTION_2 = 0x32 };
 
 static const struct code commands[] = {
 	{ MKDIR, "mkdir" }, { RMDIR, "rmdir" }, { DELETE, "delete" }, { RENAME, "rename" }, { OPEN_ANDX, "open" }, { TREE_DISCONNECT, "tree_disconnect" },
 	{ NEGOTIATE, "negotiate" }, { SESSION_SETUP, "session_setup" }, { LOGOFF, "logoff" }, { TREE_CONNECT, "tree_connect" }, { NT_CREATE, "create" },
+	{ TRANSACTION_2, "query_directory" },
 	{ 0, NULL },
 };
 
@@ -93,6 +95,27 @@ static void tell_setup(struct record *r, struct cursor words, struct cursor *byt
 	tell_text(r, &smb_f_domain, bytes, unicode);
 }
 
+/* FIND_FIRST2 and its pattern; of other transactions nothing is told. */
+static bool tell_find(struct record *r, struct cursor words, struct cursor message, bool unicode)
+{
+	char text[1024];
+	struct cursor c;
+	struct bytes b;
+	uint16_t n, off;
+
+	cur_skip(&words, 18);
+	n = cur_le16(&words);
+	off = cur_le16(&words);
+	cur_skip(&words, 6);
+	if (cur_le16(&words) != FIND_FIRST || !cur_ok(&words) || n <= 12)
+		return false;
+	b = smb_at(message, off, n);
+	c = cur_of(b.p, b.n);
+	if (cur_skip(&c, 12))
+		rec_str(r, &smb_f_file, text, text_next(&c, unicode, text, sizeof(text)));
+	return true;
+}
+
 /* One command: its words and its bytes (whose place counts from the header). */
 static void tell_request(struct px *px, struct smb *s, const struct head *h, uint8_t command, struct cursor words, struct cursor bytes)
 {
@@ -118,7 +141,10 @@ static void tell_request(struct px *px, struct smb *s, const struct head *h, uin
 	} else if (command != NEGOTIATE && command != LOGOFF) {
 		smb_tell_share(r, s, h->tree);
 	}
-	if (command == NT_CREATE || command == OPEN_ANDX) {
+	if (command == TRANSACTION_2) {
+		if (!tell_find(r, words, bytes, unicode))
+			return;
+	} else if (command == NT_CREATE || command == OPEN_ANDX) {
 		tell_text(r, &smb_f_file, &bytes, unicode);
 	} else if (command <= RENAME) {	/* each name behind a 04 */
 		cur_skip(&bytes, 1);
@@ -128,6 +154,8 @@ static void tell_request(struct px *px, struct smb *s, const struct head *h, uin
 	}
 	px_judge(px, r);
 	asks_add(px, &s->asks, h->id << 8 | command, r);
+	if (command == NEGOTIATE)
+		s->old_hello = h->id << 8 | command;
 }
 
 static void tell_answer(struct px *px, struct smb *s, const struct head *h, uint8_t command, struct cursor words)
@@ -135,6 +163,8 @@ static void tell_answer(struct px *px, struct smb *s, const struct head *h, uint
 	struct record *r;
 	int i;
 
+	if (command == NEGOTIATE)
+		s->old_hello = 0;
 	if (command == TREE_CONNECT && !h->status)
 		smb_share_given(s, h->id, h->tree);
 	i = asks_find(&s->asks, h->id << 8 | command);

@@ -9,6 +9,7 @@
 #define COMPOUND_MAX 16u
 #define RESPONSE 1u
 #define ASYNC 2u
+#define DELETE_ON_CLOSE 0x1000u
 
 enum { NEGOTIATE, SESSION_SETUP, LOGOFF, TREE_CONNECT, TREE_DISCONNECT, CREATE, QUERY_DIRECTORY = 14, SET_INFO = 17 };
 
@@ -108,8 +109,13 @@ static void tell_request(struct px *px, struct smb *s, const struct head *h, str
 		smb_tell_share(r, s, h->tree);
 	}
 	if (h->command == CREATE || h->command == QUERY_DIRECTORY) {
-		cur_skip(&c, h->command == CREATE ? 44 : 24);
+		bool gone;
+
+		cur_skip(&c, h->command == CREATE ? 40 : 20);
+		gone = cur_le32(&c) & DELETE_ON_CLOSE && h->command == CREATE;
 		told_utf16(r, &smb_f_file, part(&c, message));
+		if (gone)
+			rec_bool(r, &smb_f_delete, true);
 	}
 	if (h->command == SET_INFO && !tell_set_info(r, c, message))
 		return;
@@ -127,6 +133,10 @@ static void tell_answer(struct px *px, struct smb *s, const struct head *h, stru
 	if (h->command == TREE_CONNECT && !h->status)
 		smb_share_given(s, h->id, h->tree);
 	i = asks_find(&s->asks, h->id);
+	if (h->command == NEGOTIATE && s->old_hello) {
+		i = asks_find(&s->asks, s->old_hello);
+		s->old_hello = 0;
+	}
 	if (i < 0)
 		return;
 	r = asks_record(px, &s->asks, i);

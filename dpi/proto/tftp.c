@@ -4,8 +4,8 @@
  *   RRQ(1) WRQ(2): opcode(2) file NUL mode NUL { option NUL value NUL }      DATA(3): block(2) bytes      ACK(4): block(2)
  *   ERROR(5): code(2) text NUL                                              OACK(6): { option NUL value NUL }
  *
- * The answer to a request comes from a port of its own, so it is another flow: it is recognised by options of an OACK, or by a
- * first block and the acknowledgement of it in the other direction. */
+ * The answer to a request comes from a port of its own, so it is another flow: it is recognised by options of an OACK, by a
+ * first block and the acknowledgement of it in the other direction, or by an error with its text. */
 #include "dpi/proto/told.h"
 
 #define OPTIONS_MAX 16u
@@ -65,6 +65,14 @@ static bool request_read(struct cursor c, struct bytes *file, struct bytes *mode
 		(word_is(*mode, "octet") || word_is(*mode, "netascii") || word_is(*mode, "mail")) && options_good(c, false);
 }
 
+static bool error_read(struct cursor c)
+{
+	struct bytes text;
+
+	cur_skip(&c, 2);
+	return cur_be16(&c) <= 8 && text_next(&c, &text) && text.n >= 4 && is_printable(text) && !cur_left(&c);
+}
+
 static uint16_t word_at(const struct cursor *c, size_t at) { return (uint16_t)(cur_peek(c, at) << 8 | cur_peek(c, at + 1)); }
 
 /* Block and acknowledgement fit; before: what came first in the other direction. */
@@ -88,6 +96,8 @@ static enum probe probe(const struct probe_in *in)
 		return PROBE_NO;
 	if (op == RRQ || op == WRQ)
 		return request_read(c, &file, &mode) ? PROBE_YES : PROBE_NO;
+	if (op == ERROR && !cur_left(other))
+		return error_read(c) ? PROBE_YES : PROBE_NO;
 	if (op == OACK)
 		return cur_skip(&c, 2) && options_good(c, true) ? PROBE_YES : PROBE_NO;
 	if (cur_left(other))

@@ -18,6 +18,7 @@ app, port    each flow to that port (a list: any of them; with `udp` after the n
 needs        programs on the path, Python modules, files; what isn't there skips the talk and says so
 facts        an event each: its type, and fields of the object of that name (dotted paths; `...`: any value); each fact an event of its own;
              a list holds if the elements given are all in it
+others       the app of flows to other ports, which the talk itself announces (data of ftp and tftp)
 never        (type, fields) that no event may match
 hint         the app has nothing to be known by on another port: the moved capture is not asked for it
 lost         fields that another port cannot tell
@@ -37,10 +38,11 @@ MARK = 9        # UDP to this port ends a capture; it is not in the file
 talks = {}
 
 
-def talk(app=None, port=None, ports=None, needs=(), facts=(), never=(), hint=False, lost=(), tshark=None):
+def talk(app=None, port=None, ports=None, needs=(), facts=(), never=(), hint=False, lost=(), tshark=None, others=None):
     """Marks a function of a Stage as a talk; see above. tshark: {field: (type, path)}: values of tshark's field must be told there."""
     def mark(fn):
         fn.app, fn.needs, fn.facts, fn.never, fn.hint, fn.lost, fn.tshark = app, list(needs), list(facts), list(never), hint, set(lost), dict(tshark or {})
+        fn.others = others
         fn.ports = dict(ports or {})
         for p in port if isinstance(port, (list, tuple)) else [port] if port else []:
             fn.ports[p] = app
