@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* epmd: Erlang's port mapper. length(2) tag(1) ...; one request a connection, told as an `epmd` event when it is whole.
+/* epmd: Erlang's port mapper. length(2) tag(1) ...; one request a connection, told as an `epmd` event when it is whole;
+ * where a node is, when that is answered (or at the end of the flow).
  *
  *   x (120) a node is there: port(2) kind(1, 'M' or 'H') 00 versions(2, 2) name(with length 2) extra(with length 2)
- *   z (122) where is a node: name; answered by 119     n (110) all names; answered by the mapper's own port and text */
+ *   z (122) where is a node: name; answered by 119 result(1) port(2) ...    n (110) all names; answered by the mapper's own port and text */
 #include "dpi/message.h"
-#include "dpi/proto/told.h"
 
 #define NAME_MAX_LEN 255u
 #define MESSAGE_MAX 1024u
 
-static const struct fact f_operation = { "operation", FACT_OPERATION }, f_node = { "node", FACT_OBJECT }, f_port = { "port", FACT_PLAIN };
-static const struct fact *const facts[] = { &f_operation, &f_node, &f_port, NULL };
+static const struct fact f_operation = { "operation", FACT_OPERATION }, f_node = { "node", FACT_OBJECT }, f_port = { "port", FACT_PLAIN },
+	f_error = { "error_code", FACT_PLAIN };
+static const struct fact *const facts[] = { &f_operation, &f_node, &f_port, &f_error, NULL };
+
+struct epmd {
+	struct saved *told;	/* a question that waits */
+};
 
 static bool name_ok(struct bytes b)
 {
@@ -70,15 +75,40 @@ static enum probe probe(const struct probe_in *in)
 	return tag == 'z' ? cur_peek(down, 0) == 119 ? PROBE_YES : PROBE_NO : cur_starts(down, "\0\0\x11\x11", 4) ? PROBE_YES : PROBE_NO;
 }
 
+/* Where a node is: its port, or why not. */
+static enum parse answer(struct px *px, struct epmd *s, struct cursor *in)
+{
+	uint8_t result = cur_peek(in, 1);
+	struct record *r;
+
+	if (cur_left(in) < 2 || (!result && cur_left(in) < 4))
+		return msg_more(px, cur_left(in) < 2 ? 2 : 4);
+	r = px_record(px);
+	rec_append(r, s->told->body, s->told->len);
+	cur_skip(in, 2);
+	if (result)
+		rec_u64(r, &f_error, result);
+	else
+		rec_u64(r, &f_port, cur_be16(in));
+	px_emit(px, EV_APP, UINT32_MAX, r);
+	px_saved_free(px, s->told);
+	s->told = NULL;
+	cur_rest(in);
+	px_stop(px);
+	return PARSE_DONE;
+}
+
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
+	struct epmd *s = state;
 	struct bytes name;
 	struct record *r;
 	uint16_t port;
 	uint8_t tag;
 
-	(void)state;
-	if (dir == DIR_TOCLIENT) {
+	if (dir == DIR_TOCLIENT && s->told)
+		return answer(px, s, in);
+	if (dir == DIR_TOCLIENT || s->told) {
 		cur_rest(in);
 		return PARSE_DONE;
 	}
@@ -97,13 +127,32 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	if (port)
 		rec_u64(r, &f_port, port);
 	cur_rest(in);
-	say(px, dir, EV_APP, UINT32_MAX, r);
+	px_judge(px, r);
+	if (tag == 'z') {
+		s->told = px_save(px, r);
+		return PARSE_DONE;
+	}
+	px_emit(px, EV_APP, UINT32_MAX, r);
 	px_stop(px);
 	return PARSE_DONE;
+}
+
+static void end(struct px *px, void *state)
+{
+	struct epmd *s = state;
+	struct record *r;
+
+	if (!s->told)
+		return;
+	r = px_record(px);
+	rec_append(r, s->told->body, s->told->len);
+	px_emit(px, EV_APP, UINT32_MAX, r);
+	px_saved_free(px, s->told);
 }
 
 static const uint16_t ports[] = { 4369, 0 };
 
 const struct proto proto_epmd = {
-	.name = "epmd", .app = APP_EPMD, .event = EV_APP, .l4 = PROTO_TCP, .ports = ports, .probe = probe, .parse = parse, .facts = facts,
+	.name = "epmd", .app = APP_EPMD, .event = EV_APP, .l4 = PROTO_TCP, .ports = ports, .state_size = sizeof(struct epmd),
+	.probe = probe, .parse = parse, .end = end, .facts = facts,
 };

@@ -120,7 +120,7 @@ def stomp_rabbitmq(s):
 
     with s.capture():
         with s.client():
-            c = stomp.StompConnection12([(SERVER, 61613)])
+            c = stomp.StompConnection12([(SERVER, 61613)], vhost='/')
             c.set_listener('', Ear())
             c.connect('guest', 'guest', wait=True)
         c.subscribe('/queue/orders', id='w1', ack='auto')

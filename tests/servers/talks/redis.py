@@ -57,8 +57,8 @@ def redis_resp2(s):
     ('redis', {'command': 'HELLO'}),
     ('redis', {'command': 'ZRANGE', 'key': 'scores'}),
     ('redis', {'command': 'DEBUG', 'error': ...}),
-    ('redis', {'command': 'SUBSCRIBE'}),
-    ('redis', {'command': 'PUBLISH'}),
+    ('redis', {'command': 'SUBSCRIBE', 'channel': 'news'}),
+    ('redis', {'command': 'PUBLISH', 'channel': 'news'}),
 ])
 def redis_resp3(s):
     server(s)

@@ -218,6 +218,12 @@ static void test_epmd(void)
 		  "epmd {'operation':'alive','node':'node','port':4660}\n" },
 		{ "where is a node", 4000, false, false, APP_EPMD, "> 00057a6e6f6465\n"
 		  "< 7701",
+		  "epmd {'operation':'port_please','node':'node','error_code':1}\n" },
+		{ "there", 4000, false, false, APP_EPMD, "> 00057a6e6f6465\n"
+		  "< 77006450 4d00000600050004 6e6f6465 0000",
+		  "epmd {'operation':'port_please','node':'node','port':25680}\n" },
+		{ "not answered whole", 4000, false, false, APP_EPMD, "> 00057a6e6f6465\n"
+		  "< 770064",
 		  "epmd {'operation':'port_please','node':'node'}\n" },
 		{ "names", 4000, false, false, APP_EPMD, "> 00016e\n"
 		  "< 000011116e616d652078",
@@ -233,12 +239,38 @@ static void test_epmd(void)
 	TALKS_REFUSED(APP_EPMD, no);
 }
 
+#define RMI_UID "00112233445566778899aabbccdd"
+#define RMI_CALL(number, op, hash) "50aced00057722" number RMI_UID op hash
+
 static void test_rmi(void)
 {
 	static const struct said v[] = {
 		{ "stream", 4000, false, false, APP_RMI, "> 4a524d4900024b\n"
 		  "< 4e000168",
 		  "" },
+		{ "lookup, a call that fails, a call without an answer", 4000, false, false, APP_RMI, "> 4a524d4900024b\n"
+		  "< 4e0001680000abcd\n"
+		  "> 00016100000000" RMI_CALL("0000000000000000", "00000002", "44154dc9d4e63bdf") "740006" "4f7264657273" "52\n"
+		  "< 51aced0005770f01" RMI_UID "737d0000\n" "< 53\n"
+		  "> 54" RMI_UID RMI_CALL("1122334455667788", "ffffffff", "0123456789abcdef") "740003616263\n" "> 50aced0005\n"
+		  "< 51aced0005770f02" RMI_UID "7372\n"
+		  "> 50aced00057a00000040" "0000000000000002" RMI_UID "00000001" "f6b6898d8bf28643" "0000",
+		  "rmi {'operation':'lookup','name':'Orders','status':'ok'}\n"
+		  "rmi {'operation':'call','method':'0123456789abcdef','status':'exception'}\n"
+		  "rmi {'operation':'dirty'}\n" },
+		{ "a call that is all, names that are bound", 4000, false, false, APP_RMI, "> 4a524d4900024c" RMI_CALL("0000000000000000", "00000003", "44154dc9d4e63bdf") "7400016e737d\n"
+		  "< 51aced0005770f01" RMI_UID,
+		  "rmi {'operation':'rebind','name':'n','status':'ok'}\n" },
+		{ "several streams, and one who does not speak", 4000, false, false, APP_RMI, "> 4a524d4900024d00",
+		  "" },
+		{ "not spoken here", 4000, false, false, APP_RMI, "> 4a524d4900024b\n"
+		  "< 4f", "" },
+		{ "no message", 4000, false, true, APP_RMI, "> 4a524d4900024c6161",
+		  ODD("rmi.bad_message") },
+		{ "no call", 4000, false, true, APP_RMI, "> 4a524d4900024c50aced000670",
+		  ODD("rmi.bad_message") },
+		{ "no host", 4000, false, true, APP_RMI, "> 4a524d4900024b\n" "< 61",
+		  ODD("rmi.bad_message") },
 	};
 	static const struct said no[] = {
 		{ "version 9", 4000, false, .talk = "> 4a524d4900094b" },
