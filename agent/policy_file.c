@@ -9,54 +9,19 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config_schema.h"
-#include "agent/yaml.h"
+#include "agent/policy_parts.h"
 
 #define NAME_MAX_BYTES 128
-#define ITEMS_MAX 1024		/* of one list */
-#define KEYS_MAX 64
 
-/* Workload properties of one `match` or `not`: globs OR, labels AND, both AND. */
-struct property {
-	char **globs;
-	unsigned nglobs;
-	struct labels labels;
-	bool asked;
-};
-
-struct matcher {
-	char *name;
-	unsigned group;
-	struct property is, not;
-};
-
-struct policy_file {
-	char *text;
-	struct policy *policy;
-	struct matcher *m;
-	unsigned n;
-};
-
-struct loader {
-	const struct yaml *y;
-	struct policy_file *pf;
-	struct policy_builder *b;
-	struct fy_node *version, *dflt, *groups, *rules;
-	char path[CONFIG_PATH_MAX];
-};
-
-static const char *const modes[] = { "discover", "monitor", "protect", NULL };
-static const char *const actions[] = { "allow", "alert", "deny", "drop", NULL };
-static const enum verdict verdicts[] = { VERDICT_ALLOW, VERDICT_ALERT, VERDICT_DENY, VERDICT_DROP };
+const char *const policy_modes[] = { "discover", "monitor", "protect", NULL };
 
 /* ---- small values ---- */
 
-static int unknown_key(struct loader *l, struct fy_node *key_node, const char *key, const char *const *known, struct err *e)
+int policy_unknown_key(struct loader *l, struct fy_node *key_node, const char *key, const char *const *known, struct err *e)
 {
 	const char *near = yaml_nearest(key, known);
 	char buf[YAML_SHOW_MAX];
@@ -66,7 +31,7 @@ static int unknown_key(struct loader *l, struct fy_node *key_node, const char *k
 	return yaml_fail(l->y, key_node, e, "%s%s%s: no such key", l->path, l->path[0] ? ": " : "", yaml_show(key_node, buf));
 }
 
-static int later_key(struct loader *l, struct fy_node *key_node, const char *key, struct err *e)
+int policy_later_key(struct loader *l, struct fy_node *key_node, const char *key, struct err *e)
 {
 	return yaml_fail(l->y, key_node, e, "%s%s%s: not in this version", l->path, l->path[0] ? ": " : "", key);
 }
@@ -79,8 +44,7 @@ static bool among(const char *s, const char *const *list)
 	return false;
 }
 
-/* Index of a word in the list, or -EINVAL. */
-static int get_word(struct loader *l, struct fy_node *node, const char *key, const char *const *words, struct err *e)
+int policy_get_word(struct loader *l, struct fy_node *node, const char *key, const char *const *words, struct err *e)
 {
 	const char *s = yaml_scalar(node);
 	char expected[128], path[CONFIG_PATH_MAX + 16];
@@ -96,8 +60,7 @@ static int get_word(struct loader *l, struct fy_node *node, const char *key, con
 	return value_fail(l->y, node, path, expected, e);
 }
 
-/* A single item or a list of at least one; calls fn for each. */
-static int each_item(struct loader *l, struct fy_node *node, const char *key, int (*fn)(struct loader *, struct fy_node *, void *, struct err *), void *ctx, struct err *e)
+int policy_each_item(struct loader *l, struct fy_node *node, const char *key, int (*fn)(struct loader *, struct fy_node *, void *, struct err *), void *ctx, struct err *e)
 {
 	struct fy_node *item;
 	void *it = NULL;
@@ -126,8 +89,7 @@ static bool clean_name(const char *s)
 	return true;
 }
 
-/* Errors of the policy itself, with the place in the file. */
-static int at_node(struct loader *l, struct fy_node *node, const struct err *inner, struct err *e)
+int policy_at_node(struct loader *l, struct fy_node *node, const struct err *inner, struct err *e)
 {
 	return yaml_fail(l->y, node, e, "%s", inner->text);
 }
@@ -137,7 +99,7 @@ static int at_node(struct loader *l, struct fy_node *node, const struct err *inn
 struct group_walk {
 	struct loader *l;
 	struct fy_node *name, *match, *mode;
-	struct matcher *m;
+	struct group_matcher *m;
 	unsigned group;
 	bool negative;		/* within `not` */
 	bool cidr, not_cidr;
@@ -174,7 +136,7 @@ static int get_cidr(struct loader *l, struct fy_node *item, void *ctx, struct er
 	if (!s || cidr_parse(s, &c))
 		return value_fail(l->y, item, l->path, "an address or prefix (10.0.0.0/8, fc00::/7; no bits set behind the prefix)", e);
 	if (policy_group_cidr(l->b, w->group, &c, w->negative, &inner))
-		return at_node(l, item, &inner, e);
+		return policy_at_node(l, item, &inner, e);
 	return 0;
 }
 
@@ -189,7 +151,7 @@ static int match_key(void *ctx, const char *key, struct fy_node *key_node, struc
 
 	if (!strcmp(key, "workload")) {
 		p->asked = true;
-		return each_item(l, value, key, get_glob, p, e);
+		return policy_each_item(l, value, key, get_glob, p, e);
 	}
 	if (!strcmp(key, "labels")) {
 		int rc = value_labels.get(l->y, value, NULL, l->path, &p->labels, e);
@@ -201,13 +163,13 @@ static int match_key(void *ctx, const char *key, struct fy_node *key_node, struc
 	}
 	if (!strcmp(key, "cidr")) {
 		*(w->negative ? &w->not_cidr : &w->cidr) = true;
-		return each_item(l, value, key, get_cidr, w, e);
+		return policy_each_item(l, value, key, get_cidr, w, e);
 	}
 	if (!strcmp(key, "fqdn"))
-		return later_key(l, key_node, key, e);
+		return policy_later_key(l, key_node, key, e);
 	if (!strcmp(key, "not") && !w->negative)
 		return get_not(w, value, e);
-	return unknown_key(l, key_node, key, known, e);
+	return policy_unknown_key(l, key_node, key, known, e);
 }
 
 static int get_not(struct group_walk *w, struct fy_node *node, struct err *e)
@@ -260,7 +222,7 @@ static int group_key(void *ctx, const char *key, struct fy_node *key_node, struc
 	else if (!strcmp(key, "mode"))
 		w->mode = value;
 	else
-		return unknown_key(w->l, key_node, key, known, e);
+		return policy_unknown_key(w->l, key_node, key, known, e);
 	return 0;
 }
 
@@ -280,190 +242,15 @@ static int get_group(struct loader *l, struct fy_node *node, struct err *e)
 		return value_fail(l->y, w.name, l->path, "the name of a group (text of 1 to 128 bytes without control characters)", e);
 	if (!w.match)
 		return yaml_fail(l->y, node, e, "%s: group %s has no match", l->path, name);
-	if (w.mode && (mode = get_word(l, w.mode, "mode", modes, e)) < 0)
+	if (w.mode && (mode = policy_get_word(l, w.mode, "mode", policy_modes, e)) < 0)
 		return mode;
 	group = policy_add_group(l->b, name, mode, &inner);
 	if (group < 0)
-		return at_node(l, w.name, &inner, e);
+		return policy_at_node(l, w.name, &inner, e);
 	w.group = w.m->group = (unsigned)group;
 	w.m->name = strdup(name);
 	l->pf->n++;		/* what it holds is freed with the others from here on */
 	return w.m->name ? get_match(&w, e) : value_no_memory(e);
-}
-
-/* ---- rules ---- */
-
-struct rule_walk {
-	struct loader *l;
-	struct fy_node *id, *from, *to, *ports, *apps, *action, *mode;
-	struct rule_spec spec;
-	uint16_t groups[2][ITEMS_MAX];
-	struct port_range port[ITEMS_MAX];
-	enum app app[ITEMS_MAX];
-	unsigned side;
-};
-
-static int rule_key(void *ctx, const char *key, struct fy_node *key_node, struct fy_node *value, struct err *e)
-{
-	static const char *const known[] = { "id", "from", "to", "ports", "apps", "action", "mode", NULL };
-	struct rule_walk *w = ctx;
-	struct fy_node **const at[] = { &w->id, &w->from, &w->to, &w->ports, &w->apps, &w->action, &w->mode };
-
-	for (unsigned i = 0; known[i]; i++) {
-		if (strcmp(key, known[i]))
-			continue;
-		*at[i] = value;
-		if (!value)
-			return yaml_fail(w->l->y, key_node, e, "%s.%s: nothing is there", w->l->path, key);
-		return 0;
-	}
-	if (app_by_name(key) >= 0 || !strcmp(key, "sql") || !strcmp(key, "pgsql"))	/* matchers are named by the application they look into */
-		return later_key(w->l, key_node, key, e);
-	return unknown_key(w->l, key_node, key, known, e);
-}
-
-static int get_end(struct loader *l, struct fy_node *item, void *ctx, struct err *e)
-{
-	struct rule_walk *w = ctx;
-	const char *s = yaml_scalar(item);
-	unsigned *n = w->side ? &w->spec.nto : &w->spec.nfrom;
-	int group = -1;
-
-	if (s && !strcmp(s, "any"))
-		group = POLICY_GROUP_ANY;
-	for (unsigned i = 0; s && group < 0 && i < l->pf->n; i++)
-		if (!strcmp(l->pf->m[i].name, s))
-			group = (int)l->pf->m[i].group;
-	if (group < 0)
-		return value_fail(l->y, item, w->side ? "to" : "from", "the name of a group of this file, or any", e);
-	w->groups[w->side][(*n)++] = (uint16_t)group;
-	return 0;
-}
-
-/* "tcp/8080", "tcp/8000-8100". */
-static int parse_ports(const char *s, struct port_range *out)
-{
-	static const struct { const char *name; uint8_t ipproto; } protos[] = { { "tcp/", IPPROTO_TCP }, { "udp/", IPPROTO_UDP }, { "sctp/", IPPROTO_SCTP } };
-	unsigned long v[2];
-
-	for (unsigned i = 0; i < sizeof protos / sizeof protos[0]; i++) {
-		if (strncmp(s, protos[i].name, strlen(protos[i].name)))
-			continue;
-		s += strlen(protos[i].name);
-		for (unsigned k = 0; k < 2; k++) {
-			char *end;
-
-			if (*s < '1' || *s > '9' || strspn(s, "0123456789") > 5)
-				return -EINVAL;
-			v[k] = strtoul(s, &end, 10);
-			if (v[k] > 65535)
-				return -EINVAL;
-			s = end;
-			if (!k && *s != '-') {
-				v[1] = v[0];
-				break;
-			}
-			s += !k;
-		}
-		if (*s || v[0] > v[1])
-			return -EINVAL;
-		*out = (struct port_range){ protos[i].ipproto, (uint16_t)v[0], (uint16_t)v[1] };
-		return 0;
-	}
-	return -EINVAL;
-}
-
-static int get_ports(struct loader *l, struct fy_node *item, void *ctx, struct err *e)
-{
-	struct rule_walk *w = ctx;
-	const char *s = yaml_scalar(item);
-
-	if (!s || parse_ports(s, &w->port[w->spec.nports]))
-		return value_fail(l->y, item, "ports", "tcp/PORT, udp/PORT, sctp/PORT or a range such as tcp/8000-8100 (1 to 65535)", e);
-	w->spec.nports++;
-	return 0;
-}
-
-static int get_app(struct loader *l, struct fy_node *item, void *ctx, struct err *e)
-{
-	static const char *const all[] = {
-#define X(id, name, parent) name,
-#include "dpi/apps.def"
-#undef X
-		NULL
-	};
-	struct rule_walk *w = ctx;
-	const char *s = yaml_scalar(item), *near = s ? yaml_nearest(s, all) : NULL;
-	int app = s ? app_by_name(s) : -1;
-	char buf[YAML_SHOW_MAX];
-
-	if (app < 0)
-		return yaml_fail(l->y, item, e, "apps: %s is no application%s%s%s", yaml_show(item, buf), near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-	w->app[w->spec.napps++] = (enum app)app;
-	return 0;
-}
-
-static int get_id(struct rule_walk *w, struct err *e)
-{
-	const char *s = yaml_scalar(w->id);
-
-	if (!s || !yaml_plain(w->id) || *s < '1' || *s > '9' || strlen(s) > 6 || strspn(s, "0123456789") != strlen(s))
-		return value_fail(w->l->y, w->id, "id", "a number from 1 to 999999", e);
-	w->spec.id = (uint32_t)strtoul(s, NULL, 10);
-	return 0;
-}
-
-static int read_rule(struct rule_walk *w, struct fy_node *node, struct err *e)
-{
-	struct loader *l = w->l;
-	const struct { struct fy_node *node; const char *name; } needed[] = { { w->id, "id" }, { w->from, "from" }, { w->to, "to" }, { w->action, "action" } };
-	struct err inner = { "" };
-	int word;
-
-	for (unsigned i = 0; i < 4; i++)
-		if (!needed[i].node)
-			return yaml_fail(l->y, node, e, "%s: a rule without %s", l->path, needed[i].name);
-	if (get_id(w, e) || each_item(l, w->from, "from", get_end, w, e))
-		return -EINVAL;
-	w->side = 1;
-	if (each_item(l, w->to, "to", get_end, w, e))
-		return -EINVAL;
-	if ((w->ports && each_item(l, w->ports, "ports", get_ports, w, e)) || (w->apps && each_item(l, w->apps, "apps", get_app, w, e)))
-		return -EINVAL;
-	word = get_word(l, w->action, "action", actions, e);
-	if (word < 0)
-		return word;
-	w->spec.action = verdicts[word];
-	w->spec.mode = RULE_MODE_NONE;
-	if (w->mode) {
-		word = get_word(l, w->mode, "mode", modes, e);
-		if (word < 0)
-			return word;
-		w->spec.mode = word;
-	}
-	w->spec.line = yaml_line(node);
-	if (policy_add_rule(l->b, &w->spec, &inner))
-		return at_node(l, w->id, &inner, e);
-	return 0;
-}
-
-static int get_rule(struct loader *l, struct fy_node *node, struct err *e)
-{
-	struct rule_walk *w = calloc(1, sizeof *w);
-	int rc;
-
-	if (!w)
-		return value_no_memory(e);
-	w->l = l;
-	w->spec.from = w->groups[0];
-	w->spec.to = w->groups[1];
-	w->spec.ports = w->port;
-	w->spec.apps = w->app;
-	rc = yaml_each_pair(l->y, node, l->path, KEYS_MAX, rule_key, w, e);
-	if (!rc)
-		rc = read_rule(w, node, e);
-	free(w);
-	return rc;
 }
 
 /* ---- the file ---- */
@@ -482,8 +269,8 @@ static int top_key(void *ctx, const char *key, struct fy_node *key_node, struct 
 		return value ? 0 : yaml_fail(l->y, key_node, e, "%s: nothing is there", key);
 	}
 	if (among(key, later))
-		return later_key(l, key_node, key, e);
-	return unknown_key(l, key_node, key, known, e);
+		return policy_later_key(l, key_node, key, e);
+	return policy_unknown_key(l, key_node, key, known, e);
 }
 
 static int default_key(void *ctx, const char *key, struct fy_node *key_node, struct fy_node *value, struct err *e)
@@ -493,8 +280,8 @@ static int default_key(void *ctx, const char *key, struct fy_node *key_node, str
 	int mode;
 
 	if (strcmp(key, "mode"))
-		return unknown_key(l, key_node, key, known, e);
-	mode = get_word(l, value, "mode", modes, e);
+		return policy_unknown_key(l, key_node, key, known, e);
+	mode = policy_get_word(l, value, "mode", policy_modes, e);
 	if (mode < 0)
 		return mode;
 	l->b = policy_begin((enum policy_mode)mode);
@@ -546,7 +333,7 @@ static int load(struct loader *l, struct err *e)
 		return value_no_memory(e);
 	rc = each_entry(l, l->groups, "groups", POLICY_GROUPS_MAX - 1, get_group, e);
 	if (!rc)
-		rc = each_entry(l, l->rules, "rules", POLICY_RULES_MAX, get_rule, e);
+		rc = each_entry(l, l->rules, "rules", POLICY_RULES_MAX, policy_get_rule, e);
 	if (rc)
 		return rc;
 	l->pf->policy = policy_build(l->b);
@@ -626,7 +413,7 @@ void policy_file_groups(const struct policy_file *pf, const char *name, const st
 {
 	memset(out, 0, sizeof *out);
 	for (unsigned i = 0; i < pf->n; i++) {
-		const struct matcher *m = &pf->m[i];
+		const struct group_matcher *m = &pf->m[i];
 		bool not = m->not.asked && holds(&m->not, name, labels);
 
 		/* asked: in, unless subtracted; else the bit itself says "subtracted" */

@@ -396,6 +396,7 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	f->tcp_flags[x->dir] |= x->p->tcp_flags;
 	if (x->p->frame->held)
 		f->held = 1;
+	judge_next_datagram(f);
 	judge_flow(x);
 	if (x->p->frame->held && verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE)) {
 		enum verdict v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */

@@ -132,6 +132,10 @@ bool feed_start(struct px *, const struct proto *);
 /* ---- judge.c ---- */
 /* Judges the flow where that is due (new, app, policy). */
 void judge_flow(struct px *);
+/* Judges a request of it, where that is due; later: bits of roles that its facts do not tell yet. */
+void judge_request(struct px *, const struct record *, uint32_t later);
+void judge_unreadable(struct px *);		/* its bytes could not be parsed */
+void judge_next_datagram(struct flow *);
 /* The answer to the frame at hand, counted. f NULL: allowed. */
 enum verdict judge_answer(struct dpi *, struct flow *, const struct frame *);
 /* The verdict of the flow that an ICMP error quotes. */
@@ -141,7 +145,7 @@ enum verdict judge_icmp_error(struct dpi *, const struct packet *);
 void tell_fill(const struct px *, enum event_type, struct event *);
 void tell_emit(struct dpi *, struct event *, const struct record *);
 void tell_flow(struct px *, const char *reason);
-void tell_alert(struct px *);
+void tell_alert(struct px *, const struct record *);		/* NULL: no request was judged */
 void tell_anomaly(struct px *, enum anomaly);			/* once per flow and kind */
 void tell_bad(struct px *, const char *event);
 void tell_packet_anomaly(struct dpi *, const struct packet *, enum anomaly);	/* without a flow; rate-limited */

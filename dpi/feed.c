@@ -54,6 +54,7 @@ static void keep_too_long(struct px *x)
 {
 	count(x->d, DPI_C_KEEP_CAP);
 	tell_anomaly(x, ANOM_KEEP_CAP);
+	judge_unreadable(x);
 	feed_off(x);
 }
 
@@ -119,6 +120,7 @@ bool feed_start(struct px *x, const struct proto *proto)
 		if (!f->state_mem) {
 			count(x->d, DPI_C_MEM_REFUSED);
 			feed_app(x, proto->app);
+			judge_unreadable(x);
 			feed_off(x);
 			return false;
 		}
@@ -143,6 +145,7 @@ static void take_over(struct px *x, enum dir dir)
 	other->keep = NULL;
 	other->keep_len = other->need = 0;
 	if (f->switches++ == SWITCHES_MAX) {
+		judge_unreadable(x);
 		feed_off(x);
 	} else if (next) {
 		feed_start(x, next);
@@ -183,6 +186,7 @@ static enum step step(struct px *x, enum dir dir, const uint8_t *p, size_t n, si
 	*used = cur_used(&c);
 	if (r == PARSE_BAD) {
 		count(x->d, DPI_C_PARSE_BAD);
+		judge_unreadable(x);
 		feed_off(x);
 		return STEP_ON;
 	}
@@ -301,6 +305,7 @@ void feed_datagram(struct px *x, enum dir dir, const uint8_t *p, size_t n)
 	f->half[0].skip = f->half[1].skip = 0;
 	if (r != PARSE_DONE) {
 		count(x->d, DPI_C_PARSE_BAD);
+		judge_unreadable(x);
 		feed_off(x);
 	} else if (x->stop) {
 		feed_off(x);

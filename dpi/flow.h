@@ -126,8 +126,9 @@ struct flow {
 	uint32_t workload[2];
 	uint32_t iface;
 	uint16_t anomalies;	/* bit per enum anomaly that was told */
-	uint8_t bad_told : 7;	/* how many px_bad were told */
+	uint8_t bad_told : 6;	/* how many px_bad were told */
 	uint8_t held : 1;	/* a frame of it was held: both ends pass there */
+	uint8_t by_facts : 1;	/* requests are judged one by one: rules that come first ask for facts */
 	uint8_t switches;	/* how often another protocol took over */
 };
 

@@ -10,6 +10,11 @@
  *
  * What stays unknown because its beginning was not seen is judged by addresses and ports only: it may be what a rule allows.
  *
+ * Where rules that come first ask for facts, the answer without any is PENDING and f->by_facts is set: then each request of the flow
+ * is judged by itself when it is complete (px_judge). A stream whose request is refused stays refused; of datagrams each is answered
+ * for itself. What a parser could not read is judged as a request of which everything may be true that a rule refuses, and nothing
+ * that one allows.
+ *
  * A verdict that was carried out stays (F_STOPPED) until the policy is another one. */
 #include "dpi/engine.h"
 
@@ -74,7 +79,7 @@ static struct dpi_ends ask_ends(const struct px *x)
 	return out;
 }
 
-static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends *e)
+static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends *e, const struct facts *facts)
 {
 	const struct policy *p = x->d->policy;
 	const struct flow *f = x->f;
@@ -87,6 +92,7 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 		.app = (enum app)f->app,
 		.app_known = flow_hit(f, F_APP_KNOWN),
 		.any_app = flow_hit(f, F_APP_KNOWN) && flow_hit(f, F_MIDSTREAM) && f->app == APP_UNKNOWN,
+		.facts = facts,
 	};
 	struct policy_answer a;
 	bool local = false;
@@ -112,11 +118,31 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 	return a;
 }
 
+/* Takes the answer. r: the request that was judged, NULL: the flow as such. */
+static void settle(struct px *x, const struct policy_answer *a, const struct record *r)
+{
+	struct flow *f = x->f;
+
+	if (r || a->verdict != (enum verdict)f->verdict || a->rule != f->rule)
+		flow_clear(f, F_ALERTED);
+	f->verdict = (uint8_t)a->verdict;
+	f->rule = a->rule;
+	f->reason = (uint8_t)a->reason;
+	flow_clear(f, F_ENFORCE);
+	if (a->enforce)
+		flow_set(f, F_ENFORCE);
+	if (a->verdict >= VERDICT_ALERT && !flow_hit(f, F_ALERTED)) {
+		flow_set(f, F_ALERTED);
+		tell_alert(x, r);
+	}
+}
+
 void judge_flow(struct px *x)
 {
 	struct dpi *d = x->d;
 	struct flow *f = x->f;
 	struct policy_answer a = { .verdict = VERDICT_ALLOW, .reason = REASON_NONE };
+	const struct facts past = { .unseen = true };	/* of a flow that is not parsed any more */
 	bool fresh = f->policy != d->policy_version;
 	struct dpi_ends e = { { 0, 0 }, { NULL, NULL } };
 
@@ -131,19 +157,50 @@ void judge_flow(struct px *x)
 	f->workload[0] = e.workload[0];
 	f->workload[1] = e.workload[1];
 	if (d->policy && is_judged(f))
-		a = ask_policy(x, &e);
-	if (a.verdict != (enum verdict)f->verdict || a.rule != f->rule)
-		flow_clear(f, F_ALERTED);
-	f->verdict = (uint8_t)a.verdict;
-	f->rule = a.rule;
-	f->reason = (uint8_t)a.reason;
-	flow_clear(f, F_ENFORCE);
-	if (a.enforce)
-		flow_set(f, F_ENFORCE);
-	if (a.verdict >= VERDICT_ALERT && !flow_hit(f, F_ALERTED)) {
-		flow_set(f, F_ALERTED);
-		tell_alert(x);
-	}
+		a = ask_policy(x, &e, f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL);
+	f->by_facts = a.verdict == VERDICT_PENDING && flow_hit(f, F_APP_KNOWN);
+	settle(x, &a, NULL);
+}
+
+static bool is_stream(const struct flow *f) { return f->key.ipproto == IPPROTO_TCP; }
+
+static bool is_refused(const struct flow *f) { return verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE); }
+
+void judge_request(struct px *x, const struct record *r, uint32_t later)
+{
+	struct flow *f = x->f;
+	struct facts facts = { .body = r->body, .len = r->len, .later = later, .partial = r->full, .unseen = flow_hit(f, F_MIDSTREAM) };
+	struct dpi_ends e;
+	struct policy_answer a;
+
+	judge_flow(x);
+	if (!f->by_facts || is_refused(f))
+		return;
+	e = ask_ends(x);
+	a = ask_policy(x, &e, &facts);
+	settle(x, &a, r);
+}
+
+void judge_unreadable(struct px *x)
+{
+	struct record *r = &x->d->record;
+
+	if (!x->f->by_facts)
+		return;
+	rec_reset(r);
+	r->full = true;
+	judge_request(x, r, 0);
+}
+
+/* What was said of the last datagram does not hold for the next. */
+void judge_next_datagram(struct flow *f)
+{
+	if (!f->by_facts || is_stream(f) || f->verdict == VERDICT_PENDING)
+		return;
+	f->verdict = VERDICT_PENDING;
+	f->rule = 0;
+	f->reason = REASON_NONE;
+	flow_clear(f, F_ENFORCE | F_STOPPED);
 }
 
 enum verdict judge_answer(struct dpi *d, struct flow *f, const struct frame *fr)

@@ -84,6 +84,22 @@ enum policy_mode policy_mode_of(const struct policy *p, const struct group_set *
 	return p->default_mode;
 }
 
+/* ---- fields of requests ---- */
+
+bool policy_has_headers(const struct policy *p) { return p->nheaders != 0; }
+
+const struct fact *policy_header(const struct policy *p, struct bytes name)
+{
+	for (unsigned i = 0; i < p->nheaders; i++) {
+		const char *want = p->header[i]->name;
+		size_t n = strlen(want);
+
+		if (name.n == n && match_glob((struct bytes){ (const uint8_t *)want, n }, name, true, false))
+			return p->header[i];
+	}
+	return NULL;
+}
+
 /* ---- judging ---- */
 
 #define NO_RULE UINT32_MAX
@@ -93,9 +109,10 @@ struct judge {
 	const struct policy_query *q;
 	uint32_t best;			/* first rule that matches completely, so far */
 	uint32_t looked;
-	bool any_maybe;			/* the two arrays are in use */
-	uint32_t pass[APP_COUNT];	/* first rule that lets this application pass, if it turns out to be that ... */
-	uint32_t stop[APP_COUNT];	/* ... and the first that refuses it, enforced */
+	bool any_maybe;			/* the arrays are in use */
+	uint32_t pass[APP_COUNT];	/* first rule that lets this application pass, or may: if it turns out to be that ... */
+	uint32_t stop[APP_COUNT];	/* ... the first that refuses it, enforced ... */
+	uint32_t may_stop[APP_COUNT];	/* ... and the first that may, by facts */
 };
 
 static bool in_any(const struct policy *p, const struct rule_groups *g, const struct group_set *s)
@@ -132,15 +149,16 @@ static bool rule_refuses(const struct rule *r, const struct policy_query *q)
 	return verdict_stops(r->action) && enforced(r, q);
 }
 
-/* A rule that may match once the application is known. */
+/* A rule that may match once the application, or the facts of a request, are known. */
 static void maybe(struct judge *j, uint32_t no)
 {
 	const struct rule *r = &j->p->rule[no];
-	uint32_t *first = rule_refuses(r, j->q) ? j->stop : j->pass;
+	uint32_t *first = !rule_refuses(r, j->q) ? j->pass : r->nclauses ? j->may_stop : j->stop;
 
 	if (!j->any_maybe) {
 		memset(j->pass, 0xff, sizeof(j->pass));
 		memset(j->stop, 0xff, sizeof(j->stop));
+		memset(j->may_stop, 0xff, sizeof(j->may_stop));
 		j->any_maybe = true;
 	}
 	for (unsigned w = 0; w < APP_WORDS; w++)
@@ -150,6 +168,20 @@ static void maybe(struct judge *j, uint32_t no)
 			if (no < first[a])
 				first[a] = no;
 		}
+}
+
+/* By what is known of application (a known one is the rule's) and facts. */
+static enum match rule_holds(const struct rule *r, const struct policy_query *q)
+{
+	bool allows = r->action == VERDICT_ALLOW;
+
+	if (q->any_app)
+		return r->nclauses && !allows ? MATCH_NO : MATCH_YES;
+	if (!q->app_known)
+		return r->has_apps ? MATCH_MAYBE : MATCH_YES;
+	if (!r->nclauses)
+		return MATCH_YES;
+	return q->facts ? match_facts(r->clause, r->nclauses, q->facts, allows) : MATCH_MAYBE;
 }
 
 static void scan(struct judge *j, const struct rule_list *l)
@@ -167,12 +199,16 @@ static void scan(struct judge *j, const struct rule_list *l)
 			continue;
 		if (!in_any(p, &r->from, j->q->from) || !in_any(p, &r->to, j->q->to) || !ports_hold(p, r, j->q))
 			continue;
-		if (!j->q->app_known && !j->q->any_app && r->has_apps) {
+		switch (rule_holds(r, j->q)) {
+		case MATCH_NO:
+			continue;
+		case MATCH_MAYBE:
 			maybe(j, no);
 			continue;
+		case MATCH_YES:
+			j->best = no;
+			return;
 		}
-		j->best = no;
-		return;
 	}
 }
 
@@ -227,7 +263,7 @@ static struct policy_answer no_rule_answer(const struct judge *j)
 	return a;
 }
 
-/* The application is not known and some rules ask for it. `final`: what holds when none of them matches. */
+/* The application or facts are not known and some rules ask for them. `final`: what holds when none of them matches. */
 static struct policy_answer answer_pending(const struct judge *j, struct policy_answer final)
 {
 	const struct policy_answer pending = { .verdict = VERDICT_PENDING, .reason = REASON_NONE, .looked = j->looked };
@@ -235,12 +271,12 @@ static struct policy_answer answer_pending(const struct judge *j, struct policy_
 	bool may_change = false, may_pass = false;
 	uint32_t first = j->best;
 
-	for (unsigned a = 0; a < APP_COUNT; a++) {
+	for (unsigned a = j->q->app_known ? j->q->app : 0; a < (j->q->app_known ? j->q->app + 1u : APP_COUNT); a++) {
 		uint32_t pass = j->pass[a], stop = j->stop[a];
-		bool decided_before = pass < j->best || stop < j->best;
 
-		may_change |= decided_before;
-		may_pass |= decided_before ? pass < stop : final_passes;
+		may_change |= pass < j->best || stop < j->best || j->may_stop[a] < j->best;
+		may_pass |= pass < stop && pass < j->best;
+		may_pass |= stop >= j->best && final_passes;
 		if (stop < first)
 			first = stop;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* policy: an ordered list of rules, compiled once, immutable, shared by all workers.
  *
- * Meaning: CONTRACT section 3. First match wins; a rule matches when from, to, ports and apps
- * all hold. `any` is everybody; an empty list never means "all" (the builder refuses it).
+ * Meaning: CONTRACT section 3. First match wins; a rule matches when from, to, ports, apps and its
+ * matcher (match.h) all hold. `any` is everybody; an empty list never means "all" (the builder refuses it).
  * Whether an end belongs to a group is a set of bits that the caller works out when a workload
  * appears (names and labels) and that policy_groups() completes with the address (CIDR).
  *
@@ -15,6 +15,7 @@
 #include "base/frame.h"
 #include "dpi/app.h"
 #include "dpi/event.h"
+#include "dpi/match.h"
 
 #define POLICY_GROUPS_MAX 1024
 #define POLICY_RULES_MAX 65536
@@ -37,6 +38,13 @@ struct port_range {
 
 enum rule_mode { RULE_MODE_NONE = -1 };	/* the rule has no mode of its own */
 
+struct match_spec {		/* a clause of a rule's matcher */
+	unsigned key;		/* of match_keys; all clauses of a rule are of one matcher */
+	const char *header;	/* MATCH_HEADER: the field's name */
+	const char *const *patterns;	/* 1 to MATCH_PATTERN_MAX bytes each */
+	unsigned npatterns;	/* n >= 1 */
+};
+
 struct rule_spec {		/* borrowed by policy_add_rule for the call */
 	uint32_t id;		/* 1..999999, unique */
 	const uint16_t *from, *to;	/* group numbers, n >= 1 */
@@ -45,6 +53,8 @@ struct rule_spec {		/* borrowed by policy_add_rule for the call */
 	unsigned nports;
 	const enum app *apps;		/* napps 0: the rule names none */
 	unsigned napps;
+	const struct match_spec *match;	/* nmatch 0: the rule asks for no facts */
+	unsigned nmatch;
 	enum verdict action;	/* ALLOW, ALERT, DENY, DROP */
 	int mode;		/* enum policy_mode or RULE_MODE_NONE */
 	unsigned line;		/* in the policy file, for messages */
@@ -86,11 +96,12 @@ struct policy_query {
 	enum app app;
 	bool app_known;		/* false: still pending; APP_UNKNOWN with true means recognition gave up */
 	bool any_app;		/* the app cannot be found out (the beginning was not seen): rules match by addresses and ports only */
+	const struct facts *facts;	/* of the request at hand; NULL: of none, so that a rule with a matcher may match later */
 	enum policy_mode mode;	/* strictest of the local ends */
 };
 
 struct policy_answer {
-	enum verdict verdict;	/* PENDING: a rule could still match once the app is known */
+	enum verdict verdict;	/* PENDING: a rule could still match once the app or facts are known */
 	uint32_t rule;		/* 0: none */
 	enum reason reason;
 	bool enforce;		/* mode protect (or the rule's own): verdict is to be carried out */
@@ -99,6 +110,10 @@ struct policy_answer {
 
 /* O(rules that the port and groups leave over); no allocation. Where every way it can still end is an enforced deny or
  * drop, it is that of the first such rule at once, not PENDING. */
+/* A field of HTTP requests that some rule asks for: the fact to tell it by, NULL: none does. */
+const struct fact *policy_header(const struct policy *, struct bytes name);
+bool policy_has_headers(const struct policy *);
+
 struct policy_answer policy_judge(const struct policy *, const struct policy_query *);
 
 #endif

@@ -54,6 +54,14 @@ static void policy_free(struct policy *p)
 	free(p->port);
 	free(p->rule_no);
 	free(p->exact);
+	for (struct matcher_block *m = p->blocks, *next; m; m = next) {
+		next = m->next;
+		free(m);
+	}
+	for (unsigned i = 0; i < p->nheaders; i++) {
+		free((char *)(uintptr_t)p->header[i]->name);
+		free(p->header[i]);
+	}
 	free(p);
 }
 
@@ -157,6 +165,44 @@ static int check_groups(const struct policy_builder *b, const struct rule_spec *
 	return 0;
 }
 
+static bool app_among(enum app a, const enum app *list, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (app_is(a, list[i]))
+			return true;
+	return false;
+}
+
+/* TLS is looked into wherever its handshake is. */
+static bool matcher_sees(enum app a, enum app of)
+{
+	return app_is(a, of) || (of == APP_TLS && (a == APP_QUIC || a == APP_DTLS));
+}
+
+static int check_match(const struct rule_spec *r, struct err *e)
+{
+	const struct match_key *first = r->nmatch ? &match_keys[r->match[0].key] : NULL;
+	bool sees = !r->nmatch || !r->napps;
+
+	for (unsigned i = 0; i < r->nmatch; i++) {
+		const struct match_spec *m = &r->match[i];
+		const struct match_key *k = &match_keys[m->key];
+
+		if (strcmp(k->matcher, first->matcher) != 0)
+			return err_set(e, -EINVAL, "rule %u (line %u): `%s` beside `%s`: a rule looks into one application", r->id, r->line, k->matcher, first->matcher);
+		if (!m->npatterns)
+			return err_set(e, -EINVAL, "rule %u (line %u): `%s.%s` is empty; leave it out to ask for nothing", r->id, r->line, k->matcher, k->key);
+		for (unsigned n = 0; n < m->npatterns; n++)
+			if (!m->patterns[n][0] || strlen(m->patterns[n]) > MATCH_PATTERN_MAX)
+				return err_set(e, -EINVAL, "rule %u (line %u): a pattern of `%s.%s` has 1 to %u bytes", r->id, r->line, k->matcher, k->key, MATCH_PATTERN_MAX);
+		if (k->how == MATCH_HEADER && (!m->header || !m->header[0] || strlen(m->header) > MATCH_PATTERN_MAX))
+			return err_set(e, -EINVAL, "rule %u (line %u): `%s.%s`: a field's name is needed", r->id, r->line, k->matcher, k->key);
+	}
+	for (unsigned a = 0; a < APP_COUNT && !sees; a++)
+		sees = app_among((enum app)a, r->apps, r->napps) && matcher_sees((enum app)a, first->app);
+	return sees ? 0 : err_set(e, -EINVAL, "rule %u (line %u): `%s` looks into none of its apps: it would never match", r->id, r->line, first->matcher);
+}
+
 static int check_rule(const struct policy_builder *b, const struct rule_spec *r, struct err *e)
 {
 	int rc;
@@ -178,6 +224,9 @@ static int check_rule(const struct policy_builder *b, const struct rule_spec *r,
 	for (unsigned i = 0; i < r->napps; i++)
 		if ((unsigned)r->apps[i] >= APP_COUNT)
 			return err_set(e, -EINVAL, "rule %u (line %u): no such application", r->id, r->line);
+	rc = check_match(r, e);
+	if (rc)
+		return rc;
 	if (r->mode < RULE_MODE_NONE || r->mode > MODE_PROTECT)
 		return err_set(e, -EINVAL, "rule %u (line %u): no such mode", r->id, r->line);
 	switch (r->action) {
@@ -192,13 +241,85 @@ static int check_rule(const struct policy_builder *b, const struct rule_spec *r,
 	return err_set(e, -EINVAL, "rule %u (line %u): no such action", r->id, r->line);
 }
 
+/* The fact that fields of that name are told by; NULL: no memory, or too many names. */
+static const struct fact *header_fact(struct policy *p, const char *name)
+{
+	const struct fact *known = policy_header(p, (struct bytes){ (const uint8_t *)name, strlen(name) });
+	struct fact *f;
+	char *low;
+
+	if (known || p->nheaders == POLICY_HEADERS_MAX)
+		return known;
+	f = malloc(sizeof(*f));
+	low = strdup(name);
+	if (!f || !low) {
+		free(f);
+		free(low);
+		return NULL;
+	}
+	for (char *c = low; *c; c++)
+		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c);
+	*f = (struct fact){ low, FACT_HTTP_HEADER };
+	p->header[p->nheaders++] = f;
+	return f;
+}
+
+/* The matcher of a rule, in one piece of memory: clauses, then what patterns point to, then their text. */
+static int build_match(struct policy *p, const struct rule_spec *s, struct rule *r, struct err *e)
+{
+	size_t npatterns = 0, text = 0;
+	struct matcher_block *m;
+	struct bytes *pattern;
+	uint8_t *at;
+
+	for (unsigned i = 0; i < s->nmatch; i++) {
+		npatterns += s->match[i].npatterns;
+		for (unsigned n = 0; n < s->match[i].npatterns; n++)
+			text += strlen(s->match[i].patterns[n]);
+	}
+	m = malloc(sizeof(*m) + s->nmatch * sizeof(*m->clause) + npatterns * sizeof(*pattern) + text);
+	if (!m)
+		return err_set(e, -ENOMEM, "rule %u (line %u): out of memory", s->id, s->line);
+	m->next = p->blocks;
+	p->blocks = m;
+	pattern = (void *)(m->clause + s->nmatch);
+	at = (void *)(pattern + npatterns);
+	for (unsigned i = 0; i < s->nmatch; i++) {
+		const struct match_spec *from = &s->match[i];
+
+		m->clause[i] = (struct clause){ .key = (uint16_t)from->key, .npatterns = (uint16_t)from->npatterns, .pattern = pattern };
+		if (match_keys[from->key].how == MATCH_HEADER) {
+			m->clause[i].header = header_fact(p, from->header);
+			if (!m->clause[i].header)
+				return err_set(e, -E2BIG, "rule %u (line %u): more than %u names of fields", s->id, s->line, POLICY_HEADERS_MAX);
+		}
+		for (unsigned n = 0; n < from->npatterns; n++) {
+			size_t len = strlen(from->patterns[n]);
+
+			*pattern++ = (struct bytes){ memcpy(at, from->patterns[n], len), len };
+			at += len;
+		}
+	}
+	r->clause = m->clause;
+	r->nclauses = (uint16_t)s->nmatch;
+	return 0;
+}
+
+/* A matcher without apps asks for those that it looks into; with both, for those that are in both. */
+static bool asks_for_app(const struct rule_spec *s, enum app a)
+{
+	return (!s->napps || app_among(a, s->apps, s->napps)) && (!s->nmatch || matcher_sees(a, match_keys[s->match[0].key].app));
+}
+
 int policy_add_rule(struct policy_builder *b, const struct rule_spec *s, struct err *e)
 {
 	uint16_t *groups;
 	struct port_range *ports;
-	struct rule *r;
+	struct rule *r, built = { .id = s->id };
 	int rc = check_rule(b, s, e);
 
+	if (!rc && s->nmatch)
+		rc = build_match(b->p, s, &built, e);
 	if (rc)
 		return rc;
 	groups = vec_room(&b->group_no, s->nfrom + s->nto, sizeof(*groups));
@@ -208,7 +329,7 @@ int policy_add_rule(struct policy_builder *b, const struct rule_spec *s, struct 
 		return err_set(e, -ENOMEM, "rule %u (line %u): out of memory", s->id, s->line);
 
 	*r = (struct rule){
-		.id = s->id, .action = s->action, .mode = (int8_t)s->mode, .has_apps = s->napps != 0,
+		.id = s->id, .action = s->action, .mode = (int8_t)s->mode, .has_apps = s->napps || s->nmatch, .clause = built.clause, .nclauses = built.nclauses,
 		.from = { b->group_no.n, s->nfrom }, .to = { b->group_no.n + s->nfrom, s->nto },
 		.first_port = b->port.n, .nports = s->nports,
 	};
@@ -216,10 +337,9 @@ int policy_add_rule(struct policy_builder *b, const struct rule_spec *s, struct 
 	memcpy(groups + s->nfrom, s->to, s->nto * sizeof(*groups));
 	if (s->nports)
 		memcpy(ports, s->ports, s->nports * sizeof(*ports));
-	for (unsigned a = 0; a < APP_COUNT; a++)
-		for (unsigned i = 0; i < s->napps; i++)
-			if (app_is((enum app)a, s->apps[i]))
-				r->apps.bits[a / 64] |= UINT64_C(1) << (a % 64);
+	for (unsigned a = 0; a < APP_COUNT && r->has_apps; a++)
+		if (asks_for_app(s, (enum app)a))
+			r->apps.bits[a / 64] |= UINT64_C(1) << (a % 64);
 	b->group_no.n += s->nfrom + s->nto;
 	b->port.n += s->nports;
 	b->rule.n++;

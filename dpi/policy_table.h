@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "dpi/policy.h"
 
+#define POLICY_HEADERS_MAX 64u	/* names of fields that rules may ask for */
 #define APP_WORDS ((APP_COUNT + 63) / 64)
 
 struct app_set {
@@ -24,6 +25,8 @@ struct rule {
 	uint32_t first_port, nports;		/* run in policy.port; 0: none named */
 	struct app_set apps;			/* with everything carried in those that were named */
 	bool has_apps;
+	uint16_t nclauses;			/* 0: it asks for no facts. With some it has apps: those that the matcher looks into */
+	const struct clause *clause;
 	int8_t mode;				/* enum policy_mode or RULE_MODE_NONE */
 	enum verdict action;
 };
@@ -45,6 +48,12 @@ static inline uint64_t exact_key(enum rule_side side, unsigned group, uint8_t ip
 {
 	return UINT64_C(1) << 63 | (uint64_t)side << 40 | (uint64_t)group << 24 | (uint64_t)ipproto << 16 | port;
 }
+
+/* The clauses of one rule, their patterns and text, in one piece. */
+struct matcher_block {
+	struct matcher_block *next;
+	struct clause clause[];
+};
 
 struct prefix {
 	struct addr net;
@@ -80,6 +89,9 @@ struct policy {
 	struct group_set indexed[2];			/* groups with a list, by enum rule_side */
 	struct group_index index[2][POLICY_GROUPS_MAX];
 	uint32_t *rule_no;
+	struct matcher_block *blocks;			/* what clauses point to */
+	struct fact *header[POLICY_HEADERS_MAX];	/* names in small letters */
+	unsigned nheaders;
 	struct exact *exact;
 	uint32_t exact_mask;
 };

@@ -26,6 +26,7 @@
 
 #include "base/cursor.h"
 #include "dpi/app.h"
+#include "dpi/match.h"
 #include "dpi/record.h"
 
 #define PROTO_KEEP_MAX 65536u	/* bytes of an incomplete message kept per direction */
@@ -47,6 +48,7 @@ struct probe_in {
 };
 
 struct px;	/* the flow and packet at hand, opaque to protocols */
+struct saved;
 
 struct proto {
 	const char *name;		/* as app_name(app) */
@@ -72,6 +74,17 @@ struct record *px_record(struct px *);
 /* A request's facts are complete, and the peer must not get it if policy says so: judged now,
  * before the bytes at hand are let go. Call it when the last byte of the fact is consumed. */
 void px_judge(struct px *, const struct record *);
+/* The same when some facts are not known yet but will be: bits of their roles (match.h); px_judge is called when they are. */
+void px_judge_part(struct px *, const struct record *, uint32_t later);
+
+/* The same for requests of a session that is somebody's at some database: what *who says of both counts where the record does not say it
+ * itself, and what the record says is kept in *who for later requests. *who begins as NULL and is freed by px_saved_free. */
+void px_judge_session(struct px *, struct record *, struct saved **who);
+
+/* Rules ask for fields of requests by name; then, and only then: the fact that a field of this name is to be told by to px_judge
+ * (not in events), NULL: nobody asks for it. */
+bool px_wants_headers(const struct px *);
+const struct fact *px_header(const struct px *, struct bytes name);
 
 /* Tells the record as an event of the type. tx: transaction number from 0, or UINT32_MAX. */
 void px_emit(struct px *, enum event_type, uint32_t tx, const struct record *);
@@ -94,6 +107,8 @@ void px_bad(struct px *, const char *event);	/* with PARSE_BAD, or alone for an 
 void px_skip(struct px *, enum dir, uint64_t n);
 /* Nothing more is wanted from this flow: end() is called, the app stays, later bytes are not parsed. */
 void px_stop(struct px *);
+/* The same where requests go on in a form that is not read (compressed, sealed): rules that ask for facts are told so. It ends the record at hand. */
+void px_lost(struct px *);
 /* From the next byte on another protocol speaks (Upgrade, CONNECT, STARTTLS): NULL: recognise it anew. end() of the old one is called after parse returns. */
 void px_switch(struct px *, const struct proto *next);
 /* The app is more precisely this one (elasticsearch in http, mdns in dns). */

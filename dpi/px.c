@@ -11,11 +11,47 @@ struct record *px_record(struct px *x)
 	return &x->d->record;
 }
 
-void px_judge(struct px *x, const struct record *r)
+void px_judge(struct px *x, const struct record *r) { judge_request(x, r, 0); }
+void px_judge_part(struct px *x, const struct record *r, uint32_t later) { judge_request(x, r, later); }
+
+/* Appends the items of user and database; roles: bits of those that are left out. */
+static void say_who(struct record *out, const uint8_t *body, uint32_t len, uint32_t roles)
 {
-	(void)r;	/* rules ask for no facts yet: what can have changed is the app */
-	judge_flow(x);
+	const uint8_t *pos = body, *end = len ? body + len : body;
+	const struct item *it;
+	const void *v;
+
+	while (len && (it = item_next(&pos, end, &v)))
+		if (it->kind == ITEM_STR && it->fact && (it->fact->role == FACT_USER || it->fact->role == FACT_DATABASE) && !(roles & ROLE_BIT(it->fact->role)))
+			rec_str(out, it->fact, v, it->len);
 }
+
+static uint32_t said_of_who(const struct record *r)
+{
+	return (rec_find(r->body, r->len, FACT_USER).p ? ROLE_BIT(FACT_USER) : 0) | (rec_find(r->body, r->len, FACT_DATABASE).p ? ROLE_BIT(FACT_DATABASE) : 0);
+}
+
+void px_judge_session(struct px *x, struct record *r, struct saved **who)
+{
+	struct record *kept = &x->d->told;
+	uint32_t roles = said_of_who(r), len = r->len;
+	bool full = r->full;
+
+	if (*who)
+		say_who(r, (*who)->body, (*who)->len, roles);
+	if (roles) {
+		rec_reset(kept);
+		say_who(kept, r->body, r->len, 0);
+		px_saved_free(x, *who);
+		*who = px_save(x, kept);
+	}
+	judge_request(x, r, 0);
+	r->len = len;
+	r->full = full;
+}
+
+bool px_wants_headers(const struct px *x) { return x->f->by_facts && x->d->policy && policy_has_headers(x->d->policy); }
+const struct fact *px_header(const struct px *x, struct bytes name) { return policy_header(x->d->policy, name); }
 
 void px_emit(struct px *x, enum event_type type, uint32_t tx, const struct record *r)
 {
@@ -91,6 +127,12 @@ void px_skip(struct px *x, enum dir dir, uint64_t n)
 }
 
 void px_stop(struct px *x) { x->stop = true; }
+
+void px_lost(struct px *x)
+{
+	judge_unreadable(x);
+	x->stop = true;
+}
 
 void px_switch(struct px *x, const struct proto *next)
 {

@@ -113,6 +113,13 @@ void rec_printf(struct record *r, const struct fact *f, const char *fmt, ...)
 	string_put(r, f, text, (size_t)n > RECORD_STR_MAX ? RECORD_STR_MAX : (size_t)n, (size_t)n > RECORD_STR_MAX);
 }
 
+void rec_partial(struct record *r)
+{
+	static const struct fact f_partial = { "partial", FACT_PARTIAL };
+
+	rec_bool(r, &f_partial, true);
+}
+
 void rec_append(struct record *r, const void *body, uint32_t len)
 {
 	const uint8_t *pos = body, *end = pos + len;

@@ -32,6 +32,8 @@ void rec_obj(struct record *r, const struct fact *f);	/* f NULL inside an array 
 void rec_arr(struct record *r, const struct fact *f);
 void rec_end(struct record *r);				/* closes the innermost object or array */
 void rec_printf(struct record *r, const struct fact *f, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Says that lists of this record are not whole: `partial`. */
+void rec_partial(struct record *r);
 /* Appends a body saved earlier (whole items). */
 void rec_append(struct record *r, const void *body, uint32_t len);
 /* The first string item with that role at any depth; {NULL,0} when there is none. */

@@ -24,7 +24,7 @@ static const struct keyword {
 	const char *name;
 	enum word word;
 } keywords[] = {	/* in order */
-	{ "ALTER", W_ALTER }, { "ANALYZE", W_UPKEEP }, { "BATCH", W_VERB }, { "BEGIN", W_VERB }, { "CALL", W_VERB }, { "CHECK", W_UPKEEP },
+	{ "ALTER", W_ALTER }, { "ANALYZE", W_UPKEEP }, { "APPLY", W_VERB }, { "BATCH", W_VERB }, { "BEGIN", W_VERB }, { "CALL", W_VERB }, { "CHECK", W_UPKEEP },
 	{ "CHECKPOINT", W_VERB }, { "CLOSE", W_VERB }, { "COMMIT", W_VERB }, { "CONCURRENTLY", W_FILLER }, { "COPY", W_COPY }, { "CREATE", W_CREATE },
 	{ "DEALLOCATE", W_VERB }, { "DECLARE", W_VERB }, { "DELAYED", W_FILLER }, { "DELETE", W_DELETE }, { "DESC", W_DESCRIBE },
 	{ "DESCRIBE", W_DESCRIBE }, { "DISCARD", W_VERB }, { "DISTINCT", W_DISTINCT }, { "DO", W_VERB }, { "DROP", W_DROP }, { "DUMPFILE", W_CLOSES },
@@ -86,6 +86,7 @@ struct reader {
 	enum word prev;			/* the word before; W_NONE after anything else */
 	bool start;			/* the statement's first word is awaited */
 	bool index;			/* CREATE INDEX: its table stands after ON */
+	bool use;			/* USE: a database's name is awaited */
 	bool with;			/* in the list of common table expressions */
 	uint8_t nctes;
 	struct bytes cte[CTES_MAX];
@@ -132,7 +133,10 @@ static void table_read(struct reader *r, bool may_call)
 		if (!parts || o->names[to ? to - 1 : 0] != '.' || (r->lex.kind != SQL_WORD && r->lex.kind != SQL_NAME))
 			break;
 	}
-	if (!fits || to == from || (may_call && r->lex.mark == '('))
+	if (may_call && r->lex.mark == '(')
+		return;
+	o->partial |= !fits;
+	if (!fits || to == from)
 		return;
 	for (unsigned i = 0; !parts && i < r->nctes; i++)
 		if (same_name(r->cte[i], first.p, first.n))
@@ -150,8 +154,16 @@ static void statement_begins(struct reader *r)
 	r->expect = EXPECT_NONE;
 	r->verb = r->prev = W_NONE;
 	r->start = true;
-	r->index = r->with = false;
+	r->index = r->with = r->use = false;
 	r->nctes = 0;
+}
+
+static void verb_add(struct reader *r, const char *name)
+{
+	if (r->out->nverbs < SQL_VERBS_MAX)
+		r->out->verb[r->out->nverbs++] = name;
+	else
+		r->out->partial = true;
 }
 
 static void verb_is(struct reader *r, const struct keyword *k)
@@ -159,8 +171,10 @@ static void verb_is(struct reader *r, const struct keyword *k)
 	r->start = false;
 	r->verb = k->word;
 	r->with = k->word == W_WITH;
-	if (!r->with && begins(k) && r->out->nverbs < SQL_VERBS_MAX)
-		r->out->verb[r->out->nverbs++] = k->name;
+	if (r->with)
+		return;
+	verb_add(r, begins(k) ? k->name : "OTHER");
+	r->use = r->verb == W_VERB && strcmp(k->name, "USE") == 0;
 }
 
 /* TABLE, VIEW: what may follow depends on the verb. */
@@ -249,6 +263,12 @@ static void word_meets(struct reader *r, struct bytes b)
 	const struct keyword *k = keyword_of(b);
 	bool first = r->start;
 
+	if (r->with && r->level && r->prev == W_NONE && (k->word == W_INSERT || k->word == W_UPDATE || k->word == W_DELETE)) {
+		verb_add(r, k->name);	/* a common table expression that writes */
+		keyword_meets(r, k, true);
+		r->prev = k->word;
+		return;
+	}
 	if (r->with && !r->level) {
 		if (k->word == W_SELECT || k->word == W_INSERT || k->word == W_UPDATE || k->word == W_DELETE) {
 			first = true;
@@ -257,6 +277,7 @@ static void word_meets(struct reader *r, struct bytes b)
 		}
 	} else if (r->verb == W_EXPLAIN && !r->level && (k->word == W_INSERT || k->word == W_UPDATE || k->word == W_DELETE)) {
 		r->verb = k->word;
+		verb_add(r, k->name);	/* with ANALYZE it is carried out */
 		keyword_meets(r, k, true);
 		r->prev = k->word;
 		return;
@@ -318,6 +339,7 @@ static void mark_meets(struct reader *r, uint8_t mark)
 		return;
 	case '(':
 		r->level++;
+		r->out->partial |= r->level >= LEVELS_MAX;
 		r->lists &= ~bit(r);
 		r->froms &= ~bit(r);
 		break;
@@ -341,6 +363,8 @@ void sql_read(struct sql *out, enum sql_dialect dialect, struct bytes text)
 	struct reader r = { .out = out };
 
 	out->nverbs = out->ntables = 0;
+	out->partial = false;
+	out->database = (struct bytes){ NULL, 0 };
 	out->from[0] = 0;
 	sql_lex_begin(&r.lex, dialect, text);
 	statement_begins(&r);
@@ -351,6 +375,11 @@ void sql_read(struct sql *out, enum sql_dialect dialect, struct bytes text)
 
 		if (r.expect != EXPECT_NONE && table_meets(&r))
 			continue;
+		if (r.use && (kind == SQL_WORD || kind == SQL_NAME)) {
+			out->partial |= out->database.n != 0;	/* only one is told */
+			out->database = b;
+			r.use = false;
+		}
 		sql_lex_next(&r.lex);
 		if (kind == SQL_MARK) {
 			mark_meets(&r, mark);
@@ -388,6 +417,10 @@ void sql_tell(struct record *r, const struct sql_facts *f, enum sql_dialect dial
 			rec_cstr(r, NULL, s.verb[i]);
 		rec_end(r);
 	}
+	if (s.database.n && f->database)
+		rec_bytes(r, f->database, s.database);
+	if (s.partial)
+		rec_partial(r);
 	if (!s.ntables)
 		return;
 	rec_arr(r, f->tables);

@@ -16,18 +16,21 @@
 enum sql_dialect { SQL_MYSQL, SQL_PGSQL, SQL_TSQL, SQL_CQL, SQL_ANSI };
 
 struct sql {
-	const char *verb[SQL_VERBS_MAX];	/* in capitals, one a statement; constants */
+	const char *verb[SQL_VERBS_MAX];	/* in capitals, one a statement, OTHER where its first word is not known; constants */
 	uint8_t nverbs;
 	uint8_t ntables;
+	bool partial;				/* there were more verbs or tables than have room, or brackets too deep to look into */
+	struct bytes database;			/* of USE, in the text as written; n 0: none */
 	uint16_t from[SQL_TABLES_MAX + 1];	/* table i is names[from[i]..from[i + 1]); as written, without quotes, parts joined by dots */
 	char names[SQL_NAMES_ROOM];
 };
 
 void sql_read(struct sql *out, enum sql_dialect dialect, struct bytes text);
 
-/* The facts of a statement: the first verb, all of them where there are several, and the tables. */
+/* The facts of a statement: the first verb, all of them where there are several, the tables, and whether these are not all. */
 struct sql_facts {
 	const struct fact *operation, *operations, *tables;
+	const struct fact *database;	/* of USE; NULL: the dialect has none */
 };
 void sql_tell(struct record *r, const struct sql_facts *f, enum sql_dialect dialect, struct bytes text);
 

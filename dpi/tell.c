@@ -28,6 +28,7 @@ FACT(layer, "layer");
 FACT(code, "code");
 FACT(hw_type, "hw_type");
 FACT(proto_type, "proto_type");
+FACT(request, "request");
 FACT(opcode, "opcode");
 FACT(src_mac, "src_mac");
 FACT(src_ip, "src_ip");
@@ -145,7 +146,7 @@ void tell_flow(struct px *x, const char *reason)
 
 /* ---- alerts and anomalies ---- */
 
-void tell_alert(struct px *x)
+void tell_alert(struct px *x, const struct record *request)
 {
 	struct dpi *d = x->d;
 	struct record *r;
@@ -163,6 +164,11 @@ void tell_alert(struct px *x)
 		rec_cstr(r, &fact_signature, "no rule allows it");
 	rec_cstr(r, &fact_category, "policy");
 	rec_u64(r, &fact_severity, 2);
+	if (request && request->len) {
+		rec_obj(r, &fact_request);
+		rec_append(r, request->body, request->len);
+		rec_end(r);
+	}
 	tell_emit(d, &ev, r);
 }
 

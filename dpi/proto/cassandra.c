@@ -35,7 +35,7 @@ static const struct fact f_command = { "command", FACT_COMMAND }, f_query = { "q
 	f_error = { "error_code", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_query, &f_operation, &f_operations, &f_tables, &f_user, &f_version, &f_compressed, &f_driver,
 	&f_statements, &f_error, NULL };
-static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables };
+static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables, NULL };
 
 struct prepared {
 	uint8_t len;

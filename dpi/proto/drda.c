@@ -16,7 +16,7 @@ static const struct fact f_command = { "command", FACT_COMMAND }, f_user = { "us
 	f_program = { "program", FACT_PLAIN }, f_server = { "server", FACT_PLAIN }, f_query = { "query", FACT_QUERY }, f_operation = { "operation", FACT_OPERATION },
 	f_operations = { "operations", FACT_OPERATION }, f_tables = { "tables", FACT_TABLE };
 static const struct fact *const facts[] = { &f_command, &f_user, &f_database, &f_program, &f_server, &f_query, &f_operation, &f_operations, &f_tables, NULL };
-static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables };
+static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables, NULL };
 
 enum codepoint {
 	CP_EXTNAM = 0x115e, CP_SRVNAM = 0x116d, CP_USRID = 0x11a0, CP_RDBNAM = 0x2110, CP_SQLSTT = 0x2414, CP_SQLATTR = 0x2450,

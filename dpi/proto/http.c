@@ -353,13 +353,20 @@ static enum parse request(struct px *px, struct http *s, struct cursor *in, size
 	struct cursor head = cur_sub(in, len);
 	enum http_kind kind = http_kind_of(h, &head);
 	struct record *r;
+	uint32_t told;
+	bool full;
 
 	tell_head_odd(px, s, h);
 	r = px_record(px);
 	http_put_request(r, h, &head, kind);
 	if (http_is_elasticsearch(h, &head))
 		px_set_app(px, APP_ELASTICSEARCH);
+	told = r->len;
+	full = r->full;
+	http_put_asked(r, px, h, &head);
 	px_judge(px, r);
+	r->len = told;
+	r->full = full;
 	keep_request(px, s, r, kind);
 	if (h->te == HTTP_TE_OTHER)
 		return bad(px, "http.bad_transfer_encoding");

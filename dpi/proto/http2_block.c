@@ -57,7 +57,8 @@ void http2_block_begin(struct http2_half *h, uint32_t stream, uint32_t promised,
 void http2_block_drop(struct px *px, struct http2_block *b)
 {
 	px_saved_free(px, b->facts);
-	b->facts = NULL;
+	px_saved_free(px, b->asked);
+	b->facts = b->asked = NULL;
 	b->open = false;
 }
 
@@ -101,6 +102,18 @@ static void add(struct px *px, struct http2_block *b, enum http2_slot slot, stru
 	b->facts = px_save(px, r);
 }
 
+/* A field that rules ask for by name. */
+static void add_field(struct px *px, struct http2_block *b, const struct fact *f, struct bytes v)
+{
+	struct record *r = px_record(px);
+
+	if (b->asked)
+		rec_append(r, b->asked->body, b->asked->len);
+	rec_bytes(r, f, v);
+	px_saved_free(px, b->asked);
+	b->asked = px_save(px, r);
+}
+
 bool http2_block_field(void *ctx, struct bytes name, struct bytes value)
 {
 	const struct http2_at_hand *at = ctx;
@@ -111,6 +124,12 @@ bool http2_block_field(void *ctx, struct bytes name, struct bytes value)
 	b->said += (uint32_t)(name.n + value.n) + 32;	/* as RFC 9113 6.5.2 counts */
 	if (b->fields > HTTP2_FIELDS_MAX || b->said > HTTP2_BLOCK_MAX)
 		return false;
+	if (px_wants_headers(at->px)) {
+		const struct fact *f = px_header(at->px, name);
+
+		if (f)
+			add_field(at->px, b, f, value);
+	}
 	while (slot < S_COUNT && !is_lit(name, slots[slot].name))
 		slot++;
 	if (slot == S_COUNT || has(b, (enum http2_slot)slot))
@@ -290,8 +309,10 @@ static void request(struct px *px, struct http2 *s, enum dir dir, const struct h
 	if (st)		/* a second request on a stream is none */
 		return;
 	st = stream_new(px, s, id, b->promised ? (enum dir)!dir : dir);
-	if (!st)
+	if (!st) {
+		px_lost(px);
 		return;
+	}
 	if (id > s->last_id)
 		s->last_id = id;
 	st->grpc = b->grpc;
@@ -302,6 +323,8 @@ static void request(struct px *px, struct http2 *s, enum dir dir, const struct h
 		return;
 	r = px_record(px);
 	put_stream(r, st);
+	if (b->asked)
+		rec_append(r, b->asked->body, b->asked->len);
 	px_judge(px, r);
 }
 

@@ -42,6 +42,7 @@ struct http2_stream {
 /* The header block at hand. */
 struct http2_block {
 	struct saved *facts;	/* what is told of it so far */
+	struct saved *asked;	/* what rules ask for beside that */
 	uint32_t bytes, said;	/* its size, and that of what it says */
 	uint32_t stream, promised;	/* promised: of PUSH_PROMISE, else 0 */
 	uint32_t seen;		/* bits of enum http2_slot */

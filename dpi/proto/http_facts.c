@@ -126,6 +126,51 @@ void http_put_request(struct record *r, const struct http_head *h, const struct 
 	put_protocol(r, h->minor);
 }
 
+/* A field may go on in lines that begin with a space or a tab. */
+void http_put_asked(struct record *r, const struct px *px, const struct http_head *h, const struct cursor *head)
+{
+	const struct fact *f = NULL;
+	struct cursor c = *head;
+	struct bytes line;
+	char value[RECORD_STR_MAX + 1];	/* one byte more than is kept: a longer one is told to be cut */
+	size_t n = 0;
+
+	if (h->odd & 1u << HTTP_ODD_SEVERAL_HOSTS)
+		rec_partial(r);
+	if (!px_wants_headers(px))
+		return;
+	cur_line(&c, &line);	/* the request line */
+	while (cur_line(&c, &line)) {
+		struct cursor l = cur_of(line.p, line.n);
+		size_t colon;
+
+		if (cur_peek(&l, 0) != ' ' && cur_peek(&l, 0) != '\t') {
+			if (f)
+				rec_str(r, f, value, n);
+			f = NULL;
+			n = 0;
+			colon = cur_find(&l, ':');
+			if (colon == SIZE_MAX)
+				continue;
+			f = px_header(px, http_trim(cur_bytes(&l, colon)));
+			cur_skip(&l, 1);
+		}
+		if (f) {
+			struct bytes more = http_trim(cur_rest(&l));
+
+			if (n && n < sizeof(value))
+				value[n++] = ' ';
+			if (more.n > sizeof(value) - n)
+				more.n = sizeof(value) - n;
+			if (more.n)
+				memcpy(value + n, more.p, more.n);
+			n += more.n;
+		}
+	}
+	if (f)
+		rec_str(r, f, value, n);
+}
+
 void http_put_response(struct record *r, const struct http_head *h, const struct cursor *head, bool request_known)
 {
 	if (!request_known)

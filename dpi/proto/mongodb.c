@@ -346,6 +346,8 @@ static void request(struct px *px, struct mongodb *s, uint32_t opcode, uint32_t 
 		rec_bytes(r, &f_mechanism, k.mechanism);
 	if (compressor)
 		rec_cstr(r, &f_compressed, compressor);
+	if (!opcode)
+		rec_partial(r);	/* what is compressed is not read */
 	px_judge(px, r);
 	if (answered)
 		asks_add(px, &s->asks, id, r);

@@ -35,7 +35,7 @@ static const struct fact f_command = { "command", FACT_COMMAND }, f_query = { "q
 	f_compressed = { "compressed", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_query, &f_user, &f_database, &f_operation, &f_operations, &f_tables, &f_version, &f_arg,
 	&f_statement, &f_error, &f_sqlstate, &f_infile, &f_compressed, NULL };
-static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables };
+static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables, &f_database };
 
 enum phase { PHASE_NONE, PHASE_GREETED, PHASE_LOGIN, PHASE_COMMANDS };
 
@@ -45,6 +45,7 @@ struct prepared {
 };
 
 struct mysql {
+	struct saved *who;	/* user and database */
 	struct asks asks;
 	enum phase phase;
 	bool adrift;		/* where the server's packets begin is not known */
@@ -148,7 +149,7 @@ static enum parse login(struct px *px, struct mysql *s, struct cursor c, uint8_t
 		cur_skip(&c, 4 + 1 + 23);
 		if (cur_ok(&c) && caps & CAP_SSL && !cur_left(&c)) {
 			r = login_record(px, s, "ssl_request");
-			px_judge(px, r);
+			px_judge_session(px, r, &s->who);
 			asks_tell_now(px, &s->asks, r);
 			px_switch(px, NULL);
 			return PARSE_DONE;
@@ -177,7 +178,7 @@ static enum parse login(struct px *px, struct mysql *s, struct cursor c, uint8_t
 	user_and_database(r, user, db);
 	if (both(s, CAP_COMPRESS | CAP_ZSTD))
 		rec_bool(r, &f_compressed, true);
-	px_judge(px, r);
+	px_judge_session(px, r, &s->who);
 	asks_add(px, &s->asks, seq + 1u, r);
 	s->phase = PHASE_LOGIN;
 	return PARSE_DONE;
@@ -252,7 +253,7 @@ static enum parse command(struct px *px, struct mysql *s, struct cursor c, uint8
 	r = px_record(px);
 	rec_cstr(r, &f_command, name);
 	argument(s, r, cmd, c);
-	px_judge(px, r);
+	px_judge_session(px, r, &s->who);
 	if (cmd == MYSQL_QUIT || cmd == MYSQL_STMT_CLOSE || cmd == MYSQL_STMT_DATA) {
 		asks_tell_now(px, &s->asks, r);
 	} else {
@@ -346,7 +347,7 @@ static void answer(struct px *px, struct mysql *s, struct cursor c)
 	} else if (type == 0xfb) {
 		cur_skip(&c, 1);
 		rec_bytes(r, &f_infile, cur_rest(&c));
-		px_judge(px, r);
+		px_judge_session(px, r, &s->who);
 	}
 	asks_tell(px, &s->asks, 0, r);
 }
@@ -367,7 +368,7 @@ static void login_answer(struct px *px, struct mysql *s, struct cursor c)
 	}
 	s->phase = PHASE_COMMANDS;
 	if (both(s, CAP_COMPRESS | CAP_ZSTD))
-		px_stop(px);
+		px_lost(px);
 }
 
 /* A packet that may answer: is it kept? The others go by. */
@@ -457,6 +458,7 @@ static void end(struct px *px, void *state)
 
 	s->asks.event = EV_MYSQL;
 	asks_end(px, &s->asks);
+	px_saved_free(px, s->who);
 	for (unsigned i = 0; s->prepared && i < PREPARED_MAX; i++)
 		px_saved_free(px, s->prepared[i].what);
 	px_release(px, s->prepared, PREPARED_MAX * sizeof(*s->prepared));

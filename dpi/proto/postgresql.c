@@ -26,7 +26,7 @@ static const struct fact f_command = { "command", FACT_COMMAND }, f_query = { "q
 	f_auth = { "auth", FACT_PLAIN }, f_error = { "sqlstate", FACT_PLAIN }, f_replication = { "replication", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_query, &f_user, &f_database, &f_operation, &f_operations, &f_tables, &f_application, &f_statement,
 	&f_auth, &f_error, &f_replication, NULL };
-static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables };
+static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables, NULL };
 
 enum phase { PHASE_START, PHASE_ASKED, PHASE_LOGIN, PHASE_QUERIES };	/* ASKED: for encryption; the server's byte comes */
 
@@ -53,6 +53,7 @@ struct names {
 };
 
 struct pgsql {
+	struct saved *who;	/* user and database */
 	struct asks asks;
 	enum phase phase;
 	bool gss;		/* what was asked for */
@@ -188,7 +189,7 @@ static enum parse startup(struct px *px, struct pgsql *s, struct cursor *in)
 	cur_skip(&c, 8);
 	if (code == PG_SSL || code == PG_GSSENC) {
 		r = named(px, code == PG_SSL ? "ssl_request" : "gssenc_request");
-		px_judge(px, r);
+		px_judge_session(px, r, &s->who);
 		asks_tell_now(px, &s->asks, r);
 		s->gss = code == PG_GSSENC;
 		s->phase = PHASE_ASKED;
@@ -196,7 +197,7 @@ static enum parse startup(struct px *px, struct pgsql *s, struct cursor *in)
 	}
 	if (code == PG_CANCEL) {
 		r = named(px, "cancel");
-		px_judge(px, r);
+		px_judge_session(px, r, &s->who);
 		asks_tell_now(px, &s->asks, r);
 		px_stop(px);
 		return PARSE_DONE;
@@ -205,7 +206,7 @@ static enum parse startup(struct px *px, struct pgsql *s, struct cursor *in)
 		return msg_bad(px, "pgsql.bad_startup");
 	r = named(px, "startup");
 	startup_settings(r, c);
-	px_judge(px, r);
+	px_judge_session(px, r, &s->who);
 	asks_add(px, &s->asks, ID_START, r);
 	s->phase = PHASE_LOGIN;
 	return PARSE_DONE;
@@ -225,7 +226,7 @@ static void encryption_answer(struct px *px, struct pgsql *s, struct cursor *in)
 	if (b == 'S' && !s->gss)
 		px_switch(px, NULL);
 	else if (b != 'N')
-		px_stop(px);
+		px_lost(px);
 }
 
 /* ---- requests ---- */
@@ -238,7 +239,7 @@ static void query_tell(struct record *r, struct bytes text)
 
 static void request(struct px *px, struct pgsql *s, struct record *r, uint64_t kind)
 {
-	px_judge(px, r);
+	px_judge_session(px, r, &s->who);
 	asks_add(px, &s->asks, s->syncs[0] | kind, r);
 	s->looks = s->adrift;
 }
@@ -517,6 +518,7 @@ static void end(struct px *px, void *state)
 
 	s->asks.event = EV_PGSQL;
 	asks_end(px, &s->asks);
+	px_saved_free(px, s->who);
 	for (unsigned i = 0; s->names && i < STATEMENTS_MAX; i++)
 		px_saved_free(px, s->names->statements[i].what);
 	px_release(px, s->names, sizeof(*s->names));

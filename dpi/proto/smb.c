@@ -18,7 +18,7 @@
 #define LOOK 4096u
 
 const struct fact smb_f_version = { "version", FACT_PLAIN }, smb_f_command = { "command", FACT_COMMAND }, smb_f_dialect = { "dialect", FACT_PLAIN },
-	smb_f_share = { "share", FACT_OBJECT }, smb_f_file = { "file", FACT_OBJECT }, smb_f_target = { "target", FACT_OBJECT },
+	smb_f_share = { "share", FACT_SHARE }, smb_f_file = { "file", FACT_OBJECT }, smb_f_target = { "target", FACT_OBJECT },
 	smb_f_user = { "user", FACT_USER }, smb_f_domain = { "domain", FACT_PLAIN }, smb_f_host = { "host", FACT_PLAIN },
 	smb_f_status = { "status", FACT_PLAIN }, smb_f_delete = { "delete_on_close", FACT_PLAIN };
 static const struct fact *const facts[] = { &smb_f_version, &smb_f_command, &smb_f_dialect, &smb_f_share, &smb_f_file, &smb_f_target, &smb_f_user,

@@ -28,9 +28,10 @@ static const struct fact f_command = { "command", FACT_COMMAND }, f_query = { "q
 	f_client = { "client_host", FACT_PLAIN }, f_server = { "server", FACT_PLAIN }, f_encryption = { "encryption", FACT_PLAIN }, f_error = { "error_code", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_query, &f_operation, &f_operations, &f_tables, &f_procedure, &f_user, &f_database, &f_application,
 	&f_client, &f_server, &f_encryption, &f_error, NULL };
-static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables };
+static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables, &f_database };
 
 struct tds {
+	struct saved *who;	/* user and database */
 	struct msg_sync sync;
 	struct asks asks;
 	bool inside[2];		/* of a message of several packets */
@@ -322,7 +323,7 @@ static void request(struct px *px, struct tds *s, uint8_t type, struct cursor c)
 	default:
 		break;
 	}
-	px_judge(px, r);
+	px_judge_session(px, r, &s->who);
 	asks_add(px, &s->asks, type, r);
 	msg_asked(&s->sync);
 }
@@ -421,6 +422,7 @@ static void end(struct px *px, void *state)
 
 	s->asks.event = EV_APP;
 	asks_end(px, &s->asks);
+	px_saved_free(px, s->who);
 }
 
 /* ---- recognition ---- */

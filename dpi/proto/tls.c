@@ -130,7 +130,7 @@ static void client_known(struct px *px, struct tls *t, enum dir dir, const struc
 		tls_put_prints(r, h, 't');
 		save(px, t, P_PRINTS, r);
 	}
-	px_judge(px, known(px, t, no_der));
+	px_judge_part(px, known(px, t, no_der), ROLE_BIT(FACT_TLS_VERSION) | ROLE_BIT(FACT_TLS_ISSUER));
 }
 
 static enum parse client_hello(struct px *px, struct tls *t, enum dir dir, struct cursor body)
@@ -167,7 +167,7 @@ static enum parse server_hello(struct px *px, struct tls *t, enum dir dir, struc
 	tls_put_answer_more(r, &h);
 	save(px, t, P_MORE, r);
 	r = known(px, t, no_der);
-	px_judge(px, r);
+	px_judge_part(px, r, h.version > TLS_1_2 ? 0 : ROLE_BIT(FACT_TLS_ISSUER));
 	if (h.version > TLS_1_2)
 		tell(px, t, r);
 	return PARSE_DONE;
@@ -197,6 +197,7 @@ static void no_certificate(struct px *px, struct tls *t, bool resumed)
 
 	if (resumed)
 		tls_put_resumed(r);
+	px_judge(px, r);
 	tell(px, t, r);
 }
 
@@ -498,6 +499,8 @@ static enum parse tls_parse(struct px *px, void *state, enum dir dir, struct cur
 	}
 	if (t->stage == DONE) {
 		cur_skip(in, cur_left(in));
+		if (!t->told)
+			px_judge(px, known(px, t, no_der));	/* no more will be known */
 		px_stop(px);
 	}
 	return PARSE_DONE;

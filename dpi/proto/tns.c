@@ -31,9 +31,10 @@ static const struct fact f_command = { "command", FACT_COMMAND }, f_service = { 
 	f_version = { "version", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_service, &f_sid, &f_client_user, &f_program, &f_client, &f_user, &f_query, &f_operation, &f_operations,
 	&f_tables, &f_answer, &f_error, &f_redirect, &f_version, NULL };
-static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables };
+static const struct sql_facts sql_facts = { &f_operation, &f_operations, &f_tables, NULL };
 
 struct tns {
+	struct saved *who;	/* user and database */
 	struct msg_sync sync;
 	struct asks asks;
 	bool connecting;
@@ -94,7 +95,7 @@ static void connect_tell(struct px *px, struct tns *s, struct bytes data)
 	tell_value(r, &f_program, value_of(data, "PROGRAM", "CID"));
 	tell_value(r, &f_client, value_of(data, "HOST", "CID"));
 	tell_value(r, &f_client_user, value_of(data, "USER", "CID"));
-	px_judge(px, r);
+	px_judge_session(px, r, &s->who);
 	asks_end(px, &s->asks);	/* one that was to be sent again */
 	asks_add(px, &s->asks, T_CONNECT, r);
 	s->connecting = true;
@@ -203,7 +204,7 @@ static void call(struct px *px, struct tns *s, struct cursor c)
 	} else {
 		return;
 	}
-	px_judge(px, r);
+	px_judge_session(px, r, &s->who);
 	asks_tell_now(px, &s->asks, r);
 }
 
@@ -295,6 +296,7 @@ static void end(struct px *px, void *state)
 
 	s->asks.event = EV_APP;
 	asks_end(px, &s->asks);
+	px_saved_free(px, s->who);
 }
 
 /* ---- recognition ---- */

@@ -4,9 +4,9 @@ import hashlib, os, socket, threading
 from lablib import in_netns
 
 
-def connect(ns, addr, port, timeout=5, source=None):
+def connect(ns, addr, port, timeout=5, source=None, kind=socket.SOCK_STREAM):
     with in_netns(ns):
-        s = socket.socket(socket.AF_INET6 if ':' in addr else socket.AF_INET, socket.SOCK_STREAM)
+        s = socket.socket(socket.AF_INET6 if ':' in addr else socket.AF_INET, kind)
         s.settimeout(timeout)
         try:
             if source:

@@ -114,6 +114,36 @@ static void test_rules(void)
 	policy_file_free(pf);
 }
 
+/* Each matcher of the contract, with a key of each form. */
+static void test_matchers(void)
+{
+	static const char text[] = "version: 1\ndefault: {mode: protect}\nrules:\n"
+		"  - {id: 1, from: any, to: any, action: allow, http: {methods: [GET, HEAD], hosts: \"*.shop\", paths: [\"/api/*\"], headers: {X-Env: [prod, test], Accept: \"*\"}}}\n"
+		"  - {id: 2, from: any, to: any, action: deny, grpc: {services: a.B, methods: [C]}}\n"
+		"  - {id: 3, from: any, to: any, action: deny, tls: {sni: x, versions: [\"TLS 1.0\"], ja4: \"t13*\", issuer: \"*CN=ca*\"}}\n"
+		"  - {id: 4, from: any, to: any, action: deny, dns: {names: \"*.evil\", types: [TXT]}}\n  - {id: 5, from: any, to: any, action: deny, ssh: {versions: \"OpenSSH_7*\"}}\n"
+		"  - {id: 6, from: any, to: any, action: deny, mysql: {users: a, databases: b, verbs: [DROP], tables: t}}\n"
+		"  - {id: 7, from: any, to: any, action: deny, pgsql: {users: a, databases: b, verbs: [DROP], tables: t}}\n"
+		"  - {id: 8, from: any, to: any, action: deny, tds: {verbs: DROP}}\n  - {id: 9, from: any, to: any, action: deny, tns: {verbs: DROP}}\n"
+		"  - {id: 10, from: any, to: any, action: deny, redis: {commands: [FLUSHALL], keys: \"a:*\"}}\n  - {id: 11, from: any, to: any, action: deny, mongodb: {commands: drop, collections: c}}\n"
+		"  - {id: 12, from: any, to: any, action: deny, kafka: {operations: Produce, topics: t}}\n  - {id: 13, from: any, to: any, action: deny, amqp: {operations: publish, topics: t}}\n"
+		"  - {id: 14, from: any, to: any, action: deny, mqtt: {operations: publish, topics: t}}\n  - {id: 15, from: any, to: any, action: deny, nats: {operations: PUB, topics: t}}\n"
+		"  - {id: 16, from: any, to: any, action: deny, smb: {shares: \"IPC$\"}}\n";
+	struct err e = { "" };
+	struct policy_file *pf = policy_file_parse(text, "policy.yaml", &e);
+
+	if (!pf)
+		printf("\n%s\n", e.text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pf);
+	CU_ASSERT_EQUAL(policy_rule_count(policy_file_policy(pf)), 16);
+	CU_ASSERT_EQUAL(judge(pf, "a", "b", 6, 80, APP_HTTP).verdict, VERDICT_PENDING);	/* its requests are awaited */
+	CU_ASSERT_EQUAL(judge(pf, "a", "b", 6, 80, APP_QUIC).verdict, VERDICT_DENY);	/* nothing could allow it */
+	CU_ASSERT_EQUAL(judge(pf, "a", "b", 6, 80, APP_IRC).verdict, VERDICT_DENY);
+	CU_ASSERT(policy_header(policy_file_policy(pf), (struct bytes){ (const uint8_t *)"ACCEPT", 6 }) != NULL);
+	CU_ASSERT(policy_header(policy_file_policy(pf), (struct bytes){ (const uint8_t *)"X-En", 4 }) == NULL);
+	policy_file_free(pf);
+}
+
 /* Each mistake, the line it is on, and words that its message must have. */
 static const struct {
 	const char *text;
@@ -150,7 +180,15 @@ static const struct {
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: allow}\n  - {id: 1, from: any, to: any, action: deny}\n", 4, "twice" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: block}\n", 3, "allow, alert, deny, drop" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, mode: loud}\n", 3, "protect" },
-	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {methods: [GET]}}\n", 3, "not in this version" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {methods: []}}\n", 3, "empty list" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {method: GET}}\n", 3, "did you mean methods" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {}}\n", 3, "asks for nothing" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: GET}\n", 3, "mapping" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {methods: \"\"}}\n", 3, "pattern" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {headers: {\"X Y\": a}}}\n", 3, "field's name" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {methods: GET}, dns: {types: A}}\n", 3, "one application" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, apps: [ssh], action: deny, http: {methods: GET}}\n", 3, "never match" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, sql: {verbs: DROP}}\n", 3, "no such key" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, acton: deny}\n", 3, "no such key" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, apps: [htpp]}\n", 3, "did you mean http" },
 	{ "version: 1\nrules:\n  - id: 1\n    from: any\n    to: any\n    ports: [tcp/80,\n      tcp/99999]\n    action: deny\n", 7, "tcp/99999" },
@@ -210,6 +248,7 @@ static void test_no_file(void)
 const struct unit_test tests_policy_file[] = {
 	{ "groups", test_groups },
 	{ "rules", test_rules },
+	{ "matchers", test_matchers },
 	{ "each mistake and its line", test_wrong },
 	{ "no file", test_no_file },
 	{ 0 },

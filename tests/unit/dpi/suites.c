@@ -29,7 +29,9 @@ extern const struct unit_test tests_tns[];
 extern const struct unit_test tests_drda[];
 extern const struct unit_test tests_aerospike[];
 extern const struct unit_test tests_afp[];
+extern const struct unit_test tests_match[];
 extern const struct unit_test tests_policy[];
+extern const struct unit_test tests_requests[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
 extern const struct unit_test tests_redis_px[];
@@ -129,7 +131,9 @@ const struct unit_suite unit_suites[] = {
 	{ "drda", tests_drda },
 	{ "aerospike", tests_aerospike },
 	{ "afp", tests_afp },
+	{ "match", tests_match },
 	{ "policy", tests_policy },
+	{ "requests", tests_requests },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
 	{ "redis_px", tests_redis_px },

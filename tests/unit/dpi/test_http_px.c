@@ -21,6 +21,8 @@ static const void *counted_memchr(const void *p, int c, size_t n)
 
 #define px_record alone_record
 #define px_judge alone_judge
+#define px_wants_headers alone_wants_headers
+#define px_header alone_header
 #define px_emit alone_emit
 #define px_save alone_save
 #define px_saved_free alone_saved_free
@@ -36,6 +38,7 @@ static const void *counted_memchr(const void *p, int c, size_t n)
 #define http_fact_length alone_fact_length
 #define http_kind_of alone_kind_of
 #define http_put_request alone_put_request
+#define http_put_asked alone_put_asked
 #define http_put_response alone_put_response
 #define http_slot alone_slot
 #define http_put_host alone_put_host
@@ -71,6 +74,19 @@ struct record *px_record(struct px *px)
 {
 	rec_reset(&px->r);
 	return &px->r;
+}
+
+bool px_wants_headers(const struct px *px)
+{
+	(void)px;
+	return false;
+}
+
+const struct fact *px_header(const struct px *px, struct bytes name)
+{
+	(void)px;
+	(void)name;
+	return NULL;
 }
 
 void px_judge(struct px *px, const struct record *r)

@@ -45,7 +45,7 @@ static const struct vector talks[] = {
 	{ "compressed", { STEP_UP(" \0\0\0\7\0\0\0\0\0\0\0\334\7\0\0\335\7\0\0d\0\0\0\2abcdefg"), STEP_DOWN(" \0\0\0\1\0\0\0\7\0\0\0\334\7\0\0\335\7\0\0d\0\0\0\2abcdefg"),
 	  STEP_UP("A\0\0\0\10\0\0\0\0\0\0\0\334\7\0\0\335\7\0\0d\0\0\0\0\0\0\0\0\0#\0\0\0\2drop\0\6\0\0\0users\0\2$db\0\5\0\0\0s"
 		  "hop\0\0") },
-	  M("'compressor':'zlib'") M("'command':'drop','database':'shop','collection':'users','compressor':'noop'"), 0 },
+	  M("'compressor':'zlib','partial':true") M("'command':'drop','database':'shop','collection':'users','compressor':'noop'"), 0 },
 	{ "all types of values before the database", { STEP_UP("\346\0\0\0\7\0\0\0\0\0\0\0\335\7\0\0\0\0\0\0\0\321\0\0\0\2count\0\2\0\0\0c\0\1a\0\0\0\0\0\0\0\0\0\4b\0\15\0\0"
 		  "\0\0030\0\5\0\0\0\0\0\5c\0\3\0\0\0\0xyz\6d\0\7e\0\1\1\1\1\1\1\1\1\1\1\1\1\10f\0\1\11g\0\0\0\0\0\0\0\0\0\12h\0"
 		  "\13i\0a\0b\0\14j\0\2\0\0\0q\0\2\2\2\2\2\2\2\2\2\2\2\2\15k\0\2\0\0\0x\0\17l\0\23\0\0\0\2\0\0\0x\0\5\0\0\0\0..."

@@ -332,11 +332,146 @@ static void test_against_slow(void)
 		CU_ASSERT(kinds[v] > 100);	/* each verdict was really met */
 }
 
+/* ---- matchers ---- */
+
+#define METHODS 7u	/* sets of the methods A and B and C; as values of a request also the empty one */
+
+struct slow_l7 {
+	unsigned methods;	/* bits; 0: no matcher */
+	bool app;		/* names http2 (which http3 of the test's queries is not) */
+	enum verdict action;
+};
+
+/* Does it match a request of http2 or http (the query's) that says these methods? */
+static bool slow_l7_match(const struct slow_l7 *r, enum app app, unsigned said)
+{
+	if ((r->app && !app_is(app, APP_HTTP2)) || (r->methods && !app_is(app, APP_HTTP)))
+		return false;
+	if (!r->methods)
+		return true;
+	return r->action == VERDICT_ALLOW ? said && !(said & ~r->methods) : said & r->methods;
+}
+
+static struct policy_answer slow_l7(const struct slow_l7 *r, unsigned n, enum app app, unsigned said)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (slow_l7_match(&r[i], app, said))
+			return (struct policy_answer){ .verdict = r[i].action, .rule = i + 1 };
+	return (struct policy_answer){ .verdict = VERDICT_DENY };
+}
+
+static void add_l7(struct policy_builder *b, const struct slow_l7 *r, unsigned id)
+{
+	static const char *const names[] = { "A", "B", "C" };
+	const char *patterns[3];
+	uint16_t any = POLICY_GROUP_ANY;
+	enum app app = APP_HTTP2;
+	struct match_spec m = { .key = (unsigned)match_by_name("http"), .patterns = patterns };
+	struct rule_spec spec = { .id = id, .from = &any, .to = &any, .nfrom = 1, .nto = 1, .apps = &app, .napps = r->app, .match = &m, .nmatch = r->methods != 0,
+				  .action = r->action, .mode = RULE_MODE_NONE };
+	struct err e;
+
+	for (unsigned i = 0; i < 3; i++)
+		if (r->methods >> i & 1)
+			patterns[m.npatterns++] = names[i];
+	if (policy_add_rule(b, &spec, &e))
+		CU_FAIL("a random rule was refused");
+}
+
+/* With facts the compiled policy says what the slow one says; without, it decides only what is the same whatever they are. */
+static void test_matchers_against_slow(void)
+{
+	static const struct fact f_method = { "http_method", FACT_HTTP_METHOD };
+	static const enum app apps[] = { APP_HTTP, APP_HTTP2, APP_GRPC, APP_SSH };
+	static const enum verdict actions[] = { VERDICT_ALLOW, VERDICT_ALERT, VERDICT_DENY, VERDICT_DROP };
+	struct record *r = calloc(1, sizeof(*r));
+	unsigned decided = 0, pending = 0;
+	uint64_t s = 99;
+
+	for (unsigned round = 0; round < 5000; round++) {
+		struct policy_builder *b = policy_begin(MODE_PROTECT);
+		unsigned n = (unsigned)(rnd(&s) % 7);
+		struct slow_l7 rules[6];
+		struct policy *p;
+
+		for (unsigned i = 0; i < n; i++) {
+			rules[i] = (struct slow_l7){ (unsigned)(rnd(&s) % 8), rnd(&s) % 3 == 0, actions[rnd(&s) % 4] };
+			add_l7(b, &rules[i], i + 1);
+		}
+		p = policy_build(b);
+		for (unsigned a = 0; a < 4; a++) {
+			struct group_set any = { { 1 } };
+			struct policy_query q = { .from = &any, .to = &any, .ipproto = 6, .port = 80, .app = apps[a], .app_known = true, .mode = MODE_PROTECT };
+			struct policy_answer before = policy_judge(p, &q);
+			bool same = true;
+
+			for (unsigned said = 0; said <= METHODS; said++) {
+				struct policy_answer want = slow_l7(rules, n, apps[a], said), got;
+				struct facts f = { .body = r->body };
+
+				rec_reset(r);
+				for (unsigned i = 0; i < 3; i++)
+					if (said >> i & 1)
+						rec_str(r, &f_method, &"ABC"[i], 1);
+				f.len = r->len;
+				q.facts = &f;
+				got = policy_judge(p, &q);
+				CU_ASSERT(got.verdict == want.verdict && got.rule == want.rule);
+				/* refusals of different rules are the same to the sender */
+				same &= before.verdict == VERDICT_PENDING || verdict_stops(before.verdict) == verdict_stops(want.verdict);
+				if (!verdict_stops(before.verdict) && before.verdict != VERDICT_PENDING)
+					same &= before.verdict == want.verdict && before.rule == want.rule;
+			}
+			CU_ASSERT_TRUE(same);
+			pending += before.verdict == VERDICT_PENDING;
+			decided += before.verdict != VERDICT_PENDING;
+		}
+		policy_unref(p);
+	}
+	CU_ASSERT(pending > 1000 && decided > 1000);
+	free(r);
+}
+
+/* What a matcher may be. */
+static void test_matcher_refusals(void)
+{
+	static const char *const get[] = { "GET" }, *const nothing[] = { "" };
+	struct policy_builder *b = policy_begin(MODE_PROTECT);
+	unsigned http = (unsigned)match_by_name("http");
+	uint16_t any = 0;
+	enum app ssh = APP_SSH, grpc = APP_GRPC;
+	struct match_spec m[2] = { { http, NULL, get, 1 }, { (unsigned)match_by_name("dns"), NULL, get, 1 } };
+	struct rule_spec r = { .id = 1, .from = &any, .to = &any, .nfrom = 1, .nto = 1, .match = m, .nmatch = 2, .action = VERDICT_ALLOW, .mode = RULE_MODE_NONE, .line = 3 };
+	struct err e;
+
+	CU_ASSERT(policy_add_rule(b, &r, &e) == -EINVAL && strstr(e.text, "line 3") && strstr(e.text, "one application"));
+	r.nmatch = 1;
+	r.apps = &ssh;
+	r.napps = 1;
+	CU_ASSERT(policy_add_rule(b, &r, &e) == -EINVAL && strstr(e.text, "never match"));
+	r.apps = &grpc;		/* is carried in http */
+	CU_ASSERT_EQUAL(policy_add_rule(b, &r, &e), 0);
+	r.id = 2;
+	m[0].npatterns = 0;
+	CU_ASSERT(policy_add_rule(b, &r, &e) == -EINVAL && strstr(e.text, "is empty"));
+	m[0] = (struct match_spec){ http, NULL, nothing, 1 };
+	CU_ASSERT_EQUAL(policy_add_rule(b, &r, &e), -EINVAL);
+	while (match_keys[m[0].key].how != MATCH_HEADER)
+		m[0].key++;
+	m[0].patterns = get;
+	CU_ASSERT(policy_add_rule(b, &r, &e) == -EINVAL && strstr(e.text, "field's name"));
+	m[0].header = "X-Env";
+	CU_ASSERT_EQUAL(policy_add_rule(b, &r, &e), 0);
+	policy_builder_free(b);
+}
+
 const struct unit_test tests_policy[] = {
 	{ "order, ports, modes", test_order_and_ports },
 	{ "groups", test_groups },
 	{ "what waits for the application", test_pending },
 	{ "what has no meaning is refused", test_refusals },
 	{ "100,000 random cases against a slow evaluator", test_against_slow },
+	{ "160,000 random requests against a slow evaluator", test_matchers_against_slow },
+	{ "matchers without meaning are refused", test_matcher_refusals },
 	{ 0 },
 };

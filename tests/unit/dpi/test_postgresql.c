@@ -41,7 +41,7 @@ static const struct vector talks[] = {
 	  STEP_UP("P\0\0\0\13\0bad\0\0\0B\0\0\0\14\0\0\0\0\0\0\0\0E\0\0\0\11\0\0\0\0\0S\0\0\0\4P\0\0\0\20\0select 2\0\0\0B\0\0\0"
 		  "\14\0\0\0\0\0\0\0\0E\0\0\0\11\0\0\0\0\0S\0\0\0\4"),
 	  STEP_DOWN("E\0\0\0\23SERROR\0C42601\0\0Z\0\0\0\5I1\0\0\0\0042\0\0\0\4C\0\0\0\15SELECT 1\0Z\0\0\0\5I") },
-	  STARTUP_TOLD P("'parse','query':'bad','sqlstate':'42601'") P("'execute','query':'bad'") P("'parse','query':'select 2','operation':'SELECT'")
+	  STARTUP_TOLD P("'parse','query':'bad','operation':'OTHER','sqlstate':'42601'") P("'execute','query':'bad','operation':'OTHER'") P("'parse','query':'select 2','operation':'SELECT'")
 	  P("'execute','query':'select 2','operation':'SELECT'"), 0 },
 	{ "several statements", { START, STEP_UP("Q\0\0\0\36select 1; drop table x, y\0"), STEP_DOWN("C\0\0\0\15SELECT 1\0E\0\0\0\23SERROR\0C42P01\0\0Z\0\0\0\5I") },
 	  STARTUP_TOLD P("'query','query':'select 1; drop table x, y','operation':'SELECT','operations':['SELECT','DROP'],'tables':['x','y'],'sqlstate':'42P01'"), 0 },

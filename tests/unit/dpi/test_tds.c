@@ -58,7 +58,7 @@ static const struct vector talks[] = {
 	  "anomaly {'type':'stream','event':'stream.gap','layer':'stream'}\n" T("'login','client_host':'host','user':'sa','application_name':'app','server':'srv','database':'shop','error_code':208")
 	  BATCH_TOLD, 0 },
 	{ "letters of other alphabets", { STEP_UP(LOGIN), STEP_DOWN(DONE), STEP_UP("\1\1\0002\0\0\1\0\26\0\0\0\22\0\0\0\2\0\0\0\0\0\0\0\0\0\1\0\0\0u\0s\0e\0 \0\344\0\254 =\330\0\336\0\330a\0"), STEP_DOWN(DONE) },
-	  LOGIN_TOLD T("'batch','query':'use \303\244\342\202\254\360\237\230\200\357\277\275','operation':'USE'"), 0 },
+	  LOGIN_TOLD T("'batch','query':'use \303\244\342\202\254\360\237\230\200\357\277\275','operation':'USE','database':'\303\244\342\202\254\360\237\230\200\357\277\275'"), 0 },
 };
 
 static void test_talks(void) { VECTORS_RUN(&ft, APP_TDS, talks); }

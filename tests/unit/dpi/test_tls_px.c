@@ -7,6 +7,7 @@
 
 #define px_record tls_alone_record
 #define px_judge tls_alone_judge
+#define px_judge_part tls_alone_judge_part
 #define px_emit tls_alone_emit
 #define px_save tls_alone_save
 #define px_saved_free tls_alone_saved_free
@@ -56,6 +57,15 @@ void px_judge(struct px *px, const struct record *r)
 	px->judged_sni += sni.p != NULL;
 	px->judged_version += has(r, FACT_TLS_VERSION);
 	px->judged_issuer += has(r, FACT_TLS_ISSUER);
+}
+
+void px_judge_part(struct px *px, const struct record *r, uint32_t later)
+{
+	/* a fact that may come later is not there yet */
+	for (unsigned role = 0; role < FACT_ROLE_COUNT; role++)
+		if (later & ROLE_BIT(role))
+			CU_ASSERT_FALSE(has(r, (enum fact_role)role));
+	px_judge(px, r);
 }
 
 void px_emit(struct px *px, enum event_type type, uint32_t tx, const struct record *r)

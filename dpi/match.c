@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "dpi/match.h"
+
+const struct match_key match_keys[] = {
+#define R(role) ROLE_BIT(FACT_##role)
+#define M(matcher, app, key, roles, how) { matcher, key, APP_##app, roles, MATCH_##how },
+#include "dpi/matchers.def"
+#undef M
+#undef R
+	{ NULL, NULL, APP_UNKNOWN, 0, MATCH_EXACT },
+};
+
+int match_by_name(const char *matcher)
+{
+	for (int i = 0; match_keys[i].matcher; i++)
+		if (strcmp(match_keys[i].matcher, matcher) == 0)
+			return i;
+	return -1;
+}
+
+static uint8_t low(uint8_t b) { return b >= 'A' && b <= 'Z' ? b | 0x20 : b; }
+
+/* The last star takes one byte more at each dead end: O(pattern x text). */
+bool match_glob(struct bytes pattern, struct bytes text, bool nocase, bool cut)
+{
+	size_t p = 0, t = 0, star = SIZE_MAX, from = 0;
+
+	for (;;) {
+		if (p < pattern.n && pattern.p[p] == '*') {
+			star = ++p;
+			from = t;
+			if (p == pattern.n)
+				return true;
+		} else if (t == text.n) {
+			return p == pattern.n || cut;
+		} else if (p < pattern.n && (pattern.p[p] == '?' || (nocase ? low(pattern.p[p]) == low(text.p[t]) : pattern.p[p] == text.p[t]))) {
+			p++;
+			t++;
+		} else if (star != SIZE_MAX) {
+			p = star;
+			t = ++from;
+		} else {
+			return false;
+		}
+	}
+}
+
+/* ---- paths ---- */
+
+static int hex(uint8_t b)
+{
+	b = low(b);
+	return b >= '0' && b <= '9' ? b - '0' : b >= 'a' && b <= 'f' ? b - 'a' + 10 : -1;
+}
+
+/* Without the query. */
+static struct bytes path_of(struct bytes url)
+{
+	size_t n = 0;
+
+	while (n < url.n && url.p[n] != '?' && url.p[n] != '#')
+		n++;
+	return (struct bytes){ url.p, n };
+}
+
+static bool is_slash(uint8_t b) { return b == '/' || b == '\\'; }
+
+/* Escapes decoded once, empty and dot segments resolved (RFC 3986 6.2.2). out has room for path.n bytes. */
+static struct bytes path_resolved(struct bytes path, uint8_t *out)
+{
+	size_t n = 0, w = 0, from, len;
+	bool dots = false;
+
+	for (size_t i = 0; i < path.n; i++) {
+		out[n] = path.p[i];
+		if (path.p[i] == '%' && path.n - i > 2 && hex(path.p[i + 1]) >= 0 && hex(path.p[i + 2]) >= 0) {
+			out[n] = (uint8_t)(hex(path.p[i + 1]) << 4 | hex(path.p[i + 2]));
+			i += 2;
+		}
+		n++;
+	}
+	if (!n || !is_slash(out[0]))
+		return (struct bytes){ out, n };
+	/* what is written never passes what is read: each segment stands behind a slash at least */
+	for (size_t r = 0; r < n;) {
+		for (; r < n && is_slash(out[r]); r++)
+			;
+		for (from = r; r < n && !is_slash(out[r]); r++)
+			;
+		len = r - from;
+		if (!len)
+			break;
+		dots = len <= 2 && out[from] == '.' && out[r - 1] == '.';
+		if (dots) {
+			while (len == 2 && w && out[--w] != '/')
+				;
+			continue;
+		}
+		out[w++] = '/';
+		memmove(out + w, out + from, len);
+		w += len;
+	}
+	if (!w || dots || is_slash(path.p[path.n - 1]))
+		out[w++] = '/';
+	return (struct bytes){ out, w };
+}
+
+static bool path_holds(struct bytes pattern, struct bytes url, bool cut, bool all)
+{
+	uint8_t room[RECORD_STR_MAX];
+	struct bytes sent = path_of(url), resolved = path_resolved(sent, room);
+	bool open = cut && sent.n == url.n, a = match_glob(pattern, sent, false, open), b = match_glob(pattern, resolved, false, open);
+
+	return all ? a && b : a || b;
+}
+
+/* ---- clauses ---- */
+
+static bool table_holds(struct bytes pattern, struct bytes name, bool cut, bool all)
+{
+	size_t dot = name.n;
+
+	if (match_glob(pattern, name, true, cut))
+		return true;
+	if (all || (pattern.n && memchr(pattern.p, '.', pattern.n)))
+		return false;
+	while (dot && name.p[dot - 1] != '.')
+		dot--;
+	return dot && match_glob(pattern, (struct bytes){ name.p + dot, name.n - dot }, true, cut);
+}
+
+static bool value_holds(const struct clause *c, struct bytes v, bool cut, bool all)
+{
+	if (cut && all)
+		return false;
+	for (unsigned i = 0; i < c->npatterns; i++) {
+		bool yes = false;
+
+		switch (match_keys[c->key].how) {
+		case MATCH_EXACT:
+			yes = match_glob(c->pattern[i], v, false, cut);
+			break;
+		case MATCH_NOCASE:
+		case MATCH_HEADER:
+			yes = match_glob(c->pattern[i], v, true, cut);
+			break;
+		case MATCH_PATH:
+			yes = path_holds(c->pattern[i], v, cut, all);
+			break;
+		case MATCH_TABLE:
+			yes = table_holds(c->pattern[i], v, cut, all);
+			break;
+		}
+		if (yes)
+			return true;
+	}
+	return false;
+}
+
+#define SAID_ONCE (ROLE_BIT(FACT_TLS_SNI) | ROLE_BIT(FACT_TLS_VERSION) | ROLE_BIT(FACT_TLS_JA4) | ROLE_BIT(FACT_TLS_ISSUER) | \
+		   ROLE_BIT(FACT_SSH_VERSION) | ROLE_BIT(FACT_USER) | ROLE_BIT(FACT_DATABASE))
+
+/* Items of an array have the role of the array. */
+static enum match clause_holds(const struct clause *c, const struct facts *f, bool all)
+{
+	uint32_t roles = match_keys[c->key].roles;
+	const uint8_t *pos = f->body, *end = f->len ? f->body + f->len : f->body;
+	const struct fact *of[RECORD_DEPTH_MAX + 1] = { NULL };
+	unsigned depth = 0;
+	bool any = false, partial = f->partial;
+	const struct item *it;
+	const void *v;
+
+	while (f->len && (it = item_next(&pos, end, &v))) {
+		const struct fact *fact = it->fact ? it->fact : of[depth];
+
+		switch ((enum item_kind)it->kind) {
+		case ITEM_OBJ:
+		case ITEM_ARR:
+			if (depth < RECORD_DEPTH_MAX)
+				depth++;
+			of[depth] = it->kind == ITEM_ARR ? fact : NULL;
+			break;
+		case ITEM_END:
+			depth -= depth > 0;
+			break;
+		case ITEM_BOOL:
+			partial |= fact && fact->role == FACT_PARTIAL;
+			break;
+		case ITEM_STR:
+			if (!fact || !(roles & ROLE_BIT(fact->role)) || (c->header && c->header != fact))
+				break;
+			any = true;
+			if (value_holds(c, (struct bytes){ v, it->len }, it->cut, all) != all)
+				return all ? MATCH_NO : MATCH_YES;
+			break;
+		case ITEM_U64:
+		case ITEM_I64:
+		case ITEM_TIME:
+			break;
+		}
+	}
+	if (!any && f->later & roles)
+		return MATCH_MAYBE;
+	if (!any && f->unseen && !(roles & ~SAID_ONCE))
+		return all ? MATCH_YES : MATCH_NO;
+	if (all)
+		return any && !partial ? MATCH_YES : MATCH_NO;
+	return partial ? MATCH_YES : MATCH_NO;
+}
+
+enum match match_facts(const struct clause *c, unsigned n, const struct facts *f, bool all)
+{
+	enum match r = MATCH_YES;
+
+	for (unsigned i = 0; i < n; i++) {
+		enum match one = clause_holds(&c[i], f, all);
+
+		if (one < r)
+			r = one;
+		if (r == MATCH_NO)
+			break;
+	}
+	return r;
+}

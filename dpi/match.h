@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* match: what a rule asks of the facts of a request, beside ends, ports and application.
+ *
+ * A matcher is a list of clauses that all must hold; a clause is a key of matchers.def with patterns (`*`: any bytes, `?`: one byte), of
+ * which one must hold. A request may say several values for a key (tables of a statement, names of a query). A rule that allows asks
+ * that all of them hold and that none was left out or cut; any other rule holds when one does, and a value that was cut holds when it
+ * may: what could not be read whole is not allowed by its look, and does not get past a rule that refuses.
+ *
+ * Paths: for a rule that allows both the path as sent and what remains of it when escapes and dot segments are resolved must hold, else
+ * one of them; the query does not belong to it. Tables: a pattern without a dot holds for a qualified name ("public.orders") too where
+ * the rule refuses, not where it allows. */
+#ifndef TQ_DPI_MATCH_H
+#define TQ_DPI_MATCH_H
+
+#include "dpi/app.h"
+#include "dpi/record.h"
+
+#define MATCH_PATTERN_MAX 256u	/* bytes */
+#define ROLE_BIT(r) (UINT32_C(1) << (r))
+
+_Static_assert(FACT_ROLE_COUNT <= 32, "sets of roles are 32 bits");
+
+enum match_how { MATCH_EXACT, MATCH_NOCASE, MATCH_PATH, MATCH_TABLE, MATCH_HEADER };
+
+struct match_key {
+	const char *matcher, *key;
+	enum app app;
+	uint32_t roles;		/* bits of enum fact_role */
+	enum match_how how;
+};
+
+extern const struct match_key match_keys[];	/* matcher NULL at the end; keys of a matcher stand together */
+
+/* The first key of that matcher, -1: there is no such matcher. */
+int match_by_name(const char *matcher);
+
+/* What is known of a request. */
+struct facts {
+	const uint8_t *body;	/* items of a record; may be NULL with len 0 */
+	uint32_t len;
+	uint32_t later;		/* roles that may be told yet */
+	bool partial;		/* some facts were lost */
+	bool unseen;		/* what is said once, at the beginning (names, versions, the user), may have been said unseen: it is not asked for */
+};
+
+struct clause {
+	uint16_t key;			/* of match_keys */
+	uint16_t npatterns;
+	const struct bytes *pattern;
+	const struct fact *header;	/* MATCH_HEADER: facts of this name only */
+};
+
+enum match { MATCH_NO, MATCH_MAYBE, MATCH_YES };
+
+/* Do all of n clauses hold? `all`: the rule allows. No allocation; O(facts x patterns x their lengths). */
+enum match match_facts(const struct clause *c, unsigned n, const struct facts *f, bool all);
+
+/* The glob holds for the text; cut: text may go on behind what is there, true when it can hold then. */
+bool match_glob(struct bytes pattern, struct bytes text, bool nocase, bool cut);
+
+#endif

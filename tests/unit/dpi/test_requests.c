@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests of real protocols against rules that ask for facts, packet by packet: what the server gets, and what is told. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/dpi/coretest.h"
+#include "tests/unit/unit.h"
+
+#define UP DIR_TOSERVER
+#define DOWN DIR_TOCLIENT
+#define ISN 1000u
+#define ISN_DOWN 5000u
+
+/* Rules in order: matcher.key=pattern[,pattern...] [key=...]; NULL ends. All from any to any. */
+struct l7_rule {
+	enum verdict action;
+	const char *matcher;		/* NULL: none */
+	const char *clauses[3];		/* "key=a,b", "headers:name=a" */
+};
+
+static struct policy *policy_of(enum policy_mode mode, const struct l7_rule *rules)
+{
+	struct policy_builder *b = policy_begin(mode);
+	uint16_t any = POLICY_GROUP_ANY;
+	struct err e;
+
+	for (unsigned n = 0; rules[n].action != VERDICT_PENDING; n++) {
+		struct match_spec m[3];
+		char text[3][256];
+		const char *patterns[3][8];
+		struct rule_spec r = { .id = n + 1, .from = &any, .to = &any, .nfrom = 1, .nto = 1, .match = m, .action = rules[n].action, .mode = RULE_MODE_NONE };
+
+		for (unsigned c = 0; rules[n].matcher && c < 3 && rules[n].clauses[c]; c++) {
+			char *value, *header, *save = NULL;
+			int key = match_by_name(rules[n].matcher);
+
+			snprintf(text[c], sizeof(text[c]), "%s", rules[n].clauses[c]);
+			value = strchr(text[c], '=');
+			*value++ = '\0';
+			header = strchr(text[c], ':');
+			if (header)
+				*header++ = '\0';
+			while (strcmp(match_keys[key].key, text[c]) != 0)
+				key++;
+			m[c] = (struct match_spec){ .key = (unsigned)key, .header = header, .patterns = patterns[c] };
+			for (char *p = strtok_r(value, ",", &save); p; p = strtok_r(NULL, ",", &save))
+				patterns[c][m[c].npatterns++] = p;
+			r.nmatch++;
+		}
+		if (policy_add_rule(b, &r, &e))
+			CU_FAIL("rule");
+	}
+	return policy_build(b);
+}
+
+/* A held conversation: bytes up go in segments of `cut`, down whole. What the server got is kept. */
+struct talk {
+	struct core c;
+	uint32_t seq[2];
+	uint8_t got[8192];
+	size_t ngot;
+	enum verdict last;
+};
+
+static void talk_open(struct talk *t, enum policy_mode mode, const struct l7_rule *rules, bool held)
+{
+	struct policy *p = policy_of(mode, rules);
+	struct spec syn = { .flags = TCP_SYN, .seq = ISN, .held = held }, synack = { .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = ISN_DOWN, .ack = ISN + 1, .held = held },
+		    ack = { .flags = TCP_ACK, .seq = ISN + 1, .ack = ISN_DOWN + 1, .held = held };
+
+	memset(t, 0, sizeof(*t));
+	core_open(&t->c, NULL);
+	dpi_set_policy(t->c.d, p);
+	policy_unref(p);
+	t->seq[UP] = ISN + 1;
+	t->seq[DOWN] = ISN_DOWN + 1;
+	CU_ASSERT_EQUAL(core_send(&t->c, &syn), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_send(&t->c, &synack), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_send(&t->c, &ack), VERDICT_ALLOW);
+}
+
+/* What is refused is sent no more: true while all was accepted. */
+static bool say(struct talk *t, enum dir dir, const void *p, size_t n, size_t cut, bool held)
+{
+	for (size_t at = 0; at < n;) {
+		size_t k = cut && cut < n - at ? cut : n - at;
+		struct spec s = { .dir = dir, .flags = TCP_ACK | TCP_PSH, .seq = t->seq[dir], .ack = t->seq[!dir], .p = (const uint8_t *)p + at, .n = k, .held = held };
+
+		t->last = core_send(&t->c, &s);
+		if (verdict_stops(t->last))
+			return false;
+		if (dir == UP && t->ngot + k <= sizeof(t->got)) {
+			memcpy(t->got + t->ngot, (const uint8_t *)p + at, k);
+			t->ngot += k;
+		}
+		t->seq[dir] += (uint32_t)k;
+		at += k;
+	}
+	return true;
+}
+
+#define SAY_UP(t, lit, cut) say(t, UP, lit, sizeof(lit) - 1, cut, true)
+#define SAY_DOWN(t, lit) say(t, DOWN, lit, sizeof(lit) - 1, 0, true)
+#define GOT(t, lit) ((t)->ngot >= sizeof(lit) - 1 && memmem((t)->got, (t)->ngot, lit, sizeof(lit) - 1) != NULL)
+#define END { VERDICT_PENDING, NULL, { NULL } }
+
+#define OK_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+/* The third request of a kept-alive connection is refused, however it is cut; the two before it were answered. */
+static void test_third_request(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_ALLOW, "http", { "methods=GET", "paths=/api/*" } }, END };
+
+	for (size_t cut = 2; cut < 40; cut++) {	/* in single bytes it is not recognised within `pending` */
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT_EQUAL(core_flow(&t.c)->verdict, VERDICT_PENDING);
+		CU_ASSERT(SAY_UP(&t, "GET /api/1 HTTP/1.1\r\nHost: shop\r\n\r\n", cut) && SAY_DOWN(&t, OK_REPLY));
+		CU_ASSERT_EQUAL(core_flow(&t.c)->verdict, VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(core_flow(&t.c)->rule, 1);
+		CU_ASSERT(SAY_UP(&t, "GET /api/2 HTTP/1.1\r\nHost: shop\r\n\r\n", cut) && SAY_DOWN(&t, OK_REPLY));
+		CU_ASSERT_EQUAL(t.c.told[EV_ALERT], 0);
+		CU_ASSERT_FALSE(SAY_UP(&t, "DELETE /api/3 HTTP/1.1\r\nHost: shop\r\n\r\n", cut));
+		CU_ASSERT_EQUAL(t.last, VERDICT_DENY);
+		CU_ASSERT_FALSE(GOT(&t, "DELETE /api/3 HTTP/1.1\r\nHost: shop\r\n\r\n"));
+		CU_ASSERT_EQUAL(t.c.told[EV_ALERT], 1);
+		CU_ASSERT(t.c.last[EV_ALERT].enforced && t.c.last[EV_ALERT].reason == REASON_NO_RULE);
+		CU_ASSERT(strstr(t.c.text, "\"request\":{\"hostname\":\"shop\",\"url\":\"/api/3\",\"http_method\":\"DELETE\"") != NULL);
+		/* nothing gets by afterwards: neither the rest nor something harmless */
+		CU_ASSERT_FALSE(SAY_UP(&t, "GET /api/4 HTTP/1.1\r\nHost: shop\r\n\r\n", 0));
+		core_close(&t.c);
+	}
+}
+
+/* Pipelined in one segment: what comes first does not excuse what follows, nor the other way round. */
+static void test_pipelined(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "http", { "paths=/admin*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	struct talk t;
+
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT_FALSE(SAY_UP(&t, "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /admin HTTP/1.1\r\nHost: x\r\n\r\n", 0));
+	CU_ASSERT_EQUAL(t.ngot, 0);
+	core_close(&t.c);
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT_FALSE(SAY_UP(&t, "GET /x/../admin HTTP/1.1\r\nHost: x\r\n\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n", 0));
+	CU_ASSERT_EQUAL(core_flow(&t.c)->rule, 1);
+	core_close(&t.c);
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n", 0));
+	CU_ASSERT_EQUAL(core_flow(&t.c)->verdict, VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_flow(&t.c)->rule, 2);
+	core_close(&t.c);
+}
+
+static void test_headers(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_ALLOW, "http", { "headers:X-Env=prod*,test" } }, END };
+	struct talk t;
+
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, "GET / HTTP/1.1\r\nHost: x\r\nx-env : production\r\nCookie: a\r\n\r\n", 3) && SAY_DOWN(&t, OK_REPLY));
+	CU_ASSERT(SAY_UP(&t, "GET / HTTP/1.1\r\nX-ENV:\r\n test\r\nHost: x\r\n\r\n", 0) && SAY_DOWN(&t, OK_REPLY));
+	CU_ASSERT(strstr(t.c.text, "x-env") == NULL);	/* judged, not told */
+	CU_ASSERT_FALSE(SAY_UP(&t, "GET / HTTP/1.1\r\nX-Env: test\r\nX-Env: other\r\nHost: x\r\n\r\n", 0));	/* twice: all of it must hold */
+	core_close(&t.c);
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT_FALSE(SAY_UP(&t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0));
+	core_close(&t.c);
+}
+
+/* Two names of the host: which of them the server takes is not known. */
+static void test_several_hosts(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_ALLOW, "http", { "hosts=good" } }, END };
+	struct talk t;
+
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, "GET / HTTP/1.1\r\nHost: GOOD\r\n\r\n", 0) && SAY_DOWN(&t, OK_REPLY));
+	CU_ASSERT_FALSE(SAY_UP(&t, "GET / HTTP/1.1\r\nHost: good\r\nHost: bad\r\n\r\n", 0));
+	core_close(&t.c);
+}
+
+/* What the parser gives up on is not let by. */
+static void test_unreadable(void)
+{
+	static const struct l7_rule allow[] = { { VERDICT_ALLOW, "http", { "methods=GET" } }, END };
+	static const struct l7_rule deny[] = { { VERDICT_DENY, "http", { "paths=/admin" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	const struct l7_rule *const both[] = { allow, deny };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, both[i], true);
+		CU_ASSERT(SAY_UP(&t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0) && SAY_DOWN(&t, OK_REPLY));
+		CU_ASSERT_FALSE(SAY_UP(&t, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5, 6\r\n\r\n", 0));
+		core_close(&t.c);
+	}
+}
+
+/* In monitor mode, and on a path that cannot refuse, each request that breaks the rules is told and passes. */
+static void test_only_told(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "http", { "methods=DELETE" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+
+	for (unsigned held = 0; held < 2; held++) {
+		struct talk t;
+
+		talk_open(&t, held ? MODE_MONITOR : MODE_PROTECT, rules, held);
+		for (unsigned i = 0; i < 3; i++) {
+			CU_ASSERT(say(&t, UP, "DELETE / HTTP/1.1\r\nHost: x\r\n\r\n", 30, 0, held));
+			CU_ASSERT(say(&t, DOWN, OK_REPLY, sizeof(OK_REPLY) - 1, 0, held));
+		}
+		CU_ASSERT_FALSE(t.c.last[EV_ALERT].enforced);
+		CU_ASSERT_EQUAL(t.c.told[EV_HTTP], 3);
+		CU_ASSERT_EQUAL(t.c.told[EV_ALERT], held ? 3 : 1);	/* what would have been refused is told once: the connection would have ended */
+		core_close(&t.c);
+	}
+}
+
+static void test_redis(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "redis", { "commands=FLUSHALL,CONFIG*" } }, { VERDICT_ALLOW, "redis", { "keys=user:*" } }, { VERDICT_ALLOW, "redis", { "commands=PING,HELLO" } }, END };
+	struct talk t;
+
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, "*1\r\n$4\r\nPING\r\n", 0) && SAY_DOWN(&t, "+PONG\r\n"));
+	CU_ASSERT(SAY_UP(&t, "*2\r\n$3\r\nGET\r\n$6\r\nuser:1\r\n", 1) && SAY_DOWN(&t, "$1\r\na\r\n"));
+	CU_ASSERT_FALSE(SAY_UP(&t, "*1\r\n$8\r\nflushall\r\n", 1));
+	CU_ASSERT_FALSE(GOT(&t, "flushall\r\n"));
+	core_close(&t.c);
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, "*2\r\n$3\r\nGET\r\n$6\r\nuser:1\r\n", 0));
+	CU_ASSERT_FALSE(SAY_UP(&t, "*3\r\n$4\r\nMGET\r\n$6\r\nuser:1\r\n$6\r\nadmins\r\n", 0));	/* each key */
+	core_close(&t.c);
+}
+
+static void pg(uint8_t *out, size_t *n, char type, const char *text)
+{
+	size_t len = strlen(text) + 1;
+
+	out[(*n)++] = (uint8_t)type;
+	for (int i = 3; i >= 0; i--)
+		out[(*n)++] = (uint8_t)((len + 4) >> (8 * i));
+	memcpy(out + *n, text, len);
+	*n += len;
+}
+
+static bool pg_query(struct talk *t, const char *text)
+{
+	uint8_t m[512];
+	size_t n = 0;
+
+	pg(m, &n, 'Q', text);
+	return say(t, UP, m, n, 0, true) && SAY_DOWN(t, "C\0\0\0\15SELECT 1\0Z\0\0\0\5I");
+}
+
+#define PG_START "\0\0\0\40\0\3\0\0user\0bob\0database\0shop\0\0"
+#define PG_READY "R\0\0\0\10\0\0\0\0Z\0\0\0\5I"
+
+static void test_pgsql(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "pgsql", { "verbs=DROP,TRUNCATE" } }, { VERDICT_ALLOW, "pgsql", { "users=bob", "databases=shop" } }, END };
+	static const struct l7_rule tables[] = { { VERDICT_ALLOW, "pgsql", { "verbs=SELECT", "tables=orders,public.orders" } }, { VERDICT_ALLOW, "pgsql", { "users=bob", "verbs=BEGIN,COMMIT" } }, END };
+	struct talk t;
+
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, PG_START, 0) && SAY_DOWN(&t, PG_READY));
+	CU_ASSERT(pg_query(&t, "select * from orders"));	/* the user and the database were said at the beginning */
+	CU_ASSERT_FALSE(pg_query(&t, "select 1; drop table orders"));
+	CU_ASSERT_EQUAL(core_flow(&t.c)->rule, 1);
+	core_close(&t.c);
+
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT_FALSE(SAY_UP(&t, "\0\0\0\40\0\3\0\0user\0eve\0database\0shop\0\0", 0));
+	core_close(&t.c);
+
+	talk_open(&t, MODE_PROTECT, tables, true);
+	CU_ASSERT_FALSE(SAY_UP(&t, PG_START, 0));	/* a startup selects nothing */
+	core_close(&t.c);
+}
+
+/* USE takes the session elsewhere. */
+static void test_mysql_use(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_ALLOW, "mysql", { "databases=shop" } }, END };
+	static const char greeting[] = "\112\0\0\0\0128.0.33\0\1\0\0\0abcdefgh\0\377\367\377\2\0\377\337\25\0\0\0\0\0\0\0\0\0\0abcdefghijkl\0mysql_native_password\0";
+	static const char login[] = "\74\0\0\1\215\242\17\0\0\0\0\1\41\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0bob\0\0shop\0mysql_native_pass\0";
+	struct talk t;
+
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_DOWN(&t, greeting));
+	CU_ASSERT(SAY_UP(&t, login, 0) && SAY_DOWN(&t, "\7\0\0\2\0\0\0\2\0\0\0"));
+	CU_ASSERT(SAY_UP(&t, "\11\0\0\0\3select 1", 0) && SAY_DOWN(&t, "\7\0\0\1\0\0\0\2\0\0\0"));
+	CU_ASSERT_EQUAL(core_flow(&t.c)->app, APP_MYSQL);
+	CU_ASSERT_FALSE(SAY_UP(&t, "\11\0\0\0\3use bank", 0));
+	CU_ASSERT_EQUAL(core_flow(&t.c)->reason, REASON_NO_RULE);
+	core_close(&t.c);
+}
+
+/* Each query of a socket is answered for itself. */
+static void test_datagrams(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_ALLOW, "dns", { "names=*.good.example" } }, END };
+	static const char good[] = "\0\1\1\0\0\1\0\0\0\0\0\0\1a\4good\7example\0\0\1\0\1", bad[] = "\0\2\1\0\0\1\0\0\0\0\0\0\1a\3bad\7example\0\0\1\0\1";
+	struct policy *p = policy_of(MODE_PROTECT, rules);
+	struct core c = { 0 };
+	struct spec s = { .udp = true, .dport = 53, .p = good, .n = sizeof(good) - 1, .held = true };
+
+	core_open(&c, NULL);
+	dpi_set_policy(c.d, p);
+	policy_unref(p);
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+	s.p = bad;
+	s.n = sizeof(bad) - 1;
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_DENY);
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_DENY);
+	s.p = good;
+	s.n = sizeof(good) - 1;
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(c.told[EV_ALERT], 2);
+	core_close(&c);
+}
+
+const struct unit_test tests_requests[] = {
+	{ "the third request of a connection", test_third_request },
+	{ "pipelined", test_pipelined },
+	{ "fields by name", test_headers },
+	{ "two hosts", test_several_hosts },
+	{ "what cannot be read", test_unreadable },
+	{ "only told", test_only_told },
+	{ "redis: commands and keys", test_redis },
+	{ "pgsql: user, database, verbs", test_pgsql },
+	{ "mysql: USE", test_mysql_use },
+	{ "dns: each query", test_datagrams },
+	{ NULL, NULL },
+};
