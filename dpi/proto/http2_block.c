@@ -134,7 +134,7 @@ bool http2_block_field(void *ctx, struct bytes name, struct bytes value)
 		slot++;
 	if (slot == S_COUNT || has(b, (enum http2_slot)slot))
 		return true;
-	b->seen |= 1u << slot;
+	b->seen = (uint16_t)(b->seen | 1u << slot);
 	if (slot == S_STATUS) {
 		uint32_t n = number(value, 3);
 

@@ -45,8 +45,8 @@ struct http2_block {
 	struct saved *asked;	/* what rules ask for beside that */
 	uint32_t bytes, said;	/* its size, and that of what it says */
 	uint32_t stream, promised;	/* promised: of PUSH_PROMISE, else 0 */
-	uint32_t seen;		/* bits of enum http2_slot */
 	uint32_t grpc_status;
+	uint16_t seen;		/* bits of enum http2_slot */
 	uint16_t fields, pieces, status;
 	bool open;		/* frames of it are still to come */
 	bool end_stream;
