@@ -24,16 +24,10 @@
 #define WORD_KEEP 64u			/* first word of a push, text of an error */
 #define STREAMED UINT64_MAX		/* elements come until "." */
 
-<<<<<<< HEAD
 static const struct fact f_command = { "command", FACT_COMMAND }, f_key = { "key", FACT_KEY }, f_channel = { "channel", FACT_OBJECT },
 	f_database = { "database", FACT_DATABASE }, f_user = { "user", FACT_USER }, f_error = { "error", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_key, &f_channel, &f_database, &f_user, &f_error, NULL };
 static const struct fact *const whats[] = { [REDIS_KEY] = &f_key, [REDIS_CHANNEL] = &f_channel, [REDIS_DATABASE] = &f_database, [REDIS_USER] = &f_user };
-=======
-static const struct fact f_command = { "command", FACT_COMMAND }, f_key = { "key", FACT_KEY },
-	f_channel = { "channel", FACT_KEY }, f_error = { "error", FACT_PLAIN };
-static const struct fact *const facts[] = { &f_command, &f_key, &f_channel, &f_error, NULL };
->>>>>>> 5c8e4a4 (dpi/rmi: calls, names of the registry and outcomes; dpi/epmd: where a node is; dpi/redis: channels; servers that show it)
 
 struct waiting {
 	struct saved *told;	/* NULL: no memory for it */
@@ -107,11 +101,7 @@ static void judge(struct px *px, struct redis *s, const struct bytes *key)
 
 	rec_str(r, &f_command, s->name, s->name_len);
 	if (key)
-<<<<<<< HEAD
 		rec_bytes(r, whats[s->spec->what], *key);
-=======
-		rec_bytes(r, s->spec->channel ? &f_channel : &f_key, *key);
->>>>>>> 5c8e4a4 (dpi/rmi: calls, names of the registry and outcomes; dpi/epmd: where a node is; dpi/redis: channels; servers that show it)
 	if (!s->judged)
 		s->told = px_save(px, r);
 	s->judged = true;

@@ -26,11 +26,7 @@ struct redis_spec {
 	uint8_t first;
 	int8_t last;
 	uint8_t step;
-<<<<<<< HEAD
 	uint8_t what;	/* enum redis_what */
-=======
-	bool channel;	/* what stands there are channels */
->>>>>>> 5c8e4a4 (dpi/rmi: calls, names of the registry and outcomes; dpi/epmd: where a node is; dpi/redis: channels; servers that show it)
 };
 
 /* The row of the command (upper case); never NULL: an unknown command's first argument is taken for its key. */

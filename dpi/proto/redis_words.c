@@ -5,17 +5,10 @@
 
 #include "dpi/proto/redis_parts.h"
 
-<<<<<<< HEAD
 #define NONE(n) { n, REDIS_KEYS_NONE, 0, 0, 0, 0 }
 #define AT(n, first, last) { n, REDIS_KEYS_AT, first, last, 1, REDIS_KEY }
 #define CHANNELS(n, last) { n, REDIS_KEYS_AT, 1, last, 1, REDIS_CHANNEL }
 #define COUNTED(n, first, more) { n, REDIS_KEYS_COUNTED, first, more, 1, REDIS_KEY }
-=======
-#define NONE(n) { n, REDIS_KEYS_NONE, 0, 0, 0, false }
-#define AT(n, first, last) { n, REDIS_KEYS_AT, first, last, 1, false }
-#define CHANNELS(n, last) { n, REDIS_KEYS_AT, 1, last, 1, true }
-#define COUNTED(n, first, more) { n, REDIS_KEYS_COUNTED, first, more, 1, false }
->>>>>>> 5c8e4a4 (dpi/rmi: calls, names of the registry and outcomes; dpi/epmd: where a node is; dpi/redis: channels; servers that show it)
 
 static const struct redis_spec spec_default = AT("", 1, 1);
 static const struct redis_spec specs[] = {	/* in the order of strcmp */
@@ -24,7 +17,6 @@ static const struct redis_spec specs[] = {	/* in the order of strcmp */
 	AT("BZPOPMAX", 1, -2), AT("BZPOPMIN", 1, -2), NONE("CLIENT"), NONE("CLUSTER"), NONE("COMMAND"), NONE("CONFIG"), AT("COPY", 1, 2),
 	NONE("DBSIZE"), NONE("DEBUG"), AT("DEL", 1, -1), NONE("DISCARD"), NONE("ECHO"), COUNTED("EVAL", 2, 0), COUNTED("EVALSHA", 2, 0),
 	COUNTED("EVALSHA_RO", 2, 0), COUNTED("EVAL_RO", 2, 0), NONE("EXEC"), AT("EXISTS", 1, -1), NONE("FAILOVER"), COUNTED("FCALL", 2, 0),
-<<<<<<< HEAD
 	COUNTED("FCALL_RO", 2, 0), NONE("FLUSHALL"), NONE("FLUSHDB"), NONE("FUNCTION"), AT("GEOSEARCHSTORE", 1, 2), { "HELLO", REDIS_KEYS_AUTH, 0, 0, 1, REDIS_USER }, NONE("INFO"),
 	AT("JSON.MGET", 1, -2), { "JSON.MSET", REDIS_KEYS_AT, 1, -1, 3, REDIS_KEY }, NONE("KEYS"), NONE("LASTSAVE"), NONE("LATENCY"), AT("LCS", 1, 2),
 	AT("LMOVE", 1, 2), COUNTED("LMPOP", 1, 0), NONE("LOLWUT"), AT("MEMORY", 2, 2), AT("MGET", 1, -1), AT("MIGRATE", 3, 3), NONE("MODULE"),
@@ -37,20 +29,6 @@ static const struct redis_spec specs[] = {	/* in the order of strcmp */
 	AT("SUNION", 1, -1), AT("SUNIONSTORE", 1, -1), CHANNELS("SUNSUBSCRIBE", -1), NONE("SWAPDB"), NONE("SYNC"), NONE("TIME"), AT("TOUCH", 1, -1),
 	AT("UNLINK", 1, -1), CHANNELS("UNSUBSCRIBE", -1), NONE("UNWATCH"), NONE("WAIT"), NONE("WAITAOF"), AT("WATCH", 1, -1), AT("XGROUP", 2, 2),
 	AT("XINFO", 2, 2), { "XREAD", REDIS_KEYS_STREAMS, 0, 0, 1, REDIS_KEY }, { "XREADGROUP", REDIS_KEYS_STREAMS, 0, 0, 1, REDIS_KEY }, COUNTED("ZDIFF", 1, 0),
-=======
-	COUNTED("FCALL_RO", 2, 0), NONE("FLUSHALL"), NONE("FLUSHDB"), NONE("FUNCTION"), AT("GEOSEARCHSTORE", 1, 2), NONE("HELLO"), NONE("INFO"),
-	AT("JSON.MGET", 1, -2), { "JSON.MSET", REDIS_KEYS_AT, 1, -1, 3, false }, NONE("KEYS"), NONE("LASTSAVE"), NONE("LATENCY"), AT("LCS", 1, 2),
-	AT("LMOVE", 1, 2), COUNTED("LMPOP", 1, 0), NONE("LOLWUT"), AT("MEMORY", 2, 2), AT("MGET", 1, -1), AT("MIGRATE", 3, 3), NONE("MODULE"),
-	NONE("MONITOR"), { "MSET", REDIS_KEYS_AT, 1, -1, 2, false }, { "MSETNX", REDIS_KEYS_AT, 1, -1, 2, false }, NONE("MULTI"), AT("OBJECT", 2, 2), AT("PFCOUNT", 1, -1),
-	AT("PFMERGE", 1, -1), NONE("PING"), CHANNELS("PSUBSCRIBE", -1), NONE("PSYNC"), CHANNELS("PUBLISH", 1), NONE("PUBSUB"), CHANNELS("PUNSUBSCRIBE", -1),
-	NONE("QUIT"), NONE("RANDOMKEY"), NONE("READONLY"), NONE("READWRITE"), AT("RENAME", 1, 2), AT("RENAMENX", 1, 2), NONE("REPLCONF"),
-	NONE("REPLICAOF"), NONE("RESET"), NONE("ROLE"), AT("RPOPLPUSH", 1, 2), NONE("SAVE"), NONE("SCAN"), NONE("SCRIPT"), AT("SDIFF", 1, -1),
-	AT("SDIFFSTORE", 1, -1), NONE("SELECT"), NONE("SENTINEL"), NONE("SHUTDOWN"), AT("SINTER", 1, -1), COUNTED("SINTERCARD", 1, 0),
-	AT("SINTERSTORE", 1, -1), NONE("SLAVEOF"), NONE("SLOWLOG"), AT("SMOVE", 1, 2), CHANNELS("SPUBLISH", 1), CHANNELS("SSUBSCRIBE", -1), CHANNELS("SUBSCRIBE", -1),
-	AT("SUNION", 1, -1), AT("SUNIONSTORE", 1, -1), CHANNELS("SUNSUBSCRIBE", -1), NONE("SWAPDB"), NONE("SYNC"), NONE("TIME"), AT("TOUCH", 1, -1),
-	AT("UNLINK", 1, -1), CHANNELS("UNSUBSCRIBE", -1), NONE("UNWATCH"), NONE("WAIT"), NONE("WAITAOF"), AT("WATCH", 1, -1), AT("XGROUP", 2, 2),
-	AT("XINFO", 2, 2), { "XREAD", REDIS_KEYS_STREAMS, 0, 0, 1, false }, { "XREADGROUP", REDIS_KEYS_STREAMS, 0, 0, 1, false }, COUNTED("ZDIFF", 1, 0),
->>>>>>> 5c8e4a4 (dpi/rmi: calls, names of the registry and outcomes; dpi/epmd: where a node is; dpi/redis: channels; servers that show it)
 	COUNTED("ZDIFFSTORE", 2, 1), COUNTED("ZINTER", 1, 0), COUNTED("ZINTERCARD", 1, 0), COUNTED("ZINTERSTORE", 2, 1), COUNTED("ZMPOP", 1, 0),
 	AT("ZRANGESTORE", 1, 2), COUNTED("ZUNION", 1, 0), COUNTED("ZUNIONSTORE", 2, 1),
 };
