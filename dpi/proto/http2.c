@@ -40,6 +40,12 @@ static void data(struct px *px, struct http2 *s, enum dir dir, struct cursor *in
 	struct http2_half *h = &s->half[dir];
 
 	h->at = H2_AT_FRAME;
+	if (st && st->asks == (uint8_t)dir) {
+		struct bytes b = cur_bytes(in, http2_etcd_wanted(st, n));
+
+		n -= (uint32_t)b.n;
+		http2_etcd_data(px, st, b, f->flags & H2_END_STREAM);
+	}
 	if (!st || st->asks == (uint8_t)dir || !(f->flags & H2_END_STREAM)) {
 		if (st && st->asks != (uint8_t)dir)
 			st->length += n;
@@ -122,6 +128,15 @@ static enum parse block(struct px *px, struct http2 *s, enum dir dir, struct cur
 	return PARSE_DONE;
 }
 
+/* Bytes of a DATA frame's payload that are wanted besides. */
+static uint32_t body(struct http2 *s, enum dir dir, const struct http2_frame *f, uint8_t pad)
+{
+	const struct http2_stream *st = http2_stream_find(s, f->stream);
+	uint32_t around = pad + (f->flags & H2_PADDED ? 1u : 0);
+
+	return st && st->asks == (uint8_t)dir && around <= f->len ? http2_etcd_wanted(st, f->len - around) : 0;
+}
+
 /* Bytes of the payload that must be there before the frame is looked at. */
 static uint32_t ahead(const struct http2_frame *f)
 {
@@ -156,6 +171,12 @@ static enum parse frame(struct px *px, struct http2 *s, enum dir dir, struct cur
 	pre = ahead(&f);
 	if (cur_left(&c) < pre)
 		return more(px, HTTP2_HEAD + pre);
+	if (f.type == H2_DATA) {
+		uint32_t n = pre + body(s, dir, &f, f.flags & H2_PADDED ? cur_peek(&c, 0) : 0);
+
+		if (cur_left(&c) < n)
+			return more(px, HTTP2_HEAD + n);
+	}
 	*in = c;
 	h->pad = 0;
 	if ((f.type == H2_DATA || f.type == H2_HEADERS || f.type == H2_PUSH_PROMISE) && f.flags & H2_PADDED)

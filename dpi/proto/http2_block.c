@@ -13,11 +13,12 @@ enum http2_slot { S_METHOD, S_PATH, S_AUTHORITY, S_HOST, S_USER_AGENT, S_XFF, S_
 static const struct fact f_method = { "http_method", FACT_HTTP_METHOD }, f_url = { "url", FACT_HTTP_PATH }, f_user_agent = { "http_user_agent", FACT_PLAIN },
 	f_xff = { "xff", FACT_PLAIN }, f_refer = { "http_refer", FACT_PLAIN }, f_content_type = { "http_content_type", FACT_PLAIN },
 	f_status = { "status", FACT_PLAIN }, f_redirect = { "redirect", FACT_PLAIN }, f_protocol = { "protocol", FACT_PLAIN }, f_http2 = { "http2", FACT_PLAIN },
-	f_stream_id = { "stream_id", FACT_PLAIN }, f_grpc = { "grpc", FACT_PLAIN }, f_service = { "service", FACT_OBJECT }, f_call = { "method", FACT_OPERATION };
+	f_stream_id = { "stream_id", FACT_PLAIN }, f_grpc = { "grpc", FACT_PLAIN }, f_service = { "service", FACT_OBJECT }, f_call = { "method", FACT_OPERATION },
+	f_etcd = { "etcd", FACT_PLAIN }, f_key = { "key", FACT_KEY };
 
 const struct fact *const http2_facts[] = {
 	&f_method, &f_url, &f_user_agent, &f_xff, &f_refer, &f_content_type, &f_status, &f_redirect, &f_protocol, &f_http2, &f_stream_id, &f_grpc, &f_service,
-	&f_call, &http_fact_length, NULL,
+	&f_call, &f_etcd, &f_key, &http_fact_length, NULL,
 };
 
 static const struct {
@@ -184,10 +185,19 @@ static void put_grpc(struct record *r, const struct http2_stream *st, struct byt
 	rec_end(r);
 }
 
-static void put_stream(struct record *r, const struct http2_stream *st)
+void http2_put_key(struct record *r, struct bytes key)
+{
+	rec_obj(r, &f_etcd);
+	rec_bytes(r, &f_key, key);
+	rec_end(r);
+}
+
+void http2_stream_put(struct record *r, const struct http2_stream *st, struct bytes key)
 {
 	if (st->facts)
 		rec_append(r, st->facts->body, st->facts->len);
+	if (key.n)
+		http2_put_key(r, key);
 	if (st->grpc && st->facts)
 		put_grpc(r, st, rec_find(st->facts->body, st->facts->len, FACT_HTTP_PATH));
 }
@@ -213,12 +223,13 @@ static void tell(struct px *px, struct http2 *s, struct http2_stream *st, bool l
 	if (st->facts) {
 		struct record *r = px_record(px);
 
-		put_stream(r, st);
+		http2_stream_put(r, st, (struct bytes){ NULL, 0 });
 		if (length_known)
 			rec_u64(r, &http_fact_length, st->length);
 		px_emit(px, EV_HTTP, st->tx, r);
 	}
 	px_saved_free(px, st->facts);
+	http2_etcd_drop(px, st);
 	px_release(px, st, sizeof(*st));
 }
 
@@ -321,8 +332,10 @@ static void request(struct px *px, struct http2 *s, enum dir dir, const struct h
 		set_app(px, s, st);
 	if (b->promised)	/* the server asked itself */
 		return;
+	if (st->grpc && st->facts && !b->end_stream)
+		http2_etcd_request(st, rec_find(st->facts->body, st->facts->len, FACT_HTTP_PATH));
 	r = px_record(px);
-	put_stream(r, st);
+	http2_stream_put(r, st, (struct bytes){ NULL, 0 });
 	if (b->asked)
 		rec_append(r, b->asked->body, b->asked->len);
 	px_judge(px, r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* http2_parts: what the files of http2 share. http2.c: frames; http2_block.c: what header blocks say, streams; http2_probe.c: recognition. */
+/* http2_parts: what the files of http2 share. http2.c: frames; http2_block.c: what header blocks say, streams; http2_etcd.c: keys in calls of etcd;
+ * http2_probe.c: recognition. */
 #ifndef TQ_DPI_PROTO_HTTP2_PARTS_H
 #define TQ_DPI_PROTO_HTTP2_PARTS_H
 
@@ -12,6 +13,7 @@
 #define HTTP2_BLOCK_MAX (256u << 10)	/* bytes of a header block, and of what it says */
 #define HTTP2_FIELDS_MAX 1000u
 #define HTTP2_PIECES_MAX 256u	/* frames of a header block */
+#define HTTP2_MESSAGE_KEEP 1024u	/* bytes of a request's message that are looked at */
 
 enum http2_type { H2_DATA, H2_HEADERS, H2_PRIORITY, H2_RST_STREAM, H2_SETTINGS, H2_PUSH_PROMISE, H2_PING, H2_GOAWAY, H2_WINDOW_UPDATE, H2_CONTINUATION };
 #define H2_END_STREAM 0x1u	/* DATA, HEADERS */
@@ -33,7 +35,10 @@ struct http2_stream {
 	struct saved *facts;
 	uint64_t length;	/* bytes of the response's body */
 	uint32_t id, tx;
+	uint8_t *message;	/* the beginning of a request's message, HTTP2_MESSAGE_KEEP bytes; NULL: not wanted, or nothing of it came yet */
 	uint32_t grpc_status;	/* UINT32_MAX: not seen */
+	uint16_t message_n;
+	uint8_t call;		/* of etcd whose message is wanted; 0: none */
 	uint8_t asks;		/* direction of the request */
 	bool grpc;
 	bool answered;		/* a final response's headers were seen */
@@ -109,5 +114,17 @@ struct http2_stream *http2_stream_find(struct http2 *s, uint32_t id);
 /* Tells the stream, which ends. */
 void http2_stream_end(struct px *px, struct http2 *s, uint32_t id, bool length_known);
 void http2_streams_end(struct px *px, struct http2 *s);
+
+/* All that is told of the stream so far; key: one that its message names (n 0: none). */
+void http2_stream_put(struct record *r, const struct http2_stream *st, struct bytes key);
+void http2_put_key(struct record *r, struct bytes key);
+
+/* ---- http2_etcd.c ---- */
+void http2_etcd_request(struct http2_stream *st, struct bytes path);
+/* How many of the next n bytes of the request's body are wanted. */
+uint32_t http2_etcd_wanted(const struct http2_stream *st, uint32_t n);
+/* These are they; last: the request ends with them. */
+void http2_etcd_data(struct px *px, struct http2_stream *st, struct bytes b, bool last);
+void http2_etcd_drop(struct px *px, struct http2_stream *st);
 
 #endif

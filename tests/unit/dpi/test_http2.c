@@ -186,6 +186,44 @@ static void test_grpc(void)
 	check("etcd", &c, APP_ETCD, 0, HTTP("'http_method':'POST','url':'/etcdserverpb.KV/Range','hostname':'h','protocol':'HTTP/2','http2':{'stream_id':1},"
 	      "'grpc':{'service':'etcdserverpb.KV','method':'Range'}"));
 
+	static const struct { const char *what, *path; const char *first, *second; unsigned n[2]; const char *key; } etcd[] = {
+#define N(a, b) { sizeof(a) - 1, sizeof(b) - 1 }
+#define ROW(what, path, a, b, key) { what, path, a, b, N(a, b), key }
+		ROW("a put whose value comes first, cut in the middle", "KV/Put", "\0\0\0\0\x0a\x12\2v", "v\x0a\4/a/b", "/a/b"),
+		ROW("its head cut", "KV/DeleteRange", "\0\0", "\0\0\6\x0a\4/a/b", "/a/b"),
+		ROW("a key of one byte, numbers around it", "KV/Range", "\0\0\0\0\x12\x18\5\x11" "12345678", "\x1d" "1234\x0a\1k", "k"),
+		ROW("a watch", "Watch/Watch", "\0\0\0\0\x08\x0a\6\x0a\4/a/b", "", "/a/b"),
+		ROW("a transaction's comparison", "KV/Txn", "\0\0\0\0\x0c\x0a\x0a\x08\1\x10\1\x1a\4", "/a/b", "/a/b"),
+		ROW("a transaction's operation", "KV/Txn", "\0\0\0\0\x0a\x12\x08\x12\6\x0a\4", "/a/b", "/a/b"),
+		ROW("compressed", "KV/Range", "\1\0\0\0\6\x0a\4/a/b", "", NULL),
+		ROW("broken", "KV/Range", "\0\0\0\0\6\x0f\4/a/b", "", NULL),
+		ROW("a key that is cut off at the end", "KV/Range", "\0\0\0\0\x20\x0a\x20/a", "/b", "/a/b"),
+		ROW("another service", "Lease/LeaseGrant", "\0\0\0\0\6\x0a\4/a/b", "", NULL),
+	};
+	for (unsigned i = 0; i < sizeof(etcd) / sizeof(etcd[0]); i++)
+		for (unsigned padded = 0; padded < 2; padded++) {
+			char head[128], want[400], key[64] = "", pad[64] = "\3";
+			unsigned length = 0;
+
+			hello(&c);
+			length = (unsigned)snprintf(head, sizeof(head), "\x83\x86\x44%c/etcdserverpb.%s\x41\x01h\x5f\x10" "application/grpc", (char)(14 + strlen(etcd[i].path)),
+						    etcd[i].path);
+			frame(&c, UP, H2_HEADERS, H2_END_HEADERS, 1, head, length);
+			memcpy(pad + 1, etcd[i].first, etcd[i].n[0]);
+			if (padded)
+				frame(&c, UP, H2_DATA, H2_PADDED, 1, pad, etcd[i].n[0] + 4);
+			else
+				frame(&c, UP, H2_DATA, 0, 1, etcd[i].first, etcd[i].n[0]);
+			FRAME(&c, UP, H2_DATA, 0, 1, "");
+			frame(&c, UP, H2_DATA, H2_END_STREAM, 1, etcd[i].second, etcd[i].n[1]);
+			if (etcd[i].key)
+				snprintf(key, sizeof(key), "'etcd':{'key':'%s'},", etcd[i].key);
+			snprintf(want, sizeof(want), "http {'http_method':'POST','url':'/etcdserverpb.%s','hostname':'h','protocol':'HTTP/2','http2':{'stream_id':1},%s"
+				 "'grpc':{'service':'etcdserverpb.%.*s','method':'%s'}}\n", etcd[i].path, key, (int)(strchr(etcd[i].path, '/') - etcd[i].path), etcd[i].path,
+				 strchr(etcd[i].path, '/') + 1);
+			check(etcd[i].what, &c, APP_ETCD, 0, want);
+		}
+
 	hello(&c);
 	FRAME(&c, UP, H2_HEADERS, H2_END_HEADERS, 1, "\x83\x86\x84\x5f\x11" "application/grpcx");
 	check("not grpc", &c, APP_HTTP2, 0, HTTP("'http_method':'POST','url':'/','protocol':'HTTP/2','http2':{'stream_id':1}"));
