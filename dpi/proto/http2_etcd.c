@@ -136,6 +136,7 @@ void http2_etcd_data(struct px *px, struct http2_stream *st, struct bytes b, boo
 	if (!st->message)
 		st->message = px_alloc(px, HTTP2_MESSAGE_KEEP);
 	if (!st->message) {
+		px_lost(px);
 		st->call = CALL_NONE;
 		return;
 	}
