@@ -30,6 +30,7 @@
 #define PENDING_PACKETS 16u
 #define PENDING_TIME (5 * SEC)
 #define DEFRAG_QUEUES_MAX 4096u
+#define EXPECTED_MAX 4096u
 #define JUMP_BACK (10 * SEC)	/* frames may be this late before it is taken for another capture */
 #define TICK (SEC / 10)
 #define TIMERS_A_TICK 4096u	/* handled at once; the rest with the next frames */
@@ -261,6 +262,8 @@ static struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t 
 		f->feed = FEED_OFF;
 	if (f->feed == FEED_OFF)
 		flow_set(f, F_APP_KNOWN);	/* there is nothing to find out */
+	else if (p->t.ipproto == IPPROTO_TCP)
+		seek_announced(x);
 	if (d->conf.flow_report && f->timer.when > f->start + d->skew + d->conf.flow_report)
 		wheel_arm(&d->flows.wheel, &f->timer, f->start + d->skew + d->conf.flow_report);
 	return f;
@@ -566,6 +569,7 @@ static void clock_to(struct dpi *d, int64_t ts)
 	wheel_advance(&d->flows.wheel, d->now);
 	due(d, TIMERS_A_TICK);
 	count_n(d, DPI_C_FRAG_TIMEOUT, defrag_expire(d->defrag, ts));
+	expect_expire(&d->expect, d->now);
 }
 
 void dpi_tick(struct dpi *d, int64_t now) { clock_to(d, now); }
@@ -631,7 +635,7 @@ struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, stru
 {
 	struct dpi *d;
 	uint64_t cap;
-	unsigned queues;
+	unsigned queues, announced;
 
 	if (conf_check(conf, err))
 		return NULL;
@@ -651,10 +655,14 @@ struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, stru
 	cap = conf->memcap - flow_table_fixed(conf->max_flows);
 	shares(d, cap);
 	queues = conf->max_flows / 16 < 64 ? 64 : conf->max_flows / 16;
+	announced = conf->max_flows / 64 < 64 ? 64 : conf->max_flows / 64;
+	if (announced > EXPECTED_MAX)
+		announced = EXPECTED_MAX;
 	d->mem = mem_new(cap);
 	if (d->mem)
 		d->defrag = defrag_new(d->mem, queues < DEFRAG_QUEUES_MAX ? queues : DEFRAG_QUEUES_MAX, cap / 16, &conf->key);
-	if (!d->mem || !d->defrag || !flow_table_init(&d->flows, conf->max_flows, d->mem, cap, &conf->key) || !seek_init(d)) {
+	if (!d->mem || !d->defrag || !flow_table_init(&d->flows, conf->max_flows, d->mem, cap, &conf->key) || !seek_init(d) ||
+	    !expect_init(&d->expect, announced, d->mem, &conf->key)) {
 		dpi_free(d);
 		err_set(err, -ENOMEM, "no memory for the core");
 		return NULL;
@@ -696,6 +704,7 @@ void dpi_free(struct dpi *d)
 	flow_table_free(&d->flows);
 	defrag_free(d->defrag);
 	mem_free_all(d->mem);
+	expect_free(&d->expect);
 	policy_unref(d->policy);
 	free(d->hints);
 	free(d);

@@ -6,6 +6,7 @@
  *   view.c     which copies of a packet count
  *   dedup.c    packets shown by two paths during a switch
  *   stream.c   TCP as the receiver's kernel judges it; stream_syn.c its beginnings; stream_ooo.c what waits for bytes before it
+ *   expect.c   flows that other flows announced
  *   feed.c     bytes to protocols; seek.c which protocol it is
  *   px.c       what protocols may do
  *   judge.c    policy
@@ -15,6 +16,7 @@
 
 #include "dpi/dedup.h"
 #include "dpi/defrag.h"
+#include "dpi/expect.h"
 #include "dpi/flow.h"
 #include "dpi/view.h"
 
@@ -69,6 +71,7 @@ struct dpi {
 	struct flow_table flows;
 	struct dedup dedup;
 	struct view_cache views;
+	struct expect expect;
 	const struct proto *const *protos;	/* proto_list */
 	struct port_hint *hints;	/* sorted by port */
 	uint32_t nhints;
@@ -124,6 +127,8 @@ void seek_give_up(struct px *);
 void seek_last(struct px *);		/* the last question, then gives up; not while a stream is walked */
 void seek_turn(struct px *);		/* turns the flow where recognition said who began it; not while a stream is walked */
 void seek_free(struct dpi *, struct flow *);
+/* A TCP flow that begins: somebody may have announced what it will speak, whatever its bytes look like. */
+void seek_announced(struct px *);
 bool seek_init(struct dpi *);		/* of d->protos */
 bool seek_port_known(const struct dpi *, uint8_t ipproto, uint16_t port);
 /* feed.c for seek.c: starts the protocol (state, app); false: no memory, parsing is off. */

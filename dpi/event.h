@@ -19,7 +19,7 @@
 
 /* Event types: id, `event_type` (which is also the name of the object). */
 #define EVENT_TYPES(X) \
-	X(FLOW, "flow") X(HTTP, "http") X(TLS, "tls") X(QUIC, "quic") X(DNS, "dns") X(SSH, "ssh") X(SMTP, "smtp") X(FTP, "ftp") \
+	X(FLOW, "flow") X(HTTP, "http") X(TLS, "tls") X(QUIC, "quic") X(DNS, "dns") X(SSH, "ssh") X(SMTP, "smtp") X(FTP, "ftp") X(FTP_DATA, "ftp_data") \
 	X(SIP, "sip") X(KRB5, "krb5") X(MYSQL, "mysql") X(PGSQL, "pgsql") X(KAFKA, "kafka") X(REDIS, "redis") X(ALERT, "alert") \
 	X(ANOMALY, "anomaly") X(ARP, "arp") X(DHCP, "dhcp") X(ICMP, "icmp") X(APP, "app") X(STATS, "stats")
 /* APP: a request of any other protocol; the object is named by its app (mongodb, cassandra, ...). */

@@ -115,7 +115,24 @@ void px_switch(struct px *, const struct proto *next);
 void px_set_app(struct px *, enum app);
 enum proto_l4 px_l4(const struct px *);	/* what carries the flow: PROTO_UDP: parse() gets datagrams */
 int64_t px_time(const struct px *);	/* ns: time of the packet at hand */
+const struct addr *px_addr(const struct px *, enum dir);	/* the same ends' addresses */
 uint16_t px_port(const struct px *, enum dir);	/* DIR_TOSERVER: the initiator's port; DIR_TOCLIENT: the responder's */
+
+/* Another flow between the two ends of this one is coming: one of them listens at addr and port, the other connects from any port. TCP is
+ * named `proto` at its first packet, without asking its probe; datagrams only where the probe does not say NO. */
+struct px_announce {
+	struct addr addr;	/* of one of the two ends: others are not believed */
+	uint16_t port;
+	enum proto_l4 l4;	/* PROTO_TCP or PROTO_UDP */
+	const struct proto *proto;
+	int64_t life;		/* ns until it is forgotten */
+};
+/* A handle for px_expect_note; 0: not believed, or no room (counted). note: kept for px_announced, or NULL. */
+uint32_t px_expect(struct px *, const struct px_announce *, const struct record *note);
+/* Its note is this one now, also while the announced flow is under way; nothing where it is over. */
+void px_expect_note(struct px *, uint32_t handle, const struct record *note);
+/* Of an announced TCP flow, when it ends: the note, once (px_saved_free it). NULL: none. */
+struct saved *px_announced(struct px *);
 
 /* ---- the list ---- */
 #define X(id) extern const struct proto proto_##id;

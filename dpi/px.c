@@ -159,3 +159,42 @@ enum proto_l4 px_l4(const struct px *x)
 		return PROTO_TCP;
 	}
 }
+
+/* ---- flows that are announced ---- */
+
+const struct addr *px_addr(const struct px *x, enum dir from) { return flow_addr(x->f, from); }
+
+uint32_t px_expect(struct px *x, const struct px_announce *a, const struct record *note)
+{
+	const struct flow *f = x->f;
+	bool up = addr_eq(&a->addr, flow_addr(f, DIR_TOSERVER)), down = addr_eq(&a->addr, flow_addr(f, DIR_TOCLIENT)), cap = false;
+	struct announcement out = {
+		.control = &f->key,
+		.id = f->id,
+		.hi = addr_eq(&a->addr, &f->key.hi),
+		.port = a->port,
+		.ipproto = a->l4 == PROTO_TCP ? IPPROTO_TCP : IPPROTO_UDP,
+		.proto = a->proto,
+		.life = a->life,
+	};
+	uint32_t handle;
+
+	if (!a->port || (!up && !down))
+		return 0;
+	out.note = note ? px_save(x, note) : NULL;
+	handle = expect_add(&x->d->expect, &out, x->now, &cap);
+	count(x->d, DPI_C_EXPECT);
+	if (cap)
+		count(x->d, DPI_C_EXPECT_CAP);
+	return handle;
+}
+
+void px_expect_note(struct px *x, uint32_t handle, const struct record *note)
+{
+	struct saved *s = px_save(x, note);
+
+	if (s)
+		expect_note(&x->d->expect, handle, s);
+}
+
+struct saved *px_announced(struct px *x) { return expect_take(&x->d->expect, &x->f->key, x->f->id); }

@@ -345,17 +345,42 @@ static void firsts(const struct learn *l, struct cursor first[2])
 		first[l->run[i] & 1] = cur_of(l->buf[l->run[i] & 1], l->run[i] >> 1);
 }
 
+/* ---- announced flows ---- */
+
+void seek_announced(struct px *x)
+{
+	const struct proto *p = expect_match(&x->d->expect, &x->f->key, x->f->id, x->now);
+
+	if (!p)
+		return;
+	count(x->d, DPI_C_EXPECT_MET);
+	feed_start(x, p);
+}
+
+/* Datagrams may be something else that shares the port (STUN beside RTP): the protocol must not deny them. */
+static const struct proto *announced_datagram(struct px *x, const struct probe_in *in)
+{
+	const struct proto *p = flow_hit(x->f, F_APP_KNOWN) ? NULL : expect_match(&x->d->expect, &x->f->key, x->f->id, x->now);
+
+	if (!p || p->probe(in) == PROBE_NO)
+		return NULL;
+	count(x->d, DPI_C_EXPECT_MET);
+	return p;
+}
+
 static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool datagram)
 {
 	struct probe_in in = question(x, dir);
 	uint64_t no[SEEK_WORDS] = { 0 };
 	const struct proto *found;
 	struct learn *l;
-	bool more, turned = false;
+	bool more = false, turned = false;
 
 	in.dir[dir] = cur_of(p, n);
 	in.dir[!dir] = cur_of(NULL, 0);
-	found = ask_all(x->d, &in, no, &more);
+	found = datagram ? announced_datagram(x, &in) : NULL;
+	if (!found)
+		found = ask_all(x->d, &in, no, &more);
 	if (found)
 		return feed_start(x, found) ? 0 : n;
 	if (!more && !datagram && turnable(x->f)) {

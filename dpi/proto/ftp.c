@@ -3,16 +3,22 @@
  *
  * One `ftp` event per command when its final reply is there, known by order; preliminary replies (1xx) are told with it. The user
  * that USER named is told with each later command. Passwords are never told. After AUTH TLS and its 234 the flow is recognised
- * anew. */
+ * anew.
+ *
+ * Data connections are announced: by PORT and EPRT the client listens, by the answers to PASV and EPSV the server does. Only an end's own
+ * address is believed. An answer to PASV with another one (a server behind a translator) is told, and the server's own is taken, as
+ * clients do that do not let themselves be sent elsewhere; PORT to another address (a bounce) is told and nothing is expected. What the transfer's command
+ * names goes to the data connection. */
 #include "dpi/message.h"
 #include "dpi/proto/line.h"
 
 #define LINE_MOST 8192u
 #define USER_MOST 128u
 #define STRANGE_MOST 16u
+#define DATA_LIFE (INT64_C(60) * 1000000000)
 
 static const struct fact f_command = { "command", FACT_COMMAND }, f_data = { "command_data", FACT_OBJECT }, f_user = { "user", FACT_USER },
-	f_code = { "completion_code", FACT_PLAIN };
+	f_code = { "completion_code", FACT_PLAIN }, f_file = { "filename", FACT_OBJECT };
 static const struct fact *const facts[] = { &f_command, &f_data, &f_user, &f_code, NULL };
 
 static const char *const commands[] = { "USER", "PASS", "AUTH", "FEAT", "SYST", "CWD", "CDUP", "PWD", "XPWD", "TYPE", "MODE", "STRU", "PORT", "PASV", "EPRT", "EPSV", "LPRT", "LPSV", "RETR",
@@ -24,12 +30,125 @@ enum { STARTS_TLS = 1 };
 struct ftp {
 	struct asks asks;
 	uint32_t scanned[2];
+	uint32_t expected;		/* the last data connection that was announced */
 	uint16_t strange;
 	uint16_t first;			/* preliminary reply to the oldest command; 0: none */
 	uint16_t many;			/* code of a reply of many lines whose end is awaited */
 	uint8_t user_n;
 	uint8_t user[USER_MOST];
 };
+
+/* ---- data connections ---- */
+
+/* h1,h2,h3,h4,p1,p2 at the position. */
+static bool six_numbers(struct cursor *c, struct addr *addr, uint16_t *port)
+{
+	uint8_t b[6];
+
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned n = 0, digits = 0;
+
+		for (; cur_peek(c, 0) >= '0' && cur_peek(c, 0) <= '9' && digits < 4; digits++)
+			n = 10 * n + (cur_u8(c) - (unsigned)'0');
+		if (!digits || n > 255 || (i < 5 && cur_u8(c) != ','))
+			return false;
+		b[i] = (uint8_t)n;
+	}
+	*addr = addr_v4(b);
+	*port = (uint16_t)(b[4] << 8 | b[5]);
+	return cur_ok(c);
+}
+
+/* |1|10.0.0.1|4000| or |2|fd00::1|4000|, RFC 2428; with bare |||4000|. Any character may be the bar. */
+static bool extended(struct cursor c, bool bare, struct addr *addr, uint16_t *port)
+{
+	uint8_t bar = cur_u8(&c), family = bare ? 0 : cur_u8(&c);
+	char text[ADDR_STRLEN] = "";
+	struct bytes number;
+	uint64_t n;
+	size_t k;
+
+	if ((!bare && family != '1' && family != '2') || cur_u8(&c) != bar)
+		return false;
+	k = cur_find(&c, bar);
+	if (k >= sizeof(text) || (bare && k))
+		return false;
+	if (k)
+		memcpy(text, cur_take(&c, k), k);
+	cur_skip(&c, 1);
+	k = cur_find(&c, bar);
+	if (k == SIZE_MAX || (!bare && (addr_parse(text, addr) || addr_is_v4(addr) != (family == '1'))))
+		return false;
+	number = cur_bytes(&c, k);
+	n = line_number(number);
+	*port = (uint16_t)n;
+	return n && n <= UINT16_MAX;
+}
+
+static void announce(struct px *px, struct ftp *s, enum dir listens, const struct addr *named, uint16_t port)
+{
+	struct px_announce a = { .addr = *px_addr(px, listens), .port = port, .l4 = PROTO_TCP, .proto = &proto_ftp_data, .life = DATA_LIFE };
+
+	s->expected = 0;
+	if (named && !addr_eq(named, &a.addr)) {
+		px_bad(px, "ftp.foreign_address");
+		if (listens == DIR_TOSERVER)
+			return;
+	}
+	s->expected = px_expect(px, &a, NULL);
+}
+
+static void client_listens(struct px *px, struct ftp *s, struct bytes word, struct bytes data)
+{
+	struct cursor c = cur_of(data.p, data.n);
+	struct addr addr;
+	uint16_t port;
+
+	if (line_is(word, "PORT") ? six_numbers(&c, &addr, &port) : extended(c, false, &addr, &port))
+		announce(px, s, DIR_TOSERVER, &addr, port);
+}
+
+/* "227 Entering Passive Mode (10,0,0,2,156,64)", the brackets may be missing; "229 Entering Extended Passive Mode (|||40000|)" */
+static void server_listens(struct px *px, struct ftp *s, struct bytes line, unsigned code)
+{
+	struct cursor c = cur_of(line.p, line.n);
+	struct addr addr;
+	uint16_t port;
+	size_t open;
+
+	cur_skip(&c, 4);
+	open = cur_find(&c, '(');
+	if (code == 229) {
+		if (open == SIZE_MAX)
+			return;
+		cur_skip(&c, open + 1);
+		if (extended(c, true, &addr, &port))
+			announce(px, s, DIR_TOCLIENT, NULL, port);
+		return;
+	}
+	if (open != SIZE_MAX)
+		cur_skip(&c, open + 1);
+	while (cur_left(&c) && (cur_peek(&c, 0) < '0' || cur_peek(&c, 0) > '9'))
+		cur_skip(&c, 1);
+	if (six_numbers(&c, &addr, &port))
+		announce(px, s, DIR_TOCLIENT, &addr, port);
+}
+
+/* A command that uses the data connection. */
+static void transfer(struct px *px, const struct ftp *s, struct bytes word, struct bytes data)
+{
+	static const char *const words[] = { "RETR", "STOR", "STOU", "APPE", "LIST", "NLST", "MLSD", NULL };
+	int w = line_which(word, words);
+	struct record *r;
+
+	if (w < 0 || !s->expected)
+		return;
+	r = px_record(px);
+	rec_cstr(r, &f_command, words[w]);
+	if (data.n)
+		rec_bytes(r, &f_file, data);
+	px_expect_note(px, s->expected, r);
+}
 
 static enum parse parse_command(struct px *px, struct ftp *s, struct bytes line)
 {
@@ -68,6 +187,9 @@ static enum parse parse_command(struct px *px, struct ftp *s, struct bytes line)
 		rec_str(r, &f_user, s->user, s->user_n);
 	px_judge(px, r);
 	asks_add(px, &s->asks, line_is(word, "AUTH") && (line_begins(data, "TLS") || line_begins(data, "SSL")) ? STARTS_TLS : 0, r);
+	if (line_is(word, "PORT") || line_is(word, "EPRT"))
+		client_listens(px, s, word, data);
+	transfer(px, s, word, data);
 	return PARSE_DONE;
 }
 
@@ -125,6 +247,8 @@ static bool parse_reply(struct px *px, struct ftp *s, struct bytes line)
 		s->many = (uint16_t)code;
 		return false;
 	}
+	if (code == 227 || code == 229)
+		server_listens(px, s, line, code);
 	return reply(px, s, code);
 }
 

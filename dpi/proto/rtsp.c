@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* rtsp: RFC 2326 and 7826 over TCP. One event per message; bodies are passed by, as is what is interleaved:
- * '$' channel(1) length(2) data. */
+ * '$' channel(1) length(2) data. The ports of a Transport field announce media between the two ends. */
 #include "dpi/proto/sip_parts.h"
 
 static const struct fact f_operation = { "operation", FACT_OPERATION }, f_uri = { "uri", FACT_OBJECT }, f_code = { "code", FACT_PLAIN }, f_session = { "session", FACT_PLAIN },
@@ -16,6 +16,30 @@ static void put(struct record *r, const struct fact *f, struct bytes b)
 {
 	if (b.n)
 		rec_bytes(r, f, b);
+}
+
+/* "RTP/AVP;unicast;client_port=8000-8001;server_port=9000-9001": the value behind the key; n 0: none. */
+static struct bytes parameter(struct bytes transport, const char *key)
+{
+	struct cursor c = cur_of(transport.p, transport.n);
+
+	while (cur_left(&c)) {
+		size_t n = cur_find(&c, ';');
+		struct bytes part = cur_bytes(&c, n == SIZE_MAX ? cur_left(&c) : n);
+
+		cur_skip(&c, n == SIZE_MAX ? 0 : 1);
+		if (line_begins(part, key))
+			return (struct bytes){ part.p + strlen(key), part.n - strlen(key) };
+	}
+	return (struct bytes){ NULL, 0 };
+}
+
+static void announce(struct px *px, struct bytes transport)
+{
+	if (!line_begins(transport, "RTP/") || line_begins(transport, "RTP/AVP/TCP"))
+		return;
+	media_announce(px, DIR_TOSERVER, parameter(transport, "CLIENT_PORT="));
+	media_announce(px, DIR_TOCLIENT, parameter(transport, "SERVER_PORT="));
 }
 
 static bool message(struct px *px, struct rtsp *s, struct cursor head, uint64_t *length)
@@ -39,6 +63,7 @@ static bool message(struct px *px, struct rtsp *s, struct cursor head, uint64_t 
 	put(r, &f_user, sip_username(sip_field(head, "AUTHORIZATION", NULL)));
 	px_judge(px, r);
 	px_emit(px, EV_APP, s->tx++, r);
+	announce(px, sip_field(head, "TRANSPORT", NULL));
 	*length = line_number(sip_field(head, "CONTENT-LENGTH", NULL));
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* sip: RFC 3261 over UDP, TCP and SCTP. One `sip` event per message; bodies are passed by. A flow is believed by a whole first
- * line whose last or first word is SIP and a version. */
+/* sip: RFC 3261 over UDP, TCP and SCTP. One `sip` event per message. Of bodies only session descriptions are looked at, for the media that they
+ * announce. A flow is believed by a whole first line whose last or first word is SIP and a version. */
 #include "dpi/proto/sip_parts.h"
 
 static const struct fact f_method = { "method", FACT_OPERATION }, f_uri = { "uri", FACT_OBJECT }, f_code = { "code", FACT_PLAIN }, f_from = { "from", FACT_PLAIN },
@@ -9,6 +9,7 @@ static const struct fact *const facts[] = { &f_method, &f_uri, &f_code, &f_from,
 
 struct sip {
 	uint32_t scanned[2];
+	uint32_t described[2];		/* bytes of a session description that follow */
 	uint32_t tx;
 };
 
@@ -51,24 +52,43 @@ static bool message(struct px *px, struct sip *s, struct cursor head, uint64_t *
 	return true;
 }
 
+static bool is_description(struct cursor head)
+{
+	return line_begins(sip_field(head, "CONTENT-TYPE", "C"), "APPLICATION/SDP");
+}
+
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
 	struct sip *s = state;
 	uint64_t length;
 
 	if (px_l4(px) != PROTO_TCP) {
-		struct cursor all = *in;
+		struct cursor all = *in, body = *in;
+		uint32_t none = 0;
 
 		cur_rest(in);
 		if (cur_peek(&all, 0) <= ' ')	/* keep-alives: CRLFs, a zero */
 			return PARSE_DONE;
-		if (!message(px, s, all, &length))
+		if (!message(px, s, all, &length)) {
 			px_bad(px, "sip.bad_message");
+			return PARSE_DONE;
+		}
+		cur_skip(&body, sip_head_length(&all, &none));
+		if (is_description(all))
+			sdp_announce(px, body);
 		return PARSE_DONE;
 	}
 	while (cur_left(in)) {
+		struct cursor head, body;
 		size_t n;
 
+		if (s->described[dir]) {
+			if (msg_take(px, dir, in, s->described[dir], SDP_MOST, &body) == PARSE_MORE)
+				return PARSE_MORE;
+			s->described[dir] = 0;
+			sdp_announce(px, body);
+			continue;
+		}
 		if (!s->scanned[dir] && (cur_peek(in, 0) == '\r' || cur_peek(in, 0) == '\n')) {
 			cur_skip(in, 1);
 			continue;
@@ -78,9 +98,12 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 			return msg_bad(px, "sip.head_too_long");
 		if (!n)
 			return PARSE_MORE;
-		if (!message(px, s, cur_sub(in, n), &length))
+		head = cur_sub(in, n);
+		if (!message(px, s, head, &length))
 			return msg_bad(px, "sip.bad_message");
-		if (length != UINT64_MAX)
+		if (length && length <= UINT32_MAX && is_description(head))
+			s->described[dir] = (uint32_t)length;
+		else if (length != UINT64_MAX)
 			msg_pass(px, dir, in, length);
 	}
 	return PARSE_DONE;

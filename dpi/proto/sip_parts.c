@@ -108,3 +108,114 @@ struct bytes sip_username(struct bytes authorization)
 	n = cur_find(&c, '"');
 	return cur_bytes(&c, n == SIZE_MAX ? 0 : n);
 }
+
+/* ---- media ---- */
+
+#define MEDIA_MOST 8u
+#define MEDIA_LIFE (INT64_C(180) * 1000000000)	/* a telephone may ring for so long */
+
+static void expect_media(struct px *px, const struct addr *addr, uint64_t port)
+{
+	struct px_announce a = { .addr = *addr, .port = (uint16_t)port, .l4 = PROTO_UDP, .proto = &proto_rtp, .life = MEDIA_LIFE };
+
+	if (port && port <= UINT16_MAX)
+		px_expect(px, &a, NULL);
+}
+
+struct media {
+	struct addr addr;
+	bool has_addr, rtp;
+	uint64_t port, control;
+};
+
+/* "IN IP4 10.0.0.1", with "/127" behind it for groups. */
+static bool connection(struct bytes value, struct addr *addr)
+{
+	struct cursor c = cur_of(value.p, value.n);
+	char text[ADDR_STRLEN];
+	struct bytes at;
+
+	if (!line_is(line_word(&c), "IN") || !line_begins(line_word(&c), "IP"))
+		return false;
+	at = line_word(&c);
+	c = cur_of(at.p, at.n);
+	if (cur_find(&c, '/') != SIZE_MAX)
+		at.n = cur_find(&c, '/');
+	if (!at.n || at.n >= sizeof(text))
+		return false;
+	memcpy(text, at.p, at.n);
+	text[at.n] = '\0';
+	return addr_parse(text, addr) == 0;
+}
+
+/* "audio 49170 RTP/AVP 0", "49170/2" where there are several */
+static void medium(struct bytes value, struct media *m)
+{
+	struct cursor c = cur_of(value.p, value.n), p;
+	struct bytes port, transport;
+	size_t slash;
+
+	line_word(&c);
+	port = line_word(&c);
+	transport = line_word(&c);
+	p = cur_of(port.p, port.n);
+	slash = cur_find(&p, '/');
+	m->port = line_number((struct bytes){ port.p, slash == SIZE_MAX ? port.n : slash });
+	m->control = m->port == UINT64_MAX ? 0 : m->port + 1;
+	m->rtp = m->port && m->port != UINT64_MAX && line_has(transport, "RTP/");
+}
+
+static void media_done(struct px *px, const struct media *m)
+{
+	if (!m->rtp || !m->has_addr)
+		return;
+	expect_media(px, &m->addr, m->port);
+	expect_media(px, &m->addr, m->control);
+}
+
+void sdp_announce(struct px *px, struct cursor body)
+{
+	struct media session = { .port = 0 }, m = session;
+	struct bytes line;
+	unsigned n = 0;
+
+	if (!cur_line(&body, &line) || !line_is(line, "V=0"))
+		return;
+	while (cur_left(&body)) {
+		struct bytes value;
+
+		if (!cur_line(&body, &line))
+			line = cur_rest(&body);
+		if (line.n < 2 || line.p[1] != '=')
+			continue;
+		value = (struct bytes){ line.p + 2, line.n - 2 };
+		if (line.p[0] == 'm') {
+			media_done(px, &m);
+			if (n++ == MEDIA_MOST)
+				return;
+			m = session;
+			medium(value, &m);
+		} else if (line.p[0] == 'c') {
+			struct media *of = n ? &m : &session;
+
+			of->has_addr = connection(value, &of->addr);
+		} else if (n && line_begins(line, "A=RTCP:")) {
+			struct cursor c = cur_of(line.p, line.n);
+
+			cur_skip(&c, 7);
+			m.control = line_number(line_word(&c));
+		}
+	}
+	media_done(px, &m);
+}
+
+void media_announce(struct px *px, enum dir listens, struct bytes ports)
+{
+	struct cursor c = cur_of(ports.p, ports.n);
+	size_t dash = cur_find(&c, '-');
+	uint64_t first = line_number((struct bytes){ ports.p, dash == SIZE_MAX ? ports.n : dash });
+
+	expect_media(px, px_addr(px, listens), first);
+	if (dash != SIZE_MAX)
+		expect_media(px, px_addr(px, listens), line_number((struct bytes){ ports.p + dash + 1, ports.n - dash - 1 }));
+}

@@ -7,6 +7,7 @@
 #include "dpi/proto/line.h"
 
 #define SIP_HEAD_MOST 32768u
+#define SDP_MOST 16384u		/* of a description, what is looked at */
 
 struct sip_first {
 	struct bytes method, uri;	/* of a request */
@@ -21,5 +22,10 @@ size_t sip_head_length(const struct cursor *in, uint32_t *scanned);
 struct bytes sip_field(struct cursor head, const char *name, const char *brief);
 /* user:1 of a digest's Authorization field: its username. */
 struct bytes sip_username(struct bytes authorization);
+
+/* Session descriptions (RFC 4566): the media that they announce at an address of one of this flow's own ends is expected there, and its RTCP. */
+void sdp_announce(struct px *px, struct cursor body);
+/* RTP and RTCP at ports "8000-8001" of that end. */
+void media_announce(struct px *px, enum dir listens, struct bytes ports);
 
 #endif

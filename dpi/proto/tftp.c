@@ -4,11 +4,12 @@
  *   RRQ(1) WRQ(2): opcode(2) file NUL mode NUL { option NUL value NUL }      DATA(3): block(2) bytes      ACK(4): block(2)
  *   ERROR(5): code(2) text NUL                                              OACK(6): { option NUL value NUL }
  *
- * The answer to a request comes from a port of its own, so it is another flow: it is recognised by options of an OACK, by a
- * first block and the acknowledgement of it in the other direction, or by an error with its text. */
+ * The answer to a request comes from a port of its own, so it is another flow, which the request announces. Where the request was not
+ * seen it is recognised by options of an OACK, by a first block and the acknowledgement of it in the other direction, or by an error with its text. */
 #include "dpi/proto/told.h"
 
 #define OPTIONS_MAX 16u
+#define ANSWER_LIFE (INT64_C(30) * 1000000000)
 
 enum { RRQ = 1, WRQ, DATA, ACK, ERROR, OACK };
 
@@ -105,6 +106,14 @@ static enum probe probe(const struct probe_in *in)
 	return (op == DATA && block == 1 && cur_left(&c) <= 516) || (op == ACK && !block && cur_left(&c) == 4) ? PROBE_MORE : PROBE_NO;
 }
 
+/* The other end will send from a port that nobody knows yet to the one that asked. */
+static void announce(struct px *px, enum dir asks)
+{
+	struct px_announce a = { .addr = *px_addr(px, asks), .port = px_port(px, asks), .l4 = PROTO_UDP, .proto = &proto_tftp, .life = ANSWER_LIFE };
+
+	px_expect(px, &a, NULL);
+}
+
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
 	uint16_t op = word_at(in, 0);
@@ -118,6 +127,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		rec_bytes(r, &f_file, file);
 		rec_bytes(r, &f_mode, mode);
 		say(px, dir, EV_APP, UINT32_MAX, r);
+		announce(px, dir);
 	} else if (op == ERROR && cur_left(in) >= 4) {
 		r = px_record(px);
 		rec_cstr(r, &f_op, "error");

@@ -9,6 +9,7 @@ extern const struct unit_test tests_dhcp[];
 extern const struct unit_test tests_dhcpv6[];
 extern const struct unit_test tests_dns[];
 extern const struct unit_test tests_feed[];
+extern const struct unit_test tests_expect[];
 extern const struct unit_test tests_seek[];
 extern const struct unit_test tests_flow[];
 extern const struct unit_test tests_guard[];
@@ -111,6 +112,7 @@ const struct unit_suite unit_suites[] = {
 	{ "dhcpv6", tests_dhcpv6 },
 	{ "dns", tests_dns },
 	{ "feed", tests_feed },
+	{ "expect", tests_expect },
 	{ "seek", tests_seek },
 	{ "flow", tests_flow },
 	{ "guard", tests_guard },

@@ -13,7 +13,7 @@ static void test_commands(void)
 {
 	static const struct vector rows[] = {
 		{ "a session", { GREETING, STEP_UP("USER bob\r\n"), STEP_DOWN("331 Password?\r\n"), STEP_UP("PASS secret\r\n"), STEP_DOWN("230-Hi\r\n 230 no end\r\n230 ok\r\n"),
-		  STEP_UP("pasv\r\n"), STEP_DOWN("227 Entering Passive Mode (127,0,0,1,4,5)\r\n"), STEP_UP("RETR a file\r\n"), STEP_DOWN("150 Opening\r\n226 done\r\n"), STEP_UP("FOO secret\r\nQUIT\r\n"), STEP_DOWN("500 ?\r\n221 bye\r\n") },
+		  STEP_UP("pasv\r\n"), STEP_DOWN("227 Entering Passive Mode (10,1,0,2,4,5)\r\n"), STEP_UP("RETR a file\r\n"), STEP_DOWN("150 Opening\r\n226 done\r\n"), STEP_UP("FOO secret\r\nQUIT\r\n"), STEP_DOWN("500 ?\r\n221 bye\r\n") },
 		  T("USER", ",'command_data':'bob'" BOB C("331")) T("PASS", BOB C("230")) T("PASV", BOB C("227"))
 		  T("RETR", ",'command_data':'a file'" BOB ",'completion_code':['150','226']") T("FOO", BOB C("500")) T("QUIT", BOB C("221")), 0 },
 		{ "no reply", { GREETING, STEP_UP("USER bob\r\nSYST\r\n"), STEP_DOWN("331 x\r\n") }, T("USER", ",'command_data':'bob'" BOB C("331")) T("SYST", BOB), 0 },
