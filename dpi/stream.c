@@ -246,7 +246,7 @@ static bool halves_known(struct px *x)
 			return false;
 		if (!flow_hit(f, F_MIDSTREAM)) {
 			if (p->payload.n)
-				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack, PARK_ACK);
+				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, false, p->ack, PARK_ACK);
 			if (seq_after(p->seq + wire_payload(p), s->max_end))
 				s->max_end = p->seq + wire_payload(p);
 			return claimed(x);
@@ -381,7 +381,7 @@ static bool on_ack(struct px *x)
 		if (!flow_hit(f, F_MIDSTREAM)) {
 			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
 			if (p->payload.n)
-				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->ack, PARK_ACK);
+				ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, false, p->ack, PARK_ACK);
 			return false;
 		}
 		r->max_end = p->ack;
@@ -394,18 +394,19 @@ static bool on_ack(struct px *x)
 		flow_move(&x->d->flows, f, FLOW_OPEN, x->now);
 	}
 	if (seq_before(p->ack, s->acked)) {
-		uint32_t had = s->acked - r->isn;
+		/* its bytes that were acknowledged; an initiator's SYN counts as one (tcp_snd_una_update) */
+		uint32_t had = s->acked - r->isn - (x->dir == DIR_TOSERVER);
 		uint32_t far = !flow_hit(f, F_MIDSTREAM) && had < s->max_window ? had : s->max_window;
 
 		if (seq_before(p->ack, s->acked - far)) {
 			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
 			return false;
 		}
-	} else {
+	} else {	/* an older one says nothing of window and time */
 		s->acked = p->ack;
+		window_said(x);
+		timestamp_said(x);
 	}
-	window_said(x);
-	timestamp_said(x);
 	if (seq_after(p->ack, r->next))
 		jump(x, (enum dir)!x->dir, p->ack);
 	return true;
@@ -447,7 +448,7 @@ static void on_bytes(struct px *x)
 
 	if ((!n && !fin) || s->flags & HALF_FIN)
 		return;
-	if (n && contradicts(x, b, n))
+	if (n && !p->frame->held && contradicts(x, b, n))
 		return;
 	if (!seq_after(end + fin, s->next)) {
 		count(x->d, DPI_C_SEG_RETRANSMIT);
@@ -460,7 +461,7 @@ static void on_bytes(struct px *x)
 	if (seq_after(end + fin, s->max_end))
 		s->max_end = end + fin;
 	if (n && !p->frame->held && r->flags & HALF_EDGE && seq_after(end, r->edge)) {
-		ooo_park(x, x->dir, p->seq, b, n, 0, PARK_BEYOND);
+		ooo_park(x, x->dir, p->seq, b, n, fin, 0, PARK_BEYOND);
 		return;
 	}
 	if (seq_after(p->seq, s->next)) {
@@ -510,6 +511,9 @@ void stream_packet(struct px *x)
 	}
 	if (!(p->tcp_flags & TCP_ACK))
 		return;
+	/* refused: the receiver never gets it, so nothing of it counts, neither its acknowledgement nor its time */
+	if (p->frame->held && p->payload.n && contradicts(x, p->payload.p, p->payload.n))
+		return;
 	sent_by_now(x);
 	if (!on_ack(x))
 		return;
@@ -540,7 +544,7 @@ void stream_doubted(struct px *x)
 		flow_set(f, F_CLAIMED);
 		s->acked = p->ack;
 	}
-	ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, 0, PARK_DOUBTED);
+	ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, false, 0, PARK_DOUBTED);
 }
 
 void stream_begin(struct px *x)

@@ -47,7 +47,7 @@ enum park {
 	PARK_BEYOND,	/* before the receiver acknowledges one of them */
 	PARK_DOUBTED,	/* before the receiver acknowledges them all */
 };
-void ooo_park(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack, enum park);
+void ooo_park(struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n, bool fin, uint32_t ack, enum park);
 /* How far doubted segments, each wholly acknowledged by `ack`, go on from `at` without a hole; `at`: there is none. */
 uint32_t ooo_doubted_end(const struct half *, uint32_t at, uint32_t ack);
 /* Parked ones that acknowledge at most `ack`: true ones wait like others from now on (the highest of their

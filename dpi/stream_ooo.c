@@ -96,21 +96,37 @@ struct seg *ooo_take(struct dpi *d, struct half *h)
 	return s;
 }
 
-/* Parked segments that share a place with seq..end. */
-static void parked_drop(struct dpi *d, struct half *h, uint32_t seq, uint32_t end)
+static bool seg_differs(const struct seg *s, uint32_t seq, const uint8_t *p, size_t n)
+{
+	uint32_t end = seq + (uint32_t)n;
+	uint32_t from = seq_after(s->seq, seq) ? s->seq : seq;
+	uint32_t to = seq_before(s->seq + s->len, end) ? s->seq + s->len : end;
+
+	return !s->bare && seq_before(from, to) && memcmp(s->bytes + (from - s->seq), p + (from - seq), to - from) != 0;
+}
+
+/* Parked segments that share a place with these n bytes. One that reaches past the window may well have been taken: it goes only
+ * where it says something else. */
+static void parked_drop(struct dpi *d, struct half *h, uint32_t seq, const uint8_t *p, size_t n, uint32_t end)
 {
 	struct seg *s = h->ooo, *next;
 
-	for (unsigned n = h->ooo_n; n; n--, s = next) {
+	for (unsigned i = h->ooo_n; i; i--, s = next) {
 		next = s->next;
-		if (s->parked && seq_before(s->seq, end) && seq_before(seq, seg_end(s)))
+		if (s->parked && seq_before(s->seq, end) && seq_before(seq, seg_end(s)) && (!s->beyond || seg_differs(s, seq, p, n)))
 			seg_drop(d, h, s);
 	}
 }
 
 void ooo_drop_parked(struct dpi *d, struct half *h)
 {
-	parked_drop(d, h, h->next, h->next + (1u << 31) - 1);
+	struct seg *s = h->ooo, *next;
+
+	for (unsigned i = h->ooo_n; i; i--, s = next) {
+		next = s->next;
+		if (s->parked)
+			seg_drop(d, h, s);
+	}
 }
 
 void ooo_admit(struct half *h, uint32_t ack)
@@ -162,10 +178,7 @@ bool ooo_differs(const struct half *h, uint32_t seq, const uint8_t *p, size_t n)
 	if (!s || !n)
 		return false;
 	do {
-		uint32_t from = seq_after(s->seq, seq) ? s->seq : seq;
-		uint32_t to = seq_before(s->seq + s->len, end) ? s->seq + s->len : end;
-
-		if (!s->bare && seq_before(from, to) && memcmp(s->bytes + (from - s->seq), p + (from - seq), to - from) != 0)
+		if ((!s->parked || s->beyond) && seg_differs(s, seq, p, n))	/* the others were probably thrown away */
 			return true;
 		s = s->next;
 	} while (s != h->ooo && seq_before(s->seq, end));
@@ -194,7 +207,7 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 	struct seg *after = NULL, *s;
 
 	if (!parked && h->ooo)
-		parked_drop(d, h, seq, end);
+		parked_drop(d, h, seq, p, n, end);
 	if (h->ooo) {	/* the last one that starts at or before it, from the end: that is where the usual case is */
 		after = h->ooo->prev;
 		while (seq_after(after->seq, seq)) {
@@ -205,9 +218,9 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 			after = after->prev;
 		}
 	}
-	if (after && parked && seq_before(seq, seg_end(after)))
+	if (after && parked && seq_before(seq, seg_end(after)) && (why != PARK_BEYOND || (!after->parked && !seq_after(end, seg_end(after)))))
 		return;
-	if (after && seq_before(seq, seg_end(after))) {
+	if (after && !parked && !after->parked && seq_before(seq, seg_end(after))) {
 		count(d, DPI_C_SEG_OVERLAP);
 		if (!seq_after(end, seg_end(after)))
 			return;		/* all of it is there */
@@ -246,9 +259,9 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 			memcpy(s->bytes, p, n);
 		seg_link(d, h, s, after);
 	}
-	while (!parked && s->next != h->ooo && !seq_after(seg_end(s->next), end)) {	/* those that it covers */
+	for (struct seg *next = s->next; !parked && next != h->ooo && !seq_after(seg_end(next), end); next = s->next) {	/* those that it covers */
 		count(d, DPI_C_SEG_OVERLAP);
-		seg_drop(d, h, s->next);
+		seg_drop(d, h, next);
 	}
 }
 
@@ -263,10 +276,10 @@ void ooo_add(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t 
 	add_one(x, dir, seq, p, n, fin, NULL, PARK_ACK);
 }
 
-void ooo_park(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, uint32_t ack, enum park why)
+void ooo_park(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin, uint32_t ack, enum park why)
 {
 	const struct half *h = &x->f->half[dir];
 
-	if (n <= SEG_BYTES_MAX && seq_after(seq + (uint32_t)n, h->next) && !ooo_differs(h, seq, p, n))
-		add_one(x, dir, seq, p, n, false, &ack, why);
+	if (n <= SEG_BYTES_MAX && seq_after(seq + (uint32_t)n, h->next) && (why == PARK_BEYOND || !ooo_differs(h, seq, p, n)))
+		add_one(x, dir, seq, p, n, fin, &ack, why);
 }

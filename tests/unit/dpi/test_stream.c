@@ -278,6 +278,7 @@ static void test_thrown_away(void)
 	core_send(&c, &(struct spec){ .flags = TCP_PSH, .seq = 101, .p = "noack", .n = 5 });
 	core_data(&c, UP, 101, 2000, "future", 6);			/* acknowledges what was not sent */
 	core_data(&c, UP, 101, 701 - 70000, "past", 4);			/* acknowledges what was before the beginning */
+	core_data(&c, UP, 101, 700, "early", 5);			/* ... the SYN/ACK: not even one byte was acknowledged */
 	core_data(&c, UP, 101 + 70000 * 128, 701, "far", 3);		/* outside of the window */
 	core_data(&c, UP, 90, 701, "old", 3);
 	CU_ASSERT(got(UP, ""));
@@ -326,6 +327,38 @@ static void test_paws(void)
 	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701, .ts = true, .tsval = 1000, .p = "ok", .n = 2 });	/* one behind is let pass */
 	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 103, .ack = 701, .p = "!", .n = 1 });	/* without one: Linux takes it */
 	CU_ASSERT(got(UP, "ok!"));
+	/* an older acknowledgement is taken with its bytes, but its time does not count */
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 104, .ts = true, .tsval = 5001, .p = "12", .n = 2 });
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 104, .ack = 703, .ts = true, .tsval = 1002 });
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 104, .ack = 702, .ts = true, .tsval = 90000, .p = "a", .n = 1 });
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 703, .ack = 105, .ts = true, .tsval = 5002 });
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 105, .ack = 703, .ts = true, .tsval = 1003, .p = "b", .n = 1 });
+	CU_ASSERT(got(UP, "ok!ab"));
+	core_close(&c);
+}
+
+/* Several that reach past the window, the lower one last, and something in the window among them: no byte is missed. */
+static void test_past_window_twice(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100 });
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .win = 4 });
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701 });
+	core_speak(&c, &proto_toy);
+	core_data(&c, UP, 103, 701, "3456789", 7);
+	core_data(&c, UP, 102, 701, "23456", 5);
+	core_send(&c, &(struct spec){ .flags = TCP_ACK | TCP_FIN, .seq = 109, .ack = 701, .p = "9", .n = 1 });	/* far out: not taken */
+	core_data(&c, UP, 101, 701, "123", 3);
+	CU_ASSERT(got(UP, "123"));
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 110, .win = 4 });
+	CU_ASSERT(got(UP, "123456789"));
+	core_send(&c, &(struct spec){ .flags = TCP_ACK | TCP_FIN, .seq = 110, .ack = 701, .p = "abcdef", .n = 6 });
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 117, .win = 4 });	/* the FIN too */
+	CU_ASSERT(got(UP, "123456789abcdef"));
+	CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_CLOSING);
+	CU_ASSERT_EQUAL(toy_log.gaps, 0);
 	core_close(&c);
 }
 
@@ -449,6 +482,34 @@ static void test_overlap_told(void)
 }
 
 /* On a held path the packet that contradicts goes no further, and changes nothing. */
+/* Of a packet that is refused nothing counts: its time would make the core throw away what the receiver takes. */
+static void test_refused_says_nothing(void)
+{
+	struct core c = { 0 };
+	struct spec s = { .held = true, .flags = TCP_ACK, .seq = 101, .ack = 701, .ts = true };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100, .ts = true, .tsval = 10 });
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .ts = true, .tsval = 5 });
+	s.tsval = 11;
+	core_send(&c, &s);
+	core_speak(&c, &proto_toy);
+	s.seq = 103, s.p = "cd", s.n = 2;
+	core_send(&c, &s);
+	s.seq = 101, s.p = "abXY", s.n = 4, s.tsval = 5000;
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_DROP);
+	s.p = "ab", s.n = 2, s.tsval = 12;
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+	CU_ASSERT(got(UP, "abcd"));
+	/* what was thrown away (it acknowledges what was never sent) contradicts nothing */
+	s.seq = 105, s.ack = 9000, s.p = "EVIL", s.n = 4;
+	core_send(&c, &s);
+	s.ack = 701, s.p = "good";
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+	CU_ASSERT(got(UP, "abcdgood"));
+	core_close(&c);
+}
+
 static void test_overlap_held(void)
 {
 	struct core c = { 0 };
@@ -584,6 +645,11 @@ static void test_syn_inside(void)
 	CU_ASSERT(strstr(c.text, "stream.syn_in_flow") != NULL);
 	core_data(&c, UP, 101, 701, "on", 2);
 	CU_ASSERT(got(UP, "on"));
+	/* who sends the SYN does not answer it himself */
+	core_send(&c, &(struct spec){ .flags = TCP_SYN | TCP_ACK, .seq = 103, .ack = 701 });
+	CU_ASSERT_EQUAL(c.told[EV_FLOW], 0);
+	core_data(&c, UP, 103, 701, "!", 1);
+	CU_ASSERT(got(UP, "on!"));
 	/* the server knew nothing of the old connection: it answers, and that is the new one */
 	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 6000 });
 	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 9000, .ack = 6001 });
@@ -692,6 +758,7 @@ const struct unit_test tests_stream[] = {
 	{ "thrown away", test_thrown_away },
 	{ "zero window", test_zero_window },
 	{ "past the window", test_past_window },
+	{ "past the window, several times", test_past_window_twice },
 	{ "false beginnings", test_false_beginnings },
 	{ "before the answer", test_before_the_answer },
 	{ "before the answer, bytes on the SYN", test_before_the_answer_fast },
@@ -699,6 +766,7 @@ const struct unit_test tests_stream[] = {
 	{ "PAWS", test_paws },
 	{ "overlaps are told", test_overlap_told },
 	{ "overlaps on a held path", test_overlap_held },
+	{ "a refused packet says nothing", test_refused_says_nothing },
 	{ "urgent byte", test_urgent },
 	{ "FIN", test_fin },
 	{ "a new connection at once", test_new_connection_at_once },
