@@ -269,6 +269,9 @@ static bool paws_old(const struct px *x)
 	       second(x) - s->ts_sec < PAWS_IDLE;
 }
 
+/* tcp_reset_check(): a reset at the FIN's own place counts, though the FIN was acknowledged. */
+static bool rst_of_fin(const struct half *s, uint32_t seq) { return s->flags & HALF_FIN && seq == s->next - 1; }
+
 /* tcp_sequence() and what stands before it. */
 static bool in_window(struct px *x)
 {
@@ -280,6 +283,8 @@ static bool in_window(struct px *x)
 		count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
 		return false;
 	}
+	if (p->tcp_flags & TCP_RST && rst_of_fin(s, p->seq))
+		return true;
 	if (seq_before(end, r->acked)) {
 		count(x->d, DPI_C_SEG_RETRANSMIT);
 		return false;
@@ -301,7 +306,7 @@ static void on_rst(struct px *x)
 
 	if (f->state == FLOW_OPENING && x->dir == DIR_TOSERVER && !seq_before(p->seq, s->next))
 		exact = true;	/* the request socket takes any in its window */
-	if (s->flags & HALF_FIN && p->seq == s->next - 1)
+	if (rst_of_fin(s, p->seq))
 		exact = true;
 	if (flow_hit(f, F_SACK) && s->ooo && s->ooo_n <= SACK_BLOCKS && p->seq == ooo_end(s))
 		exact = true;	/* the receiver reported bytes up to there (of more ranges it remembers only the last few) */

@@ -609,6 +609,21 @@ static void test_rst(void)
 	}
 }
 
+/* After a FIN a reset at the FIN's place counts too, acknowledged or not; one before it doesn't. */
+static void test_rst_fin(void)
+{
+	for (int back = 0; back < 3; back++) {
+		struct core c = { 0 };
+
+		open_and_speak(&c, 100, 700);
+		core_send(&c, &(struct spec){ .flags = TCP_ACK | TCP_FIN, .seq = 101, .ack = 701, .p = "abc", .n = 3 });
+		core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 105 });
+		core_send(&c, &(struct spec){ .flags = TCP_RST, .seq = 105 - (uint32_t)back });
+		CU_ASSERT_EQUAL(core_flow(&c)->state, back < 2 ? FLOW_CLOSED : FLOW_CLOSING);
+		core_close(&c);
+	}
+}
+
 static void test_rst_refused(void)
 {
 	struct core c = { 0 };
@@ -772,6 +787,7 @@ const struct unit_test tests_stream[] = {
 	{ "a new connection at once", test_new_connection_at_once },
 	{ "RST", test_rst },
 	{ "RST refuses", test_rst_refused },
+	{ "RST at the FIN", test_rst_fin },
 	{ "RST at the SACK edge", test_rst_sack },
 	{ "SYN inside", test_syn_inside },
 	{ "gap", test_gap },
