@@ -8,30 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/answer_parts.h"
 #include "agent/attach.h"
-#include "agent/node.h"
 #include "agent/reconcile.h"
 #include "base/log.h"
 
 #define FLOWS_LIMIT 1000
 #define FLOWS_MAX 1000000
-
-static const char *arg_str(const struct control_request *r, const char *key)
-{
-	return json_string_value(json_object_get(r->args, key));
-}
-
-static int64_t arg_int(const struct control_request *r, const char *key, int64_t otherwise)
-{
-	const json_t *v = json_object_get(r->args, key);
-
-	return json_is_integer(v) ? json_integer_value(v) : otherwise;
-}
-
-static int bad_arg(struct err *err, const char *key, const char *wanted)
-{
-	return err_set(err, -EINVAL, "%s: %s is needed", key, wanted);
-}
 
 /* ---- status ---- */
 
@@ -142,6 +125,8 @@ static int answer_status(struct node *n, const struct control_request *r, struct
 	jb_str(out, "config", n->config->file);
 	jb_str(out, "policy", n->policy_name);
 	jb_u64(out, "rules", n->policy ? policy_rule_count(policy_file_policy(n->policy)) : 0);
+	if (n->confirm_round)
+		jb_u64(out, "confirm_within", node_confirm_left(n));
 	jb_u64(out, "workloads", n->reg.count);
 	covered = put_all_missing(n, out);
 	jb_u64(out, "covered", covered);
@@ -511,96 +496,6 @@ static int answer_reload(struct node *n, const struct control_request *r, struct
 	return 0;
 }
 
-/* ---- policy ---- */
-
-static int policy_load(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
-{
-	const char *text = arg_str(r, "text"), *name = arg_str(r, "name");
-	struct policy_file *pf = text ? policy_file_parse(text, name ? name : "policy", err) : NULL;
-
-	if (!text)
-		return bad_arg(err, "text", "a policy");
-	if (!pf)
-		return -EINVAL;
-	node_set_policy(n, pf, name);
-	jb_obj(out, NULL);
-	jb_u64(out, "rules", policy_rule_count(policy_file_policy(pf)));
-	jb_u64(out, "version", policy_version(policy_file_policy(pf)));
-	jb_end_obj(out);
-	return 0;
-}
-
-static int policy_show(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
-{
-	(void)r;
-	if (!n->policy)
-		return err_set(err, -ENOENT, "no policy is loaded");
-	jb_obj(out, NULL);
-	jb_str(out, "name", n->policy_name);
-	jb_str(out, "text", policy_file_text(n->policy));
-	jb_end_obj(out);
-	return 0;
-}
-
-/* One end of `policy test`: a workload's name or an address. */
-static int test_end(struct node *n, const char *text, struct group_set *groups, bool *local, enum policy_mode *mode, struct err *err)
-{
-	struct policy *p = policy_file_policy(n->policy);
-	struct workload *w = text ? registry_find(&n->reg, text) : NULL;
-	struct group_set own;
-	struct addr a;
-
-	*local = w != NULL;
-	memset(&own, 0, sizeof own);
-	if (w) {
-		policy_file_groups(n->policy, w->name, &w->labels, &own);
-		a = w->links[0].end.addrs[0];
-	} else if (!text || addr_parse(text, &a)) {
-		return err_set(err, -EINVAL, "%s: neither a workload nor an address", text ? text : "--from and --to");
-	}
-	policy_groups(p, &a, w ? &own : NULL, groups);
-	*mode = policy_mode_of(p, groups);
-	return 0;
-}
-
-static int policy_test(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
-{
-	static const char *const modes[] = { "discover", "monitor", "protect" };
-	const char *port = arg_str(r, "port"), *app = arg_str(r, "app");
-	enum policy_mode mode[2], strictest = MODE_DISCOVER;
-	struct group_set groups[2];
-	struct policy_query q = { .from = &groups[0], .to = &groups[1] };
-	struct policy_answer a;
-	struct app_port p = { 6, 0 };
-	bool local[2];
-
-	if (!n->policy)
-		return err_set(err, -ENOENT, "no policy is loaded");
-	if (test_end(n, arg_str(r, "from"), &groups[0], &local[0], &mode[0], err) || test_end(n, arg_str(r, "to"), &groups[1], &local[1], &mode[1], err))
-		return -EINVAL;
-	if (!port || config_parse_app(port, &p))
-		return err_set(err, -EINVAL, "port %s: tcp/PORT or udp/PORT is needed", port ? port : "?");
-	if (app && app_by_name(app) < 0)
-		return err_set(err, -EINVAL, "app %s: not known", app);
-	for (int i = 0; i < 2; i++)
-		if (local[i] && mode[i] > strictest)
-			strictest = mode[i];
-	q.ipproto = p.ipproto;
-	q.port = p.port;
-	q.app_known = app != NULL;
-	q.app = app ? (enum app)app_by_name(app) : APP_UNKNOWN;
-	q.mode = strictest;
-	a = policy_judge(policy_file_policy(n->policy), &q);
-	jb_obj(out, NULL);
-	jb_str(out, "verdict", verdict_name(a.verdict));
-	jb_bool(out, "enforced", a.enforce && verdict_stops(a.verdict));
-	jb_u64(out, "rule", a.rule);
-	jb_str(out, "reason", reason_name(a.reason));
-	jb_str(out, "mode", modes[strictest]);
-	jb_end_obj(out);
-	return 0;
-}
-
 /* ---- the table ---- */
 
 static const struct {
@@ -616,9 +511,10 @@ static const struct {
 	{ "mode", answer_mode },
 	{ "apps", answer_apps },
 	{ "reload", answer_reload },
-	{ "policy load", policy_load },
-	{ "policy show", policy_show },
-	{ "policy test", policy_test },
+	{ "policy load", answer_policy_load },
+	{ "policy confirm", answer_policy_confirm },
+	{ "policy show", answer_policy_show },
+	{ "policy test", answer_policy_test },
 };
 
 int node_answer(void *ctx, const struct control_request *r, struct jbuf *out, struct err *err)

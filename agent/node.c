@@ -211,6 +211,15 @@ fail:
 	return NULL;
 }
 
+static void forget_back(struct node *n)
+{
+	policy_file_free(n->policy_back);
+	free(n->policy_back_name);
+	n->policy_back = NULL;
+	n->policy_back_name = NULL;
+	n->confirm_round = 0;
+}
+
 void node_stop(struct node *n)
 {
 	if (!n)
@@ -233,6 +242,7 @@ void node_stop(struct node *n)
 	names_free(n->names);
 	policy_file_free(n->policy);
 	free(n->policy_name);
+	forget_back(n);
 	config_free(n->config);
 	for (int *fd = (int[]){ n->epfd, n->sigfd, n->timerfd, n->sink_wake, -2 }; *fd != -2; fd++)
 		if (*fd >= 0)
@@ -242,7 +252,7 @@ void node_stop(struct node *n)
 
 /* ---- configuration, policy, mode ---- */
 
-void node_set_policy(struct node *n, struct policy_file *pf, const char *name)
+static void exchange_policy(struct node *n, struct policy_file *pf, const char *name)
 {
 	struct policy_file *old = n->policy;
 	char *old_name = n->policy_name;
@@ -252,6 +262,50 @@ void node_set_policy(struct node *n, struct policy_file *pf, const char *name)
 	node_publish(n, true, 0);
 	policy_file_free(old);
 	free(old_name);
+}
+
+void node_set_policy(struct node *n, struct policy_file *pf, const char *name)
+{
+	exchange_policy(n, pf, name);
+	forget_back(n);
+}
+
+void node_try_policy(struct node *n, struct policy_file *pf, const char *name, unsigned seconds)
+{
+	if (!n->confirm_round) {
+		n->policy_back = n->policy;
+		n->policy_back_name = n->policy_name;
+		n->policy = NULL;
+		n->policy_name = NULL;
+	}
+	exchange_policy(n, pf, name);
+	n->confirm_round = n->rounds + seconds * ROUNDS_PER_S;
+}
+
+bool node_confirm_policy(struct node *n)
+{
+	bool waits = n->confirm_round != 0;
+
+	forget_back(n);
+	return waits;
+}
+
+unsigned node_confirm_left(const struct node *n)
+{
+	return n->confirm_round ? (n->confirm_round - n->rounds + ROUNDS_PER_S - 1) / ROUNDS_PER_S : 0;
+}
+
+/* Nobody confirmed in time. */
+static void return_policy(struct node *n)
+{
+	struct policy_file *back = n->policy_back;
+	char *name = n->policy_back_name;
+
+	log_warn(AGENT, "policy %s was not confirmed: back to %s", n->policy_name ? n->policy_name : "(given)", name ? name : "none");
+	n->policy_back = NULL;
+	n->policy_back_name = NULL;
+	node_set_policy(n, back, name);
+	free(name);
 }
 
 static void on_excluded(void *ctx, struct workload *w)
@@ -419,6 +473,8 @@ static void on_round(struct node *n)
 	n->rounds++;
 	watch_workers(n);
 	notify_watchdog();
+	if (n->confirm_round && n->rounds >= n->confirm_round)
+		return_policy(n);
 	if (n->rounds % ROUNDS_PER_S == 2 && registry_reap(&n->reg, on_gone, n, &err))
 		log_warn(AGENT, "%s", err.text);
 	if (n->rounds % RESCAN_ROUNDS == 0)

@@ -44,6 +44,9 @@ struct node {
 	int mode_switched;		/* `tapq mode`: enum mode; -1: as configured. Kept over a reload, not over a stop */
 	struct policy_file *policy;	/* NULL: none */
 	char *policy_name;		/* where it came from */
+	struct policy_file *policy_back;	/* while confirm_round: the one that is returned to unless somebody confirms; NULL: none was loaded */
+	char *policy_back_name;
+	unsigned confirm_round;		/* the round that this happens in; 0: nothing waits */
 	struct names *names;
 	struct registry reg;
 
@@ -68,7 +71,7 @@ struct node {
 	int exit_code;
 	int64_t started;		/* ns since the epoch */
 	int64_t overlap_start, overlap_end;	/* a switch is under way: ns; 0: not */
-	unsigned rounds;		/* seconds since the start, by the timer */
+	unsigned rounds;		/* of the timer since the start: ROUNDS_PER_S a second */
 	bool scan_wanted, bridge_look;
 	int64_t scanned;		/* ns: the last scan for workloads */
 	uint64_t beats[WORKERS_MAX];	/* of each worker when last looked at */
@@ -102,6 +105,11 @@ int node_reload(struct node *, struct err *);
 int node_set_mode(struct node *, enum mode, struct err *);
 /* Takes the policy file's content in force; takes pf. */
 void node_set_policy(struct node *, struct policy_file *pf, const char *name);
+#define CONFIRM_MAX 86400	/* seconds */
+/* The same, but the policy in force before comes back after `seconds` unless it is confirmed; one that waits already keeps what it would return to. */
+void node_try_policy(struct node *, struct policy_file *pf, const char *name, unsigned seconds);
+bool node_confirm_policy(struct node *);		/* false: nothing waits */
+unsigned node_confirm_left(const struct node *);	/* seconds; 0: nothing waits */
 
 /* agent/answer.c: the control socket's handler. */
 int node_answer(void *ctx, const struct control_request *, struct jbuf *out, struct err *);

@@ -219,6 +219,24 @@ void show_members(FILE *f, const json_t *answer)
 	}
 }
 
+/* The answer, then each rule that was tried. */
+void show_policy_test(FILE *f, const json_t *answer)
+{
+	const char *key;
+	const json_t *v;
+	size_t i;
+
+	json_object_foreach((json_t *)answer, key, v) {
+		if (json_is_array(v))
+			continue;
+		fprintf(f, "%-10s ", key);
+		show_value(f, v);
+		fputc('\n', f);
+	}
+	json_array_foreach(json_object_get(answer, "rules"), i, v)
+		fprintf(f, "  rule %-6" PRId64 " line %-5" PRId64 " %s\n", num(v, "rule"), num(v, "line"), str(v, "why"));
+}
+
 /* The event's own object in the order in which it was written. */
 static void show_details(FILE *f, const json_t *o)
 {

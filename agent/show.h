@@ -14,6 +14,7 @@ void show_workloads(FILE *, const json_t *);
 void show_flows(FILE *, const json_t *);
 void show_counters(FILE *, const json_t *);
 /* A small answer: a line for each of its members, lists with commas. */
+void show_policy_test(FILE *, const json_t *);
 void show_members(FILE *, const json_t *);
 /* One EVE event as one line: time, type, path, ends with names, application, verdict, what it says. */
 void show_event(FILE *, const json_t *);

@@ -287,6 +287,49 @@ static struct policy_answer answer_pending(const struct judge *j, struct policy_
 	return first == j->best ? final : rule_answer(j, first);
 }
 
+static enum policy_why why(const struct policy *p, const struct rule *r, const struct policy_query *q)
+{
+	if (!in_any(p, &r->from, q->from))
+		return WHY_FROM;
+	if (!in_any(p, &r->to, q->to))
+		return WHY_TO;
+	if (!ports_hold(p, r, q))
+		return WHY_PORTS;
+	if (q->app_known && !q->any_app && !app_holds(r, q->app))
+		return WHY_APPS;
+	switch (rule_holds(r, q)) {
+	case MATCH_NO:
+		return WHY_FACTS;
+	case MATCH_MAYBE:
+		return WHY_LATER;
+	case MATCH_YES:
+		break;
+	}
+	return WHY_MATCH;
+}
+
+void policy_explain(const struct policy *p, const struct policy_query *q, void (*fn)(void *ctx, uint32_t rule, unsigned line, enum policy_why), void *ctx)
+{
+	for (uint32_t no = 0; no < p->nrules; no++) {
+		enum policy_why w = why(p, &p->rule[no], q);
+
+		fn(ctx, p->rule[no].id, p->rule[no].line, w);
+		if (w == WHY_MATCH)
+			return;
+	}
+}
+
+const char *policy_why_text(enum policy_why w)
+{
+	static const char *const texts[] = {
+#define X(id, text) [WHY_##id] = text,
+		POLICY_WHYS(X)
+#undef X
+	};
+
+	return texts[w];
+}
+
 struct policy_answer policy_judge(const struct policy *p, const struct policy_query *q)
 {
 	struct judge j;

@@ -110,6 +110,20 @@ struct policy_answer {
 
 /* O(rules that the port and groups leave over); no allocation. Where every way it can still end is an enforced deny or
  * drop, it is that of the first such rule at once, not PENDING. */
+/* Why a rule did or did not match. */
+enum policy_why {
+#define POLICY_WHYS(X) X(MATCH, "matches") X(LATER, "may match once more is known") X(FROM, "from does not hold") X(TO, "to does not hold") \
+	X(PORTS, "ports do not hold") X(APPS, "apps do not hold") X(FACTS, "the request does not hold")
+#define X(id, text) WHY_##id,
+	POLICY_WHYS(X)
+#undef X
+};
+const char *policy_why_text(enum policy_why);
+/* Tells of each rule in order, up to the first that matches, why it is not (or is) the answer: the obvious walk, without the index. */
+void policy_explain(const struct policy *, const struct policy_query *, void (*fn)(void *ctx, uint32_t rule, unsigned line, enum policy_why), void *ctx);
+/* Rules that can never match, because one before them matches all that they would: `by` is that rule. For `policy check`; O(rules^2). */
+void policy_shadowed(const struct policy *, void (*fn)(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line), void *ctx);
+
 /* A field of HTTP requests that some rule asks for: the fact to tell it by, NULL: none does. */
 const struct fact *policy_header(const struct policy *, struct bytes name);
 bool policy_has_headers(const struct policy *);

@@ -329,7 +329,7 @@ int policy_add_rule(struct policy_builder *b, const struct rule_spec *s, struct 
 		return err_set(e, -ENOMEM, "rule %u (line %u): out of memory", s->id, s->line);
 
 	*r = (struct rule){
-		.id = s->id, .action = s->action, .mode = (int8_t)s->mode, .has_apps = s->napps || s->nmatch, .clause = built.clause, .nclauses = built.nclauses,
+		.id = s->id, .line = s->line, .action = s->action, .mode = (int8_t)s->mode, .has_apps = s->napps || s->nmatch, .clause = built.clause, .nclauses = built.nclauses,
 		.from = { b->group_no.n, s->nfrom }, .to = { b->group_no.n + s->nfrom, s->nto },
 		.first_port = b->port.n, .nports = s->nports,
 	};

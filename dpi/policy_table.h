@@ -20,7 +20,7 @@ struct rule_groups { uint32_t first, n; };	/* run in policy.group_no */
 struct rule_list { uint32_t first, n; };	/* run in policy.rule_no, ascending */
 
 struct rule {
-	uint32_t id;
+	uint32_t id, line;
 	struct rule_groups from, to;
 	uint32_t first_port, nports;		/* run in policy.port; 0: none named */
 	struct app_set apps;			/* with everything carried in those that were named */

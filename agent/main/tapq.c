@@ -273,8 +273,24 @@ static int cmd_cleanup(const struct tapq *t)
 
 /* ---- policy ---- */
 
+struct shadows {
+	const char *file;
+	json_t *list;		/* NULL: told on stderr */
+};
+
+static void on_shadowed(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line)
+{
+	const struct shadows *s = ctx;
+
+	if (s->list)
+		json_array_append_new(s->list, json_pack("{s:i, s:i, s:i, s:i}", "rule", (int)rule, "line", (int)line, "by", (int)by, "by_line", (int)by_line));
+	else
+		fprintf(stderr, "%s:%u: rule %u never matches: rule %u (line %u) matches all that it would\n", s->file, line, rule, by, by_line);
+}
+
 static int policy_check(const struct tapq *t)
 {
+	struct shadows found;
 	struct err err = { "" };
 	struct policy_file *pf;
 	const struct policy *p;
@@ -285,10 +301,16 @@ static int policy_check(const struct tapq *t)
 	if (!pf)
 		return fail(&err);
 	p = policy_file_policy(pf);
-	if (t->json)
-		printf("{\"ok\":true,\"rules\":%u,\"groups\":%u}\n", policy_rule_count(p), policy_group_count(p));
-	else
+	found = (struct shadows){ t->argv[2], t->json ? json_array() : NULL };
+	policy_shadowed(p, on_shadowed, &found);
+	if (t->json) {
+		json_t *answer = json_pack("{s:b, s:i, s:i, s:o}", "ok", 1, "rules", (int)policy_rule_count(p), "groups", (int)policy_group_count(p), "never_match", found.list);
+
+		print_json(answer);
+		json_decref(answer);
+	} else {
 		printf("%s: ok, %u rules, %u groups\n", t->argv[2], policy_rule_count(p), policy_group_count(p));
+	}
 	policy_file_free(pf);
 	return 0;
 }
@@ -297,17 +319,26 @@ static int policy_load(const struct tapq *t)
 {
 	struct err err = { "" };
 	struct policy_file *pf;
+	long seconds = 0;
+	char *end = NULL;
 	int rc;
 
-	if (t->argc != 3)
-		return usage_error(t->argc > 3 && !strcmp(t->argv[3], "--confirm") ? "policy load --confirm: not in this version" : "policy load FILE");
+	if (t->argc == 5 && !strcmp(t->argv[3], "--confirm")) {
+		seconds = strtol(t->argv[4], &end, 10);
+		if (*end || seconds < 1)
+			return usage_error("policy load FILE --confirm SECONDS: 1 or more");
+	} else if (t->argc != 3) {
+		return usage_error("policy load FILE [--confirm SECONDS]");
+	}
 	pf = policy_file_load(t->argv[2], &err);	/* its lines are told with the file's name before anything is sent */
 	if (!pf)
 		return fail(&err);
-	rc = ask_show(t, "policy load", json_pack("{s:s, s:s}", "text", policy_file_text(pf), "name", t->argv[2]), show_members);
+	rc = ask_show(t, "policy load", json_pack("{s:s, s:s, s:I}", "text", policy_file_text(pf), "name", t->argv[2], "confirm", (json_int_t)seconds), show_members);
 	policy_file_free(pf);
 	return rc;
 }
+
+static int policy_confirm(const struct tapq *t) { return ask_show(t, "policy confirm", json_object(), show_members); }
 
 static int policy_show(const struct tapq *t)
 {
@@ -331,23 +362,27 @@ static int policy_test(const struct tapq *t)
 		{ "app", required_argument, NULL, 'a' }, { 0 },
 	};
 	static const char *const keys[] = { ['f'] = "from", ['t'] = "to", ['p'] = "port", ['a'] = "app" };
-	json_t *args = json_object();
+	json_t *args = json_object(), *facts = json_array();
 	int o;
 
 	while ((o = getopt_long(t->argc - 1, t->argv + 1, "", options, NULL)) != -1) {
 		if (o == '?') {
 			json_decref(args);
-			return usage_error("policy test --from W --to W --port tcp/PORT [--app A]");
+			json_decref(facts);
+			return usage_error("policy test --from W --to W --port tcp/PORT [--app A] [MATCHER.KEY=VALUE...]");
 		}
 		json_object_set_new(args, keys[o], json_string(optarg));
 	}
-	return ask_show(t, "policy test", args, show_members);
+	for (int i = optind + 1; i < t->argc; i++)
+		json_array_append_new(facts, json_string(t->argv[i]));
+	json_object_set_new(args, "facts", facts);
+	return ask_show(t, "policy test", args, show_policy_test);
 }
 
 static int cmd_policy(const struct tapq *t)
 {
 	static const struct { const char *name; int (*fn)(const struct tapq *); } subs[] = {
-		{ "check", policy_check }, { "load", policy_load }, { "show", policy_show }, { "test", policy_test },
+		{ "check", policy_check }, { "load", policy_load }, { "confirm", policy_confirm }, { "show", policy_show }, { "test", policy_test },
 	};
 
 	for (size_t i = 0; t->argc > 1 && i < sizeof subs / sizeof subs[0]; i++)
@@ -355,7 +390,7 @@ static int cmd_policy(const struct tapq *t)
 			return subs[i].fn(t);
 	if (t->argc > 1 && !strcmp(t->argv[1], "learned"))
 		return usage_error("policy learned: not in this version");
-	return usage_error("policy check FILE | load FILE | show | test --from W --to W --port tcp/PORT [--app A]");
+	return usage_error("policy check FILE | load FILE [--confirm SECONDS] | confirm | show | test --from W --to W --port tcp/PORT [--app A] [MATCHER.KEY=VALUE...]");
 }
 
 /* ---- replay ---- */
@@ -409,7 +444,7 @@ static const struct {
 	{ "flows", cmd_flows, "[--workload W] [--app A] [--verdict V] [--limit N]" },
 	{ "events", cmd_events, "[-f] [--type T]...  the stream of events" },
 	{ "counters", cmd_counters, "[PATTERN]  every counter with its help text" },
-	{ "policy", cmd_policy, "check FILE | load FILE | show | test --from W --to W --port P [--app A]" },
+	{ "policy", cmd_policy, "check FILE | load FILE [--confirm SECONDS] | confirm | show | test --from W --to W --port P [--app A] [MATCHER.KEY=VALUE...]" },
 	{ "apps", cmd_apps, "W add|del tcp/8080  change the NFQUEUE app ports of a workload" },
 	{ "log", cmd_log, "[MODULE=LEVEL]" },
 	{ "replay", cmd_replay, "[-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP..." },

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What tapq prints for people, and replay's options, from the command line."""
-import json, os, re, struct
+import json, os, re, struct, time
 
 from lablib import BUILD, TOP, Lab, run, wait_for
 from traffic import http_get
@@ -44,8 +44,68 @@ def test_output_for_people():
         with open(lab.path('p.yaml'), 'w') as f:
             f.write(POLICY % 11)
         assert lab.tapq('policy', 'load', lab.path('p.yaml')).stdout.split()[:2] == ['rules', '2']
-        test = lab.tapq('policy', 'test', '--from', 'client', '--to', 'web', '--port', 'udp/53', '--app', 'dns').stdout.split()
-        assert test == ['verdict', 'deny', 'enforced', 'true', 'rule', '11', 'reason', 'policy', 'mode', 'protect'], test
+        test = lab.tapq('policy', 'test', '--from', 'client', '--to', 'web', '--port', 'udp/53', '--app', 'dns').stdout.split('\n')
+        assert ' '.join(test[:5]).split() == ['verdict', 'deny', 'enforced', 'true', 'rule', '11', 'reason', 'policy', 'mode', 'protect'], test
+        assert test[5].split() == ['rule', '11', 'line', '4', 'matches'] and test[6:] == [''], test
+
+
+SHOP = '''version: 1
+default: {mode: protect}
+rules:
+  - {id: 10, from: any, to: any, ports: [tcp/53], action: allow}
+  - {id: 20, from: any, to: any, http: {methods: [GET], paths: ["/api/*"], headers: {X-Env: prod}}, action: allow}
+  - {id: 30, from: any, to: any, apps: [http], action: deny}
+  - {id: 40, from: any, to: any, apps: [grpc], action: deny}
+'''
+
+
+def test_policy_test_tells_why():
+    with Lab(outside=False) as lab:
+        lab.start_tapqd(mode='mixed', policy=SHOP)
+        ask = ('policy', 'test', '--from', 'client', '--to', lab.v6('web'), '--port', 'tcp/8080')
+
+        def why(*facts):
+            answer = lab.tapq_json(*ask, *facts)
+            return answer['verdict'], answer['rule'], [(r['rule'], r['why']) for r in answer['rules']]
+        ports = (10, 'ports do not hold')
+        assert why() == ('pending', 0, [ports] + [(n, 'may match once more is known') for n in (20, 30, 40)]), why()
+        assert why('http.methods=GET', 'http.paths=/api/1', 'http.headers.x-env=prod') == ('allow', 20, [ports, (20, 'matches')])
+        assert why('http.methods=GET', 'http.paths=/api/../x', 'http.headers.x-env=prod') == ('deny', 30, [ports, (20, 'the request does not hold'), (30, 'matches')])
+        assert why('--app', 'ssh') == ('deny', 0, [ports] + [(n, 'apps do not hold') for n in (20, 30, 40)])
+        for bad in ('http.method=GET', 'http=GET', 'nothing.x=y', 'http.methods'):
+            r = lab.tapq(*ask, bad, check=False)
+            assert r.returncode == 1 and bad in r.stderr and r.stderr.count('\n') == 1, r
+        # a rule that can never match is told with its line, and is no error
+        r = lab.tapq('policy', 'check', lab.path('policy.yaml'))
+        assert 'policy.yaml:7: rule 40 never matches: rule 30 (line 6)' in r.stderr and r.stderr.count('\n') == 1, r
+
+
+def test_policy_load_confirm():
+    with Lab(outside=False) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='mixed', policy=POLICY % 11)
+        with open(lab.path('deny.yaml'), 'w') as f:
+            f.write('version: 1\ndefault: {mode: protect}\nrules:\n  - {id: 66, from: any, to: any, action: deny}\n')
+
+        def works():
+            try:
+                return http_get(lab.ns('client'), lab.v4('web'), 8080)[1] == 200
+            except OSError:
+                return False
+        assert works()
+        assert 'confirm_within 2' in ' '.join(lab.tapq('policy', 'load', lab.path('deny.yaml'), '--confirm', '2').stdout.split())
+        assert not works() and lab.tapq_json('status')['confirm_within'] in (1, 2)
+        wait_for('the old policy is back', works, 4)
+        assert 'id: 11' in lab.tapq('policy', 'show').stdout and 'confirm_within' not in lab.tapq_json('status')
+        lab.tapq('policy', 'load', lab.path('deny.yaml'), '--confirm', '1')
+        lab.tapq('policy', 'confirm')
+        time.sleep(1.5)         # the time that nothing may happen after
+        assert not works() and 'id: 66' in lab.tapq('policy', 'show').stdout
+        r = lab.tapq('policy', 'confirm', check=False)
+        assert r.returncode == 1 and 'no policy waits' in r.stderr
+        for bad in ('0', 'x', '-1', '100000'):
+            assert lab.tapq('policy', 'load', lab.path('deny.yaml'), '--confirm', bad, check=False).returncode != 0
+        assert lab.stop_tapqd() == 0
 
 
 POLICY = 'version: 1\ndefault: {mode: protect}\nrules:\n  - {id: %d, from: any, to: any, apps: [dns], action: deny}\n  - {id: 90, from: any, to: any, action: allow}\n'

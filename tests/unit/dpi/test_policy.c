@@ -287,8 +287,39 @@ static void random_policy(uint64_t *s, struct slow_rule *r, unsigned n, struct p
 	}
 }
 
+struct explained {
+	uint32_t matched;
+	unsigned later;
+};
+
+static void on_explain(void *ctx, uint32_t rule, unsigned line, enum policy_why w)
+{
+	struct explained *ex = ctx;
+
+	CU_ASSERT_EQUAL(line, rule - 1);
+	CU_ASSERT_EQUAL(ex->matched, 0);	/* nothing after the one that matches */
+	ex->later += w == WHY_LATER;
+	if (w == WHY_MATCH)
+		ex->matched = rule;
+}
+
+struct shadows {
+	uint32_t rule[NR];
+	unsigned n;
+};
+
+static void on_shadow(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line)
+{
+	struct shadows *s = ctx;
+
+	CU_ASSERT(by < rule && by_line == by - 1 && line == rule - 1);
+	s->rule[s->n++] = rule;
+}
+
 static void test_against_slow(void)
 {
+	struct shadows shadows;
+	unsigned shadowed = 0;
 	uint64_t s = 4711;
 	unsigned kinds[VERDICT_COUNT] = { 0 }, cases = 0;
 
@@ -309,6 +340,8 @@ static void test_against_slow(void)
 		}
 		random_policy(&s, r, n, b);
 		p = policy_build(b);
+		shadows.n = 0;
+		policy_shadowed(p, on_shadow, &shadows);
 		for (int i = 0; i < 100; i++, cases++) {
 			struct group_set from = { { 1 | (rnd(&s) & ((1 << (NG + 1)) - 1)) } }, to = { { 1 | (rnd(&s) & ((1 << (NG + 1)) - 1)) } };
 			struct policy_query q = { .from = &from, .to = &to, .ipproto = rnd(&s) % 2 ? 6 : 17, .port = (uint16_t)(1 + rnd(&s) % 9),
@@ -319,6 +352,16 @@ static void test_against_slow(void)
 			struct policy_answer got = policy_judge(p, &q);
 
 			kinds[got.verdict]++;
+			{	/* told why, by the obvious walk: it ends at the rule that decides */
+				struct explained ex = { 0 };
+
+				policy_explain(p, &q, on_explain, &ex);
+				CU_ASSERT(!q.app_known || ex.matched == got.rule);
+				CU_ASSERT(got.verdict != VERDICT_PENDING || ex.later > 0);
+				for (unsigned k = 0; k < shadows.n; k++)
+					CU_ASSERT(!got.rule || got.rule != shadows.rule[k]);	/* what is said never to match never did */
+				shadowed += shadows.n;
+			}
 			if (got.verdict != want.v || (want.v != VERDICT_PENDING && (got.rule != want.rule || got.enforce != want.enforce))) {
 				CU_FAIL("the compiled policy and the slow evaluator disagree");
 				printf("\n    round %d case %d: verdict %d/%d rule %u/%u enforce %d/%d known %d\n", round, i, got.verdict, want.v, got.rule, want.rule, got.enforce,
@@ -328,6 +371,7 @@ static void test_against_slow(void)
 		policy_unref(p);
 	}
 	CU_ASSERT_EQUAL(cases, 100000);
+	CU_ASSERT(shadowed > 1000);
 	for (unsigned v = 0; v < VERDICT_COUNT; v++)
 		CU_ASSERT(kinds[v] > 100);	/* each verdict was really met */
 }

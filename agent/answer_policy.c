@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What tapqd answers about policies: load (for good, or until nobody confirms), show, and what it would say of a connection and why. */
+#include "agent/answer_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RULES_TOLD 1000u	/* of `policy test` */
+#define FACTS_MAX 32u
+
+int answer_policy_load(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
+{
+	const char *text = arg_str(r, "text"), *name = arg_str(r, "name");
+	int64_t seconds = arg_int(r, "confirm", 0);
+	struct policy_file *pf;
+
+	if (!text)
+		return bad_arg(err, "text", "a policy");
+	if (seconds < 0 || seconds > CONFIRM_MAX)
+		return err_set(err, -ERANGE, "confirm: 1 to %d seconds", CONFIRM_MAX);
+	pf = policy_file_parse(text, name ? name : "policy", err);
+	if (!pf)
+		return -EINVAL;
+	if (seconds)
+		node_try_policy(n, pf, name, (unsigned)seconds);
+	else
+		node_set_policy(n, pf, name);
+	jb_obj(out, NULL);
+	jb_u64(out, "rules", policy_rule_count(policy_file_policy(pf)));
+	jb_u64(out, "version", policy_version(policy_file_policy(pf)));
+	if (seconds)
+		jb_u64(out, "confirm_within", (uint64_t)seconds);
+	jb_end_obj(out);
+	return 0;
+}
+
+int answer_policy_confirm(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
+{
+	(void)r;
+	if (!node_confirm_policy(n))
+		return err_set(err, -ENOENT, "no policy waits to be confirmed");
+	jb_obj(out, NULL);
+	jb_str(out, "name", n->policy_name);
+	jb_end_obj(out);
+	return 0;
+}
+
+int answer_policy_show(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
+{
+	(void)r;
+	if (!n->policy)
+		return err_set(err, -ENOENT, "no policy is loaded");
+	jb_obj(out, NULL);
+	jb_str(out, "name", n->policy_name);
+	jb_str(out, "text", policy_file_text(n->policy));
+	jb_end_obj(out);
+	return 0;
+}
+
+/* One end of `policy test`: a workload's name or an address. */
+static int test_end(struct node *n, const char *text, struct group_set *groups, bool *local, enum policy_mode *mode, struct err *err)
+{
+	struct policy *p = policy_file_policy(n->policy);
+	struct workload *w = text ? registry_find(&n->reg, text) : NULL;
+	struct group_set own;
+	struct addr a;
+
+	*local = w != NULL;
+	memset(&own, 0, sizeof own);
+	if (w) {
+		policy_file_groups(n->policy, w->name, &w->labels, &own);
+		a = w->links[0].end.addrs[0];
+	} else if (!text || addr_parse(text, &a)) {
+		return err_set(err, -EINVAL, "%s: neither a workload nor an address", text ? text : "--from and --to");
+	}
+	policy_groups(p, &a, w ? &own : NULL, groups);
+	*mode = policy_mode_of(p, groups);
+	return 0;
+}
+
+/* ---- policy test ---- */
+
+/* "MATCHER.KEY=VALUE", "http.headers.NAME=VALUE" as a fact of the record. The fact lives in `kept`. */
+static int put_fact(const struct policy *p, struct record *rec, struct fact *kept, const char *text, enum app *app, struct err *err)
+{
+	const char *value = text ? strchr(text, '=') : NULL, *dot = text ? strchr(text, '.') : NULL;
+	char matcher[32];
+
+	if (!value || !dot || dot > value || (size_t)(dot - text) >= sizeof matcher)
+		return err_set(err, -EINVAL, "%s: MATCHER.KEY=VALUE is needed, as in http.methods=GET", text ? text : "?");
+	memcpy(matcher, text, (size_t)(dot - text));
+	matcher[dot - text] = '\0';
+	for (int i = match_by_name(matcher); i >= 0 && match_keys[i].matcher && !strcmp(match_keys[i].matcher, matcher); i++) {
+		const struct match_key *k = &match_keys[i];
+		size_t n = strlen(k->key);
+		const struct fact *f = kept;
+
+		if (strncmp(dot + 1, k->key, n) || dot[1 + n] != (k->how == MATCH_HEADER ? '.' : '='))
+			continue;
+		if (k->how == MATCH_HEADER)
+			f = policy_header(p, (struct bytes){ (const uint8_t *)dot + 2 + n, (size_t)(value - (dot + 2 + n)) });
+		else
+			*kept = (struct fact){ k->key, (enum fact_role)__builtin_ctz(k->roles) };
+		if (f)		/* else no rule asks for that field */
+			rec_cstr(rec, f, value + 1);
+		if (*app == APP_UNKNOWN)
+			*app = k->app;
+		return 0;
+	}
+	return err_set(err, -EINVAL, "%s: no such matcher or key", text);
+}
+
+static int put_facts(const struct policy *p, const json_t *list, struct record *rec, struct fact *kept, enum app *app, struct err *err)
+{
+	size_t i;
+	json_t *v;
+
+	if (json_array_size(list) > FACTS_MAX)
+		return err_set(err, -E2BIG, "more than %u facts", FACTS_MAX);
+	json_array_foreach(list, i, v) {
+		int rc = put_fact(p, rec, &kept[i], json_string_value(v), app, err);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+struct telling {
+	struct jbuf *out;
+	unsigned told, all;
+};
+
+static void tell_rule(void *ctx, uint32_t rule, unsigned line, enum policy_why w)
+{
+	struct telling *t = ctx;
+
+	if (t->all++ >= RULES_TOLD && w != WHY_MATCH)
+		return;
+	t->told++;
+	jb_obj(t->out, NULL);
+	jb_u64(t->out, "rule", rule);
+	jb_u64(t->out, "line", line);
+	jb_str(t->out, "why", policy_why_text(w));
+	jb_end_obj(t->out);
+}
+
+static void put_answer(struct jbuf *out, const struct policy *p, const struct policy_query *q)
+{
+	static const char *const modes[] = { "discover", "monitor", "protect" };
+	struct policy_answer a = policy_judge(p, q);
+	struct telling t = { .out = out };
+
+	jb_obj(out, NULL);
+	jb_str(out, "verdict", verdict_name(a.verdict));
+	jb_bool(out, "enforced", a.enforce && verdict_stops(a.verdict));
+	jb_u64(out, "rule", a.rule);
+	jb_str(out, "reason", reason_name(a.reason));
+	jb_str(out, "mode", modes[q->mode]);
+	jb_arr(out, "rules");
+	policy_explain(p, q, tell_rule, &t);
+	jb_end_arr(out);
+	if (t.told < t.all)
+		jb_u64(out, "rules_left_out", t.all - t.told);
+	jb_end_obj(out);
+}
+
+int answer_policy_test(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
+{
+	const char *port = arg_str(r, "port"), *app = arg_str(r, "app");
+	const json_t *list = json_object_get(r->args, "facts");
+	enum policy_mode mode[2];
+	struct group_set groups[2];
+	struct fact kept[FACTS_MAX];
+	struct facts facts = { 0 };
+	struct policy_query q = { .from = &groups[0], .to = &groups[1], .mode = MODE_DISCOVER };
+	struct app_port p = { 6, 0 };
+	struct record *rec;
+	bool local[2];
+	int rc;
+
+	if (!n->policy)
+		return err_set(err, -ENOENT, "no policy is loaded");
+	if (test_end(n, arg_str(r, "from"), &groups[0], &local[0], &mode[0], err) || test_end(n, arg_str(r, "to"), &groups[1], &local[1], &mode[1], err))
+		return -EINVAL;
+	if (!port || config_parse_app(port, &p))
+		return err_set(err, -EINVAL, "port %s: tcp/PORT or udp/PORT is needed", port ? port : "?");
+	if (app && app_by_name(app) < 0)
+		return err_set(err, -EINVAL, "app %s: not known", app);
+	rec = calloc(1, sizeof *rec);
+	if (!rec)
+		return err_set(err, -ENOMEM, "no memory");
+	for (int i = 0; i < 2; i++)
+		if (local[i] && mode[i] > q.mode)
+			q.mode = mode[i];
+	q.ipproto = p.ipproto;
+	q.port = p.port;
+	q.app = app ? (enum app)app_by_name(app) : APP_UNKNOWN;
+	rc = put_facts(policy_file_policy(n->policy), list, rec, kept, &q.app, err);
+	q.app_known = app || q.app != APP_UNKNOWN;
+	facts.body = rec->body;
+	facts.len = rec->len;
+	if (json_array_size(list))
+		q.facts = &facts;
+	if (!rc)
+		put_answer(out, policy_file_policy(n->policy), &q);
+	free(rec);
+	return rc;
+}
