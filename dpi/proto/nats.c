@@ -35,7 +35,7 @@ static void put_json(struct record *r, const struct fact *f, struct bytes json)
 	struct bytes s = json_value(json, 1, f->name);
 
 	if (s.n)
-		rec_bytes(r, f, s);
+		json_put(r, f, s);
 }
 
 struct line {

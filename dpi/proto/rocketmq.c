@@ -31,6 +31,7 @@ static const struct { uint16_t code; const char *name; } requests[] = {
 };
 
 struct header {
+	bool json;
 	uint64_t code, flag;
 	struct bytes remark, language, topic, group, client, user;
 };
@@ -39,6 +40,7 @@ static struct bytes either(struct bytes a, struct bytes b) { return a.n ? a : b;
 
 static bool read_json(struct bytes json, struct header *h)
 {
+	h->json = true;
 	h->code = line_number(json_value(json, 1, "code"));
 	h->flag = line_number(json_value(json, 1, "flag"));
 	h->remark = json_value(json, 1, "remark");
@@ -76,9 +78,13 @@ static bool read_binary(struct cursor c, struct header *h)
 	return cur_ok(&c) && cur_ok(&fields);
 }
 
-static void put(struct record *r, const struct fact *f, struct bytes b)
+static void put(struct record *r, const struct header *h, const struct fact *f, struct bytes b)
 {
-	if (b.n && !line_is(b, "NULL"))
+	if (!b.n || line_is(b, "NULL"))
+		return;
+	if (h->json)
+		json_put(r, f, b);
+	else
 		rec_bytes(r, f, b);
 }
 
@@ -100,12 +106,12 @@ static void tell(struct px *px, struct rocketmq *s, const struct header *h)
 	else
 		rec_cstr(r, &f_operation, "request");
 	rec_u64(r, &f_code, h->code);
-	put(r, &f_topic, h->topic);
-	put(r, &f_group, h->group);
-	put(r, &f_client, h->client);
-	put(r, &f_user, h->user);
-	put(r, &f_remark, h->remark);
-	put(r, &f_language, h->language);
+	put(r, h, &f_topic, h->topic);
+	put(r, h, &f_group, h->group);
+	put(r, h, &f_client, h->client);
+	put(r, h, &f_user, h->user);
+	put(r, h, &f_remark, h->remark);
+	put(r, h, &f_language, h->language);
 	if (!response)
 		px_judge(px, r);
 	px_emit(px, EV_APP, s->tx++, r);

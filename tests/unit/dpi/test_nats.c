@@ -14,10 +14,14 @@ static void test_lines(void)
 		{ "all of them", { STEP_DOWN(INFO), STEP_UP("CONNECT {\"verbose\":false,\"list\":[\"user\"],\"user\":\"bob\",\"pass\":\"s\",\"name\":\"n\\\"q\",\"lang\":\"go\"}\r\nPING\r\n"),
 		  STEP_DOWN("PONG\r\n"), STEP_UP("SUB a.* 1\r\nSUB a.b q 2\r\nPUB a.b 11\r\nPUB x 1\r\nHI\r\npub a.b r.1 2\r\nHI\r\nHPUB h 12 14\r\nNATS/1.0\r\n\r\nHI\r\nUNSUB 1 5\r\n"),
 		  STEP_DOWN("MSG a.b 1 2\r\nHI\r\nMSG a.b 1 r.1 0\r\n\r\nHMSG h 1 12 14\r\nNATS/1.0\r\n\r\nHI\r\n+OK\r\n-ERR Authorization Violation\r\n") },
-		  INFO_TOLD T("CONNECT", ",'user':'bob','name':'n\\\\\\'q','lang':'go'") T("SUB", ",'subject':'a.*'") T("SUB", ",'subject':'a.b','queue_group':'q'")
+		  INFO_TOLD T("CONNECT", ",'user':'bob','name':'n\\'q','lang':'go'") T("SUB", ",'subject':'a.*'") T("SUB", ",'subject':'a.b','queue_group':'q'")
 		  T("PUB", ",'subject':'a.b','size':11") T("PUB", ",'subject':'a.b','reply_to':'r.1','size':2") T("HPUB", ",'subject':'h','size':14")
 		  T("MSG", ",'subject':'a.b','size':2") T("MSG", ",'subject':'a.b','reply_to':'r.1','size':0") T("HMSG", ",'subject':'h','size':14")
 		  T("-ERR", ",'error':'Authorization Violation'"), 0 },
+		{ "escapes, the last of several", { STEP_DOWN(INFO), STEP_UP("CONNECT {\"verbose\":false,\"user\":\"eve\",\"us\\u0065r\":\"b\\u006fb\",\"lang\":\"\\/\\u00e9\\ud83d\\ude00\\u12\\\"}\r\n") },
+		  INFO_TOLD T("CONNECT", ",'user':'bob'"), 0 },
+		{ "text with escapes", { STEP_DOWN(INFO), STEP_UP("CONNECT {\"verbose\":false,\"lang\":\"\\/\\u00e9\\ud83d\\ude00\\ud800.\\u12\"}\r\n") },
+		  INFO_TOLD T("CONNECT", ",'lang':'/\xc3\xa9\xf0\x9f\x98\x80\xed\xa0\x80.u12'"), 0 },
 		{ "no such line", { STEP_DOWN(INFO), STEP_UP("FOO bar\r\n") }, INFO_TOLD ANOMALY("nats.bad_line"), 1 },
 		{ "a size that is none", { STEP_DOWN(INFO), STEP_UP("PUB a 99999999999999999999\r\n") }, INFO_TOLD ANOMALY("nats.bad_line"), 1 },
 		{ "headers longer than the message", { STEP_DOWN(INFO), STEP_UP("HPUB a 12 4\r\n") }, INFO_TOLD ANOMALY("nats.bad_line"), 1 },
