@@ -122,6 +122,7 @@ bool feed_differs(const struct px *, enum dir, uint32_t seq, const uint8_t *p, s
 /* ---- seek.c ---- */
 /* Bytes of a flow without a protocol: takes all n, or sets f->proto and leaves the bytes from the returned offset on to it. */
 size_t seek_bytes(struct px *, enum dir, const uint8_t *p, size_t n, bool datagram);
+void seek_gap(struct px *);		/* bytes were lost */
 void seek_tick(struct px *);		/* pending.time may be over */
 void seek_give_up(struct px *);
 void seek_last(struct px *);		/* the last question, then gives up; not while a stream is walked */

@@ -98,7 +98,9 @@ void feed_app(struct px *x, enum app app)
 
 	if (flow_hit(f, F_APP_KNOWN) && f->app == app)
 		return;
-	f->app = (uint16_t)app;
+	if (flow_hit(f, F_APP_KNOWN) && f->switches && !f->app_orig)
+		f->app_orig = f->app;
+	f->app = (uint8_t)app;
 	flow_set(f, F_APP_KNOWN);
 	if (!flow_hit(f, F_APP_COUNTED)) {
 		flow_set(f, F_APP_COUNTED);
@@ -331,9 +333,7 @@ void feed_gap(struct px *x, enum dir dir, uint64_t len)
 		return;
 	keep_free(x->d, h);
 	if (f->feed == FEED_SEEK) {
-		if (f->learn)
-			seek_give_up(x);
-		flow_set(f, F_MIDSTREAM);
+		seek_gap(x);
 		return;
 	}
 	if (!f->proto->gap) {

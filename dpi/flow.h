@@ -107,7 +107,8 @@ struct flow {
 	uint64_t pkts[2], bytes[2];
 	int64_t last;		/* ns, time of the last frame */
 	uint32_t view[2], view_seen[2];	/* the view each direction is taken from, when it last showed one (2^20 ns) */
-	uint16_t app;
+	uint8_t app;		/* enum app */
+	uint8_t app_orig;	/* the one that handed over first; APP_UNKNOWN: none did */
 	uint8_t verdict, reason;
 	uint8_t tcp_flags[2];
 	uint16_t bits;		/* enum flow_bits */
@@ -136,6 +137,7 @@ _Static_assert(sizeof(struct flow_key) == 48, "hashed as six words");
 _Static_assert(sizeof(struct half) == 80, "half");
 _Static_assert(offsetof(struct flow, pkts) == 64 && offsetof(struct flow, half) == 128, "hot lines");
 _Static_assert(sizeof(struct flow) <= 384, "flow entry");
+_Static_assert(APP_COUNT <= 256, "flow.app has room");
 _Static_assert(ANOM_COUNT <= 16, "flow.anomalies has room");
 
 /* In the order in which they go when there is no room. */

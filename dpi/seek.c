@@ -6,7 +6,9 @@
  * order when it is found, so that it sees the conversation as it was. A candidate that said NO is not asked again.
  *
  * It ends with YES, with the last NO, or at a limit of dpi_conf.pending_*: then the app is unknown. The copies and what is
- * known of candidates live in struct learn, only as long as this goes on.
+ * known of candidates live in struct learn, only as long as this goes on. Where the beginning of a stream was not seen, the
+ * last NO only means that these bytes were the middle of something: they are let go, and all are asked anew when the other end
+ * speaks, for there a message begins (learn.adrift). The same when bytes are lost while a protocol is sought.
  *
  * Who began a TCP connection whose SYNs were not seen is a guess by ports (dpi.c). When all candidates said NO to it, or time is up,
  * they are asked once more with the directions exchanged (learn.turned); a YES then says who the client is, and the flow is turned:
@@ -24,6 +26,8 @@ struct learn {
 	uint32_t len[2];
 	uint8_t class[2];		/* log2 of buf's size */
 	bool datagrams;
+	bool adrift;			/* nobody knows these bytes: passed over while they come from `adrift_dir` */
+	int8_t adrift_dir;		/* enum dir, or -1: from none */
 	bool turned;			/* candidates are asked as if the responder had begun */
 	const struct proto *found;	/* by turned directions: it starts with seek_turn */
 	int64_t since;
@@ -261,6 +265,28 @@ void seek_give_up(struct px *x)
 		feed_app(x, APP_UNKNOWN);
 }
 
+/* Bytes of `dir` (-1: both) that are the middle of something. */
+static void go_adrift(struct learn *l, int dir)
+{
+	l->adrift = true;
+	l->adrift_dir = (int8_t)dir;
+	l->turned = false;
+	l->found = NULL;
+	l->len[0] = l->len[1] = l->nruns = 0;
+	memset(l->no, 0, sizeof(l->no));
+}
+
+void seek_gap(struct px *x)
+{
+	struct learn *l = x->f->learn;
+
+	if (l && !l->found)
+		go_adrift(l, -1);
+	else if (l)
+		seek_give_up(x);
+	flow_set(x->f, F_MIDSTREAM);
+}
+
 /* The last question, to what is kept: turned directions. */
 static void ask_at_last(struct px *x)
 {
@@ -388,12 +414,19 @@ static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n,
 		turned = true;
 		found = ask_turned(x->d, &in, no, &more);
 	}
-	if (!found && (!more || n >= x->d->conf.pending_bytes || x->d->conf.pending_packets <= 1)) {
+	if (!found && (more ? n >= x->d->conf.pending_bytes : datagram || !in.midstream)) {
+		seek_give_up(x);
+		return n;
+	}
+	if (!found && x->d->conf.pending_packets <= 1) {
 		seek_give_up(x);
 		return n;
 	}
 	l = learn_start(x, no, datagram);
-	if (l) {
+	if (l && !found && !more) {
+		l->packets = 1;
+		go_adrift(l, dir);
+	} else if (l) {
 		l->packets = 1;
 		l->turned = turned;
 		l->found = found;
@@ -471,6 +504,13 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 		return seek_first(x, dir, p, n, datagram);
 	if (datagram)
 		return seek_datagram(x, dir, p, n);
+	if (l->adrift && l->adrift_dir == (int)dir) {
+		l->packets++;
+		if (at_limit(x, l))
+			seek_give_up(x);
+		return n;
+	}
+	l->adrift = false;
 	room = d->conf.pending_bytes - (l->len[0] + l->len[1]);
 	if (k > room && !l->found)
 		k = room;
@@ -502,7 +542,10 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 		if (k < n && !learn_add(d, l, dir, p + k, n - k))
 			seek_give_up(x);
 	} else if (!more) {
-		seek_give_up(x);
+		if (in.midstream && !at_limit(x, l))
+			go_adrift(l, dir);
+		else
+			seek_give_up(x);
 	}
 	return n;
 }

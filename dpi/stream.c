@@ -18,7 +18,8 @@
  * read: it is parked until the receiver acknowledges some of it. (On a held path it is taken at once, for it must be judged now.)
  *
  * Midstream. Nothing is known of windows' scales and of what is in flight: the window is taken at its largest scale, and an
- * acknowledgement moves what was sent instead of being judged by it.
+ * acknowledgement moves what was sent instead of being judged by it. What an end sends first is its beginning for us, though the
+ * other end's acknowledgement let expect it earlier.
  *
  * The SYN's own bytes (RFC 7413) wait until the SYN/ACK says whether they were taken. Bytes of an initiator whose SYN/ACK
  * was not seen wait for a word of the responder: the kernel takes none before its own SYN/ACK.
@@ -508,7 +509,11 @@ void stream_packet(struct px *x)
 			stream_syn(x);
 		return;
 	}
-	if (!halves_known(x) || !in_window(x))
+	if (!halves_known(x))
+		return;
+	if (flow_hit(f, F_MIDSTREAM) && f->pkts[x->dir] == 1 && p->payload.n && !f->held && seq_after(p->seq, s->next))
+		s->next = s->max_end = p->seq;
+	if (!in_window(x))
 		return;
 	if (p->tcp_flags & TCP_RST) {
 		on_rst(x);

@@ -59,6 +59,7 @@ void tell_fill(const struct px *x, enum event_type type, struct event *ev)
 	ev->vlan[1] = f->key.vlan[1];
 	ev->nvlan = (uint8_t)((f->key.vlan[0] != 0) + (f->key.vlan[1] != 0));
 	ev->app = f->app;
+	ev->app_orig = f->app_orig;
 	ev->type = (uint8_t)type;
 	ev->ipproto = f->key.ipproto;
 	ev->path = f->path;

@@ -80,6 +80,7 @@ struct head {
 	uint16_t key, status;
 	uint8_t framing;
 	uint32_t body, opaque;
+	uint64_t cas;
 };
 
 static bool head_read(struct cursor *c, struct head *h)
@@ -98,7 +99,7 @@ static bool head_read(struct cursor *c, struct head *h)
 	h->status = cur_be16(c);
 	h->body = cur_be32(c);
 	h->opaque = cur_be32(c);
-	cur_skip(c, 8);
+	h->cas = cur_be64(c);
 	return cur_ok(c) && h->key <= KEY_MAX && h->extras <= EXTRAS_MAX && (uint32_t)h->key + h->extras + h->framing <= h->body && h->body <= BODY_MAX;
 }
 
@@ -115,7 +116,9 @@ bool memcached_head(struct cursor c, enum dir dir, uint64_t *len, bool *couchbas
 	if ((dir == DIR_TOSERVER ? answer : request) && (h.op < 0x50 || h.op > 0x65))
 		return false;
 	*len = MEMCACHED_HEAD + (uint64_t)h.body;
-	*couchbase = (h.magic != MAGIC_REQUEST && h.magic != MAGIC_ANSWER) || only_couchbase(h.op) || h.type & 6;
+	/* memcached has no vbuckets (0 in requests), and its CAS counts from 1; Couchbase's is a time in ns */
+	*couchbase = (h.magic != MAGIC_REQUEST && h.magic != MAGIC_ANSWER) || only_couchbase(h.op) || h.type & 6 ||
+		     (h.magic == MAGIC_REQUEST && h.status) || h.cas >> 56 >= 0x10;
 	return true;
 }
 
@@ -274,7 +277,7 @@ enum probe memcached_binary_probe(const struct probe_in *in, bool *couchbase)
 		/* what is not known is Couchbase's, and believed where it is whole */
 		if (h.type & 0xf8 || (!opcode_of(h.op) && (h.op < 0x3d || len != cur_left(&in->dir[i]))))
 			continue;
-		if (i == DIR_TOSERVER && (magic != MAGIC_REQUEST || (extras_fit(&h) && (h.status < 1024 || h.op == OP_HELLO))))
+		if (i == DIR_TOSERVER && (magic == MAGIC_REQUEST || h.framing) && extras_fit(&h) && (h.status < 1024 || h.op == OP_HELLO))
 			return PROBE_YES;
 		/* an answer alone: of memcached's own commands, with a status that there is */
 		if (i == DIR_TOCLIENT && h.status <= 0xff && h.extras <= 24 && (magic == MAGIC_ANSWER || h.framing || dcp))

@@ -106,7 +106,7 @@ static uint8_t inline_reply(struct bytes w)
 }
 
 /* Text protocols share words: IRC pings with a name, HELLO in redis has a number, SIP and HTTP end in their version. */
-static enum probe probe_inline(struct cursor c, struct cursor down)
+static enum probe probe_inline(struct cursor c, struct cursor down, bool midstream)
 {
 	uint8_t first[16], buf[16], reply;
 	struct bytes line, word, more = { 0 };
@@ -143,6 +143,8 @@ static enum probe probe_inline(struct cursor c, struct cursor down)
 	if (inline_is_sure(word)) {
 		if ((redis_is_word(word, "PING") && n > 1) || (redis_is_word(word, "HELLO") && (n < 2 || more.n != 1)) || (redis_is_word(word, "INFO") && n > 2))
 			return PROBE_NO;
+		if (midstream && redis_is_word(word, "PING") && !cur_left(&down))
+			return PROBE_MORE;	/* in the middle of a connection it may be NATS' */
 		return !cur_left(&down) || strchr("+-:$*%_#~,>|", cur_peek(&down, 0)) ? PROBE_YES : PROBE_NO;
 	}
 	reply = inline_reply(word);
@@ -169,5 +171,5 @@ enum probe redis_probe(const struct probe_in *in)
 		cur_skip(&up, 2);
 	if (!cur_left(&up) || cur_peek(&up, 0) == '*')
 		return probe_command(up);
-	return probe_inline(up, down);
+	return probe_inline(up, down, in->midstream);
 }

@@ -326,6 +326,8 @@ static void test_switch_anew(void)
 	CU_ASSERT_EQUAL(core_flow(&v.c)->app, APP_HTTP);
 	say(&v, DOWN, "HTTP/1.1 204 No\r\n\r\n");
 	CU_ASSERT(strstr(v.c.text, "\"url\":\"/x\"") != NULL);
+	CU_ASSERT_EQUAL(v.c.last[EV_HTTP].app, APP_HTTP);
+	CU_ASSERT_EQUAL(v.c.last[EV_HTTP].app_orig, APP_SOCKS);
 	core_close(&v.c);
 
 	/* nothing is found: the app stays what it was */

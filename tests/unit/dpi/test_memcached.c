@@ -90,6 +90,11 @@ static void test_recognition(void)
 	}
 	CU_ASSERT_EQUAL(vector_probe(&proto_couchbase, HELLO, sizeof(HELLO) - 1, "", 0, false), PROBE_YES);
 	CU_ASSERT_EQUAL(vector_probe(&proto_couchbase, GET_BINARY, sizeof(GET_BINARY) - 1, "", 0, false), PROBE_NO);
+	/* a vbucket; a CAS that is a time; a frame without what it frames */
+	CU_ASSERT_EQUAL(vector_probe(&proto_couchbase, "\200\0\0\1\0\0\1\156\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0k", 25, "", 0, true), PROBE_YES);
+	CU_ASSERT_EQUAL(vector_probe(&proto_couchbase, "", 0, "\201\1\0\0\0\0\0\0\0\0\0\0\2\0\0\0\24\237\201\316\177\366\0\0", 24, true), PROBE_YES);
+	CU_ASSERT_EQUAL(vector_probe(&proto_couchbase, "", 0, "\201\1\0\0\0\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\0\0\7", 24, true), PROBE_NO);
+	CU_ASSERT_EQUAL(vector_probe(&proto_couchbase, "\10\1\0\0\0\0\0\0\0\0\7\1\0\0\0\0\0\0\0\0\0\0\0\0", 24, "", 0, true), PROBE_NO);
 	vectors_strangers(&proto_memcached, "memcached");
 	vectors_strangers(&proto_couchbase, "couchbase");
 }

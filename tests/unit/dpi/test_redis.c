@@ -346,6 +346,9 @@ static void test_recognition(void)
 		{ "NICK x\r\n", "", false, PROBE_NO },
 		{ "PING irc.example\r\n", "", false, PROBE_NO },
 		{ "PING\r\n", "220 ftp\r\n", false, PROBE_NO },
+		{ "PING\r\n", "", true, PROBE_MORE },	/* NATS says so as well */
+		{ "PING\r\n", "PONG\r\n", true, PROBE_NO },
+		{ "PING\r\n", "+PONG\r\n", true, PROBE_YES },
 		{ "get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n", false, PROBE_NO },
 		{ "get a\r\n", "END\r\n", false, PROBE_NO },
 		{ "set a 0 0 1\r\nx\r\n", "STORED\r\n", false, PROBE_NO },

@@ -175,11 +175,56 @@ static void test_guessed_right(void)
 	core_close(&c);
 
 	open_with(&c, alone);
+	core_handshake(&c, 8999, 4999);
 	core_data(&c, UP, 9000, 5000, "neither", 7);
 	CU_ASSERT_EQUAL(core_flow(&c)->feed, FEED_OFF);
 	CU_ASSERT(core_flow(&c)->learn == NULL);
 	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_APP_UNKNOWN), 1);
 	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_FLOWS_TURNED), 0);
+	core_close(&c);
+}
+
+/* Bytes that are the middle of something: all are asked again when the other end speaks. */
+static void test_adrift(void)
+{
+	struct core c = { 0 };
+
+	open_with(&c, alone);
+	core_data(&c, DOWN, 5000, 9000, "of a body", 9);
+	CU_ASSERT_EQUAL(core_flow(&c)->feed, FEED_SEEK);
+	core_data(&c, DOWN, 5009, 9000, "ASK in it", 9);	/* no message begins here */
+	CU_ASSERT_EQUAL(core_flow(&c)->feed, FEED_SEEK);
+	core_data(&c, UP, 9000, 5018, "ASK", 3);
+	CU_ASSERT_EQUAL(core_flow(&c)->app, APP_FTP);
+	CU_ASSERT(toy_log.n[UP] == 3 && toy_log.n[DOWN] == 0);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_APP_UNKNOWN), 0);
+	core_close(&c);
+
+	open_with(&c, alone);	/* ... but not for ever */
+	for (uint32_t i = 0; i < 16; i++) {
+		CU_ASSERT(!i || core_flow(&c)->feed == FEED_SEEK);
+		core_data(&c, DOWN, 5000 + i, 9000, "x", 1);
+	}
+	CU_ASSERT_EQUAL(core_flow(&c)->feed, FEED_OFF);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_APP_UNKNOWN), 1);
+	core_data(&c, UP, 9000, 5016, "ASK", 3);
+	CU_ASSERT_EQUAL(core_flow(&c)->app, APP_UNKNOWN);
+	core_close(&c);
+}
+
+/* Bytes are lost while one is sought: what comes behind them is looked at anew. */
+static void test_lost(void)
+{
+	struct core c = { 0 };
+
+	open_with(&c, both);	/* the patient one keeps it going */
+	core_handshake(&c, 8999, 4999);
+	core_data(&c, UP, 9000, 5000, "what", 4);
+	core_data(&c, UP, 9010, 5000, "ASK", 3);
+	CU_ASSERT_EQUAL(core_flow(&c)->app, APP_UNKNOWN);
+	core_data(&c, DOWN, 5000, 9013, "", 0);
+	CU_ASSERT_EQUAL(core_flow(&c)->app, APP_FTP);
+	CU_ASSERT(toy_log.n[UP] == 3 && memcmp(toy_log.bytes[UP], "ASK", 3) == 0);
 	core_close(&c);
 }
 
@@ -190,5 +235,7 @@ const struct unit_test tests_seek[] = {
 	{ "turned with what waited", test_with_what_waited },
 	{ "never turned where the beginning was seen", test_never_turned },
 	{ "the guess was right", test_guessed_right },
+	{ "the middle of something", test_adrift },
+	{ "bytes are lost", test_lost },
 	{ 0 },
 };

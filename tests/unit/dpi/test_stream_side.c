@@ -95,6 +95,22 @@ static void test_responder(void)
 	core_close(&c);
 }
 
+/* What an end sends first is its beginning, though the other one let expect it earlier. */
+static void test_first_words(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_data(&c, UP, 101, 701, "ask", 3);
+	core_speak(&c, &proto_toy);
+	core_data(&c, DOWN, 748, 104, "answer", 6);
+	CU_ASSERT(took(DOWN, "answer"));
+	CU_ASSERT(toy_log.gaps == 0);
+	core_data(&c, DOWN, 760, 104, "more", 4);	/* this is a hole */
+	CU_ASSERT(took(DOWN, "answer"));
+	core_close(&c);
+}
+
 /* A hole that no acknowledgement will close: passed over when much waits behind it, or at the end. */
 static void hole(unsigned n)
 {
@@ -138,6 +154,7 @@ const struct unit_test tests_stream_side[] = {
 	{ "an initiator alone, held", test_initiator_held },
 	{ "an initiator that lies", test_initiator_lies },
 	{ "a responder alone", test_responder },
+	{ "first words", test_first_words },
 	{ "a hole", test_hole },
 	{ "not alone", test_two_sided },
 	{ 0 },
