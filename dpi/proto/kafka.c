@@ -5,7 +5,8 @@
  *
  * Where topics, groups and the like stand is a table (kafka_api.c); records are passed by. Each topic is judged when its last
  * byte is there, a request without any at its end. One `kafka` event per request, at its end. Newer versions than the table
- * knows are told without what is in their fields. What a broker answers is not looked at.
+ * knows are told without what is in their fields. An answer is looked at for the first error in it, which is told as an event of its own
+ * with the request's number.
  *
  * Recognition walks the first request as far as it is there: an api and version that exist, a client id that is text, fields
  * that hold. */
@@ -18,13 +19,14 @@
 #define CLIENT_MAX 255u
 #define TEXT_ROOM 3500u		/* of names of one request; further ones are judged, not told */
 #define VERSIONS_AHEAD 2u	/* newer than the table and still believed */
+#define ASKED_LAST 16u		/* requests whose answers are known */
 
 static const struct fact f_api = { "api", FACT_OPERATION }, f_version = { "api_version", FACT_PLAIN }, f_client = { "client_id", FACT_PLAIN },
 	f_topics = { "topics", FACT_OBJECT }, f_ids = { "topic_ids", FACT_OBJECT }, f_groups = { "groups", FACT_KEY }, f_txn = { "transactional_id", FACT_KEY },
 	f_keys = { "keys", FACT_KEY }, f_resources = { "resources", FACT_OBJECT }, f_mechanism = { "mechanism", FACT_PLAIN }, f_user = { "user", FACT_USER },
-	f_software = { "software", FACT_PLAIN };
+	f_software = { "software", FACT_PLAIN }, f_error = { "error_code", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_api, &f_version, &f_client, &f_topics, &f_ids, &f_groups, &f_txn, &f_keys, &f_resources, &f_mechanism,
-	&f_user, &f_software, NULL };
+	&f_user, &f_software, &f_error, NULL };
 
 /* Lists first: they are told as arrays, in this order. */
 static const struct { char kind; const struct fact *fact; bool list; } kinds[] = {
@@ -52,12 +54,21 @@ struct kafka {
 	bool known;		/* who the client is */
 	enum dir client;
 	bool raw_sasl;		/* SaslHandshake v0: tokens without a header follow */
+	/* answers */
+	bool answering;		/* inside one */
+	bool deaf;		/* where they begin is not known */
+	bool wrong;		/* its error was told */
+	uint8_t next_asked;
+	uint8_t answered;	/* index in asked */
+	struct { uint32_t number, tx; uint8_t api, version; } asked[ASKED_LAST];	/* api: its key and 1, 0: free */
+	struct kafka_walk answer;
 };
 
 struct head {
 	const struct kafka_api *api;
 	uint32_t size;		/* behind the size field */
-	uint16_t version;
+	uint32_t number;	/* correlation */
+	uint16_t key, version;
 	bool null_client;
 	struct bytes client;
 };
@@ -68,9 +79,10 @@ static enum parse head_read(struct cursor *c, struct head *h)
 	uint16_t n;
 
 	h->size = cur_be32(c);
-	h->api = kafka_api_of(cur_be16(c));
+	h->key = cur_be16(c);
+	h->api = kafka_api_of(h->key);
 	h->version = cur_be16(c);
-	cur_skip(c, 4);
+	h->number = cur_be32(c);
 	n = cur_be16(c);
 	h->null_client = n == 0xffff;
 	if (!cur_ok(c))
@@ -306,6 +318,11 @@ static enum parse parse_head(struct px *px, struct kafka *s, struct cursor *in)
 	s->raw_sasl = false;
 	s->api = h.api;
 	s->version = h.version;
+	s->asked[s->next_asked].api = (uint8_t)(h.key + 1);
+	s->asked[s->next_asked].number = h.number;
+	s->asked[s->next_asked].version = (uint8_t)h.version;
+	s->asked[s->next_asked].tx = s->tx;
+	s->next_asked = (uint8_t)((s->next_asked + 1) % ASKED_LAST);
 	s->inside = true;
 	s->judged = false;
 	s->req = px_alloc(px, sizeof(*s->req));
@@ -337,6 +354,86 @@ static enum parse parse_fields(struct px *px, struct kafka *s, struct cursor *in
 	return PARSE_DONE;
 }
 
+/* ---- answers: size(4) correlation(4) [tagged fields] fields ---- */
+
+static void error_is(void *arg, char kind, struct bytes value)
+{
+	struct teller *t = arg;
+	struct kafka *s = t->s;
+	struct record *r;
+
+	if (kind != 'E' || s->wrong || !(value.p[0] | value.p[1]))
+		return;
+	s->wrong = true;
+	r = px_record(t->px);
+	rec_cstr(r, &f_api, kafka_api_of(s->asked[s->answered].api - 1u)->name);
+	rec_u64(r, &f_version, s->asked[s->answered].version);
+	rec_i64(r, &f_error, (int16_t)(value.p[0] << 8 | value.p[1]));
+	px_emit(t->px, EV_KAFKA, s->asked[s->answered].tx, r);
+}
+
+/* MORE: the head is not there yet. */
+static enum parse answer_head(struct px *px, struct kafka *s, enum dir dir, struct cursor *in)
+{
+	struct cursor c = *in;
+	uint32_t size = cur_be32(&c), number = cur_be32(&c);
+	unsigned i = 0;
+
+	if (cur_left(in) < 4 || (size >= 4 && !cur_ok(&c)))
+		return msg_more(px, cur_left(in) < 4 ? 4 : 8);
+	if (size < 4) {		/* a token of SASL without a header */
+		cur_skip(in, 4);
+		msg_pass(px, dir, in, size);
+		return PARSE_DONE;
+	}
+	if (size > SIZE_MOST) {
+		s->deaf = true;
+		return PARSE_DONE;
+	}
+	*in = c;
+	while (i < ASKED_LAST && (!s->asked[i].api || s->asked[i].number != number))
+		i++;
+	if (i == ASKED_LAST || !kafka_walk_answer(&s->answer, kafka_api_of(s->asked[i].api - 1u), s->asked[i].version, size - 4)) {
+		msg_pass(px, dir, in, size - 4);
+		return PARSE_DONE;
+	}
+	s->answered = (uint8_t)i;
+	s->answering = true;
+	s->wrong = false;
+	return PARSE_DONE;
+}
+
+static enum parse answer_fields(struct px *px, struct kafka *s, enum dir dir, struct cursor *in)
+{
+	struct teller t = { px, s };
+	uint32_t skip;
+
+	if (kafka_walk(&s->answer, in, error_is, &t, &skip) == PARSE_MORE) {
+		if (!skip)
+			return PARSE_MORE;
+		px_skip(px, dir, skip);
+		return PARSE_DONE;
+	}
+	s->answering = false;
+	s->asked[s->answered].api = 0;
+	msg_pass(px, dir, in, s->answer.left);
+	return PARSE_DONE;
+}
+
+static enum parse answers(struct px *px, struct kafka *s, enum dir dir, struct cursor *in)
+{
+	enum parse p = PARSE_DONE;
+
+	while (p == PARSE_DONE && !s->deaf && (cur_left(in) || (s->answering && !s->answer.left)))
+		p = s->answering ? answer_fields(px, s, dir, in) : answer_head(px, s, dir, in);
+	if (s->deaf) {
+		cur_rest(in);
+		px_skip(px, dir, UINT64_MAX);
+		return PARSE_DONE;
+	}
+	return p;
+}
+
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
 	struct kafka *s = state;
@@ -346,12 +443,12 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		s->client = dir;
 		s->known = true;
 	}
-	if (!s->known || dir != s->client) {
+	if (!s->known) {
 		cur_rest(in);
-		if (s->known)
-			px_skip(px, dir, UINT64_MAX);
 		return PARSE_DONE;
 	}
+	if (dir != s->client)
+		return answers(px, s, dir, in);
 	/* a request may end in bytes that are passed by: then nothing is left to read */
 	while (p == PARSE_DONE && (cur_left(in) || (s->inside && !s->walk.left)))
 		p = s->inside ? parse_fields(px, s, in) : parse_head(px, s, in);

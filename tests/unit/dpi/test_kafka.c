@@ -54,6 +54,35 @@ static void test_sasl(void)
 	VECTORS_RUN(&ft, APP_KAFKA, rows);
 }
 
+#define A(size) "\0\0\0" size "\0\0\0\x07"
+#define ERROR(api, version, code) "kafka {'api':'" api "','api_version':" version ",'error_code':" code "}\n"
+#define PARTITION(error) "\0\0\0\1" error "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\1\0\0"
+
+static void test_answers(void)
+{
+	static const struct vector rows[] = {
+		{ "a login that fails", { STEP_UP(H("\x1c", "\x24", "\0") "\0\0\0\x0b\0alice\0pass"), STEP_DOWN(A("\x0e") "\0\x3a\0\x02no\0\0\0\0") },
+		  TOLD("SaslAuthenticate", "0", ",'user':'alice'") ERROR("SaslAuthenticate", "0", "58"), 0 },
+		{ "the second partition, flexible", { STEP_UP(H("\x27", "\0", "\x09") "\0\x03tx\0\x01\0\0\x01\0\x02" "\x02t\x02\0\0\0\0\x05" "RECS\0\0" "\0" METADATA),
+		  STEP_DOWN(A("\x51") "\0\2\2t\3" PARTITION("\0\0") PARTITION("\0\x1d") "\0\0\0\0\0\0") },
+		  TOLD("Produce", "9", ",'topics':['t'],'transactional_id':'tx'") METADATA_TOLD ERROR("Produce", "9", "29"), 0 },
+		{ "a topic that is there", { STEP_UP(H("\x26", "\x13", "\0") "\0\0\0\x01\0\x01t\0\0\0\x01\0\x01\0\0\0\0\0\0\0\0\0\0\x10\0"), STEP_DOWN(A("\x0d") "\0\0\0\1\0\1t\0\x24"), },
+		  TOLD("CreateTopics", "0", ",'topics':['t']") ERROR("CreateTopics", "0", "36"), 0 },
+		{ "of versions, in the old form", { STEP_UP("\0\0\0\x13\0\x12\0\x03\0\0\0\7\xff\xff\0\x03" "ab\x04" "1.0\0"), STEP_DOWN(A("\x0a") "\0\x23\0\0\0\0") },
+		  "kafka {'api':'ApiVersions','api_version':3,'software':'ab'}\n" ERROR("ApiVersions", "3", "35"), 0 },
+		{ "others' answers, no error, then one", { STEP_UP(METADATA), STEP_DOWN("\0\0\0\6\0\0\0\x63\0\3" A("\x1a") "\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\1t\0\0\0\0\0"), STEP_UP(METADATA),
+		  STEP_DOWN(A("\x1a") "\0\0\0\0\0\0\0\0\0\0\0\1\0\3\0\1t\0\0\0\0\0") }, METADATA_TOLD METADATA_TOLD ERROR("Metadata", "1", "3"), 0 },
+		{ "the server's own", { STEP_UP(METADATA), STEP_DOWN(A("\x1a") "\0\0\0\0\0\0\0\0\0\0\0\1\xff\xff\0\1t\0\0\0\0\0") }, METADATA_TOLD ERROR("Metadata", "1", "-1"), 0 },
+		{ "an answer that lies", { STEP_UP(METADATA), STEP_DOWN(A("\x0e") "\0\0\0\0\0\0\0\0\0\0"), STEP_UP(METADATA), STEP_DOWN(A("\x1a") "\0\0\0\0\0\0\0\0\0\0\0\1\0\3\0\1t\0\0\0\0\0") },
+		  METADATA_TOLD METADATA_TOLD ERROR("Metadata", "1", "3"), 0 },
+		{ "a size of gigabytes", { STEP_UP(METADATA), STEP_DOWN("\x7f\0\0\0\0\0\0\7"), STEP_UP(METADATA) }, METADATA_TOLD METADATA_TOLD, 0 },
+	};
+
+	VECTORS_RUN(&ft, APP_KAFKA, rows);
+	vectors_hostile(&ft, &rows[1]);
+	vectors_hostile(&ft, &rows[4]);
+}
+
 static void test_hostile(void)
 {
 	static const struct vector rows[] = {
@@ -141,6 +170,7 @@ static void test_recognition(void)
 const struct unit_test tests_kafka[] = {
 	{ "requests, however cut", test_requests },
 	{ "SASL", test_sasl },
+	{ "errors in answers", test_answers },
 	{ "hostile bytes", test_hostile },
 	{ "huge requests", test_huge },
 	{ "the table of requests", test_table },
