@@ -277,8 +277,8 @@ static void put_proto(struct jbuf *j, uint8_t ipproto)
 {
 	static const char *const names[256] = {
 		[0] = "HOPOPT", [IP_ICMP] = "ICMP", [2] = "IGMP", [4] = "IPv4", [IP_TCP] = "TCP", [IP_UDP] = "UDP", [33] = "DCCP", [41] = "IPv6", [46] = "RSVP", [47] = "GRE",
-		[50] = "ESP", [51] = "AH", [IP_ICMP6] = "IPv6-ICMP", [59] = "IPv6-NoNxt", [88] = "EIGRP", [89] = "OSPF", [103] = "PIM", [108] = "IPComp", [112] = "VRRP", [115] = "L2TP",
-		[IP_SCTP] = "SCTP", [136] = "UDPLite",
+		[43] = "IPv6-Route", [50] = "ESP", [51] = "AH", [IP_ICMP6] = "IPv6-ICMP", [59] = "IPv6-NoNxt", [88] = "EIGRP", [89] = "OSPF", [97] = "ETHERIP", [103] = "PIM", [108] = "IPComp", [112] = "VRRP", [115] = "L2TP",
+		[IP_SCTP] = "SCTP", [135] = "IPv6-MH", [136] = "UDPLite", [137] = "MPLS-in-IP",
 	};
 	char number[8];
 
@@ -308,6 +308,28 @@ static void put_tuple(struct jbuf *j, const struct event *ev)
 		jb_str(j, "app_proto_orig", app_name((enum app)ev->app_orig));
 	eve_community_id(ev, id);
 	jb_str(j, "community_id", id);
+}
+
+/* What the flow came in, as Suricata has it, and which tunnel that is. */
+static void put_tunnel(struct jbuf *j, const struct outer *o)
+{
+	char text[ADDR_STRLEN];
+
+	jb_obj(j, "tunnel");
+	if (o->depth) {
+		jb_str(j, "src_ip", addr_format(&o->src, text));
+		jb_u64(j, "src_port", has_ports(o->ipproto) ? o->sport : 0);
+		jb_str(j, "dest_ip", addr_format(&o->dst, text));
+		jb_u64(j, "dest_port", has_ports(o->ipproto) ? o->dport : 0);
+		put_proto(j, o->ipproto);
+		jb_u64(j, "depth", o->depth);
+	}
+	jb_str(j, "type", tunnel_name((enum tunnel_kind)o->kind));
+	if (o->has_id)
+		jb_u64(j, "id", o->id);
+	if (o->flow_id)
+		jb_u64(j, "flow_id", o->flow_id);
+	jb_end_obj(j);
 }
 
 static void put_end(struct jbuf *j, struct names *names, uint32_t id, const char *workload, const char *labels)
@@ -363,6 +385,8 @@ void eve_format(struct jbuf *j, const struct eve_conf *c, const struct event *ev
 	}
 	if (ev->has_tuple)
 		put_tuple(j, ev);
+	if (ev->outer.kind)
+		put_tunnel(j, &ev->outer);
 	if (ev->number)
 		jb_u64(j, "pcap_cnt", ev->number);
 	if (ev->has_tx)

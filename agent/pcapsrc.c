@@ -37,6 +37,10 @@ static uint8_t linktype_of(int dlt)
 	case DLT_LINUX_SLL2: return LINK_SLL2;
 	case DLT_NULL:
 	case DLT_LOOP: return LINK_NULL;
+	case DLT_NFLOG: return LINK_NFLOG;
+	case DLT_PPP:
+	case DLT_PPP_SERIAL: return LINK_PPP;
+	case DLT_PPP_ETHER: return LINK_PPPOE;
 	}
 	return LINK_UNSUPPORTED;
 }

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum linktype { LINK_ETHERNET, LINK_RAW, LINK_SLL, LINK_SLL2, LINK_NULL /* BSD loopback, host or network order */, LINK_UNSUPPORTED };
+enum linktype { LINK_ETHERNET, LINK_RAW, LINK_SLL, LINK_SLL2, LINK_NULL /* BSD loopback, host or network order */, LINK_NFLOG, LINK_PPP, LINK_PPPOE,
+		LINK_UNSUPPORTED };
 
 enum frame_flags {
 	FRAME_CSUM_PARTIAL = 1 << 0,	/* transport checksum not filled in yet: do not judge it */

@@ -1,54 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* decode: from a frame's bytes to offsets, lengths and fields, once.
+/* decode: from an IP header on, to offsets, lengths and fields, once. What stands before it is link.c's.
  *
- * Owns nothing and keeps nothing; called by the core for each frame (decode_frame) and for each datagram that defrag
- * made whole (decode_ip). Every byte is read through a cursor whose end is the packet's own, so what is cut short fails
- * once and is named by a counter. The judge of what is acceptable is Linux, on which the guarded containers run: a packet
+ * Owns nothing and keeps nothing; called by the core for each frame (decode_frame, in link.c), for each datagram that defrag made whole
+ * (decode_ip), and for what a tunnel carries (decode_inner). Every byte is read through a cursor whose end is the packet's own, so what is
+ * cut short fails once and is named by a counter. The judge of what is acceptable is Linux, on which the guarded containers run: a packet
  * that its stack throws away for its lengths is DECODE_BAD, one that it takes is decoded.
  *
  * "wire" is the number of bytes that were on the wire from here on, which is more than what is left when the capture is
  * cut (FRAME_TRUNCATED): lengths are judged by the wire, bytes are given out as far as they are there.
  *
- * Limits: two VLAN ids (the stripped one included), IPV6_EXT_MAX extension headers. Tunnels are not opened here. */
-#include "dpi/packet.h"
+ * Extension headers. Those that Linux walks are walked. A routing header with segments left is not for this receiver, and headers that Linux has no
+ * use for (mobility, HIP, shim6) end the walk there as here: the packet is one of a transport that is not decoded. An option that makes a receiver
+ * throw the packet away is DECODE_BAD. Behind an authentication header stands another network: a receiver without the key throws the packet away, so
+ * what it carries must not be mixed with what came plainly (packet.wrap).
+ *
+ * Limits: IPV6_EXT_MAX extension headers. Tunnels are opened by tunnel.c. */
+#include "dpi/decode.h"
 
 #include <netinet/in.h>
 
 #include "dpi/csum.h"
 
-#define ETHERTYPE_IPV4 0x0800
-#define ETHERTYPE_IPV6 0x86dd
-#define ETHERTYPE_8021Q 0x8100
-#define ETHERTYPE_8021AD 0x88a8
-#define ETHERTYPE_QINQ 0x9100
-#define ETHERTYPE_MIN 0x0600	/* less is the length of an LLC frame (IEEE 802.3, 3.2.6) */
 #define IPV6_EXT_MAX 8
 #define IPV6_HLEN 40u
 #define IP_LEN_MAX 65535u
+#define IP_OPTIONS_MAX 8u	/* of one header, padding apart (net.ipv6.max_dst_opts_number) */
+#define IP_PAD_MAX 7u		/* bytes of padding between two of them */
 #define FRAME_GSO (FRAME_GSO_TCP | FRAME_GSO_UDP)
-
-struct decoder {
-	const struct frame *frame;
-	struct packet *out;
-	struct cursor in;	/* what is still to be read */
-	uint64_t missing;	/* bytes of the wire that come after in.end and were not captured */
-	enum dpi_counter why;
-};
-
-static enum decode_result bad(struct decoder *d, enum dpi_counter why)
-{
-	d->why = why;
-	return DECODE_BAD;
-}
-
-static uint64_t wire_left(const struct decoder *d) { return cur_left(&d->in) + d->missing; }
 
 /* ---- transport ---- */
 
 /* True when the transport checksum can and must be judged: all of its bytes are here, nobody did it yet. */
 static bool csum_judged(const struct decoder *d)
 {
-	return !d->missing && !(d->frame->flags & (FRAME_CSUM_PARTIAL | FRAME_CSUM_VALID | FRAME_GSO));
+	return !d->missing && !(d->out->flags & (FRAME_CSUM_PARTIAL | FRAME_CSUM_VALID | FRAME_GSO));
 }
 
 /* Sum over the pseudo header (RFC 793, 8200 8.1) of n bytes of transport. */
@@ -141,7 +126,7 @@ static enum decode_result decode_tcp(struct decoder *d)
 {
 	struct packet *p = d->out;
 	const uint8_t *l4 = d->in.pos;
-	uint64_t wire = wire_left(d);
+	uint64_t wire = decode_wire_left(d);
 	size_t there = cur_left(&d->in), hlen;
 	uint16_t offset_flags;
 	struct cursor opts;
@@ -155,11 +140,11 @@ static enum decode_result decode_tcp(struct decoder *d)
 	cur_skip(&d->in, 2);
 	p->urgent = cur_be16(&d->in);
 	if (!cur_ok(&d->in))
-		return bad(d, DPI_C_DECODE_TCP_SHORT);
+		return decode_bad(d, DPI_C_DECODE_TCP_SHORT);
 	p->tcp_flags = (uint8_t)offset_flags;
 	hlen = (size_t)(offset_flags >> 12) * 4;
 	if (hlen < 20 || hlen > wire)
-		return bad(d, DPI_C_DECODE_TCP_HLEN);
+		return decode_bad(d, DPI_C_DECODE_TCP_HLEN);
 	hlen -= 20;
 	opts = cur_sub(&d->in, hlen < cur_left(&d->in) ? hlen : cur_left(&d->in));	/* less only where the capture is cut */
 	if (hlen)
@@ -175,7 +160,7 @@ static enum decode_result decode_udp(struct decoder *d)
 {
 	struct packet *p = d->out;
 	const uint8_t *l4 = d->in.pos;
-	uint64_t wire = wire_left(d), len;
+	uint64_t wire = decode_wire_left(d), len;
 	uint16_t sum;
 
 	p->t.sport = cur_be16(&d->in);
@@ -183,17 +168,17 @@ static enum decode_result decode_udp(struct decoder *d)
 	len = cur_be16(&d->in);
 	sum = cur_be16(&d->in);
 	if (!cur_ok(&d->in))
-		return bad(d, DPI_C_DECODE_UDP_SHORT);
+		return decode_bad(d, DPI_C_DECODE_UDP_SHORT);
 	/* 0 stands for "to the end" in a jumbogram (RFC 2675, 4) and, as Linux reads it, in any IPv6 packet; a
 	 * super-packet's length may be that of one of its datagrams. */
-	if ((len == 0 && p->family == 6) || d->frame->flags & FRAME_GSO_UDP)
+	if ((len == 0 && (p->family == 6 || wire > IP_LEN_MAX)) || p->flags & FRAME_GSO_UDP)
 		len = wire;
 	if (len < 8 || len > wire)
-		return bad(d, DPI_C_DECODE_UDP_LEN);
+		return decode_bad(d, DPI_C_DECODE_UDP_LEN);
 	len -= 8;
 	if (csum_judged(d) && sum)
 		csum_judge(p, IPPROTO_UDP, l4, (size_t)len + 8, 6);
-	else if (csum_judged(d) && p->family == 6)
+	else if (csum_judged(d) && p->family == 6 && !tunnel_port(p->t.dport))	/* RFC 6935: tunnels may leave it out */
 		p->bad_csum = true;
 	p->payload = cur_bytes(&d->in, len < cur_left(&d->in) ? (size_t)len : cur_left(&d->in));
 	p->l4_known = true;
@@ -220,7 +205,7 @@ static enum decode_result decode_icmp(struct decoder *d)
 	id = cur_be16(&d->in);
 	cur_skip(&d->in, 2);
 	if (!cur_ok(&d->in))
-		return bad(d, DPI_C_DECODE_ICMP_SHORT);
+		return decode_bad(d, DPI_C_DECODE_ICMP_SHORT);
 	p->t.sport = icmp_is_echo(p) ? id : p->icmp_type;
 	p->t.dport = icmp_is_echo(p) ? id : p->icmp_code;
 	p->payload = cur_rest(&d->in);
@@ -298,14 +283,79 @@ static void ip_bounds(struct decoder *d, struct cursor ip, uint64_t len)
 	cur_skip(&d->in, used);
 }
 
-static enum decode_result decode_ipv4(struct decoder *d)
+/* False: ip_options_compile() refuses them, or they ask for a source route, which a host does not follow. */
+static bool ipv4_options_taken(struct cursor c)
+{
+	unsigned records = 0, stamps = 0;
+
+	while (cur_left(&c)) {
+		uint8_t kind = cur_u8(&c), size, at;
+		struct cursor o;
+
+		if (kind == 0)
+			return true;
+		if (kind == 1)
+			continue;
+		size = cur_u8(&c);
+		if (size < 2 || !cur_ok(&c) || size - 2u > cur_left(&c))
+			return false;
+		o = cur_sub(&c, size - 2u);
+		at = cur_peek(&o, 0);
+		switch (kind) {
+		case 0x83:	/* loose and strict source routes */
+		case 0x89:
+			return false;
+		case 7:		/* record route: room for an address at the pointer, if that is within */
+			if (records++ || size < 3 || at < 4 || (at <= size && at + 3 > size))
+				return false;
+			break;
+		case 0x44:	/* timestamps */
+			if (stamps++ || size < 4 || at < 5)
+				return false;
+			if (at <= size ? at + ((cur_peek(&o, 1) & 15) ? 7 : 3) > size : cur_peek(&o, 1) >> 4 == 15)
+				return false;
+			break;
+		case 0x94:	/* router alert */
+			if (size < 4)
+				return false;
+			break;
+		default:
+			break;
+		}
+	}
+	return true;
+}
+
+/* Authentication headers of an IPv4 packet that is whole (RFC 4302): walked, and kept apart from what came without. */
+static enum decode_result decode_ipv4_ah(struct decoder *d)
+{
+	struct packet *p = d->out;
+
+	while (p->t.ipproto == IPPROTO_AH) {
+		uint8_t next = cur_u8(&d->in), size = cur_u8(&d->in);
+		uint32_t spi;
+
+		cur_skip(&d->in, 2);
+		spi = cur_be32(&d->in);
+		cur_skip(&d->in, size > 1 ? (size + 2u) * 4 - 8 : SIZE_MAX);
+		if (!cur_ok(&d->in))
+			return decode_bad(d, DPI_C_DECODE_AH_SHORT);
+		if (!decode_wrap(p, TUNNEL_AH, spi))
+			return decode_bad(d, DPI_C_DECODE_WRAP_DEEP);
+		p->t.ipproto = next;
+	}
+	return decode_l4(d);
+}
+
+enum decode_result decode_ipv4(struct decoder *d)
 {
 	struct packet *p = d->out;
 	struct cursor ip = d->in;
-	uint64_t wire = wire_left(d), len;
+	uint64_t wire = decode_wire_left(d), len;
 	uint8_t vhl = cur_u8(&d->in);
 	size_t hlen = (vhl & 0xfu) * 4u;
 	const uint8_t *src, *dst;
+	struct cursor opts;
 	uint16_t frag;
 
 	cur_skip(&d->in, 1);
@@ -318,30 +368,33 @@ static enum decode_result decode_ipv4(struct decoder *d)
 	src = cur_take(&d->in, 4);
 	dst = cur_take(&d->in, 4);
 	if (!cur_ok(&d->in))
-		return bad(d, DPI_C_DECODE_IPV4_SHORT);
+		return decode_bad(d, DPI_C_DECODE_IPV4_SHORT);
 	if (vhl >> 4 != 4)
-		return bad(d, DPI_C_DECODE_IPV4_VERSION);
+		return decode_bad(d, DPI_C_DECODE_IPV4_VERSION);
 	if (hlen < 20)
-		return bad(d, DPI_C_DECODE_IPV4_HLEN);
-	if (!cur_skip(&d->in, hlen - 20))
-		return bad(d, DPI_C_DECODE_IPV4_SHORT);
+		return decode_bad(d, DPI_C_DECODE_IPV4_HLEN);
+	opts = cur_sub(&d->in, hlen - 20);
+	if (!cur_ok(&d->in))
+		return decode_bad(d, DPI_C_DECODE_IPV4_SHORT);
+	if (hlen > 20 && !ipv4_options_taken(opts))
+		return decode_bad(d, DPI_C_DECODE_IPV4_OPTION);
 	/* Super-packets past 64 KiB (BIG TCP) cannot say their length: 0, or what is left of it in 16 bits. */
-	if (wire > IP_LEN_MAX && (len == 0 || d->frame->flags & FRAME_GSO))
+	if (wire > IP_LEN_MAX && (len == 0 || d->out->flags & FRAME_GSO))
 		len = wire;
-	else if (len == 0 && d->frame->flags & FRAME_GSO)
+	else if (len == 0 && d->out->flags & FRAME_GSO)
 		len = wire;
 	if (len < hlen || len > wire)
-		return bad(d, DPI_C_DECODE_IPV4_LEN);
+		return decode_bad(d, DPI_C_DECODE_IPV4_LEN);
 	p->family = 4;
 	p->t.src = addr_v4(src);
 	p->t.dst = addr_v4(dst);
 	ip_bounds(d, ip, len);
-	if (!(d->frame->flags & (FRAME_CSUM_PARTIAL | FRAME_GSO)) && csum_fold(csum_add(0, p->ip.p, hlen)) != 0xffff)
+	if (!(d->out->flags & (FRAME_CSUM_PARTIAL | FRAME_GSO)) && csum_fold(csum_add(0, p->ip.p, hlen)) != 0xffff)
 		p->bad_csum = true;
 	p->frag_more = frag & 0x2000;
 	p->frag_off = (uint16_t)((frag & 0x1fff) * 8);
 	p->fragment = p->frag_more || p->frag_off;
-	return decode_l4(d);
+	return p->t.ipproto == IPPROTO_AH && !p->fragment ? decode_ipv4_ah(d) : decode_l4(d);
 }
 
 /* Length of an IPv6 packet from its fixed header on, by RFC 8200 and, for 0, RFC 2675 and what Linux does with it:
@@ -350,9 +403,9 @@ static uint64_t ipv6_length(const struct decoder *d, uint64_t wire, uint16_t pay
 {
 	struct cursor opts;
 
-	if (wire > IP_LEN_MAX + IPV6_HLEN && d->frame->flags & FRAME_GSO)
+	if (wire > IP_LEN_MAX + IPV6_HLEN && d->out->flags & FRAME_GSO)
 		return wire;
-	if (payload || (next != IPPROTO_HOPOPTS && !(d->frame->flags & FRAME_GSO) && wire <= IP_LEN_MAX + IPV6_HLEN))
+	if (payload || (next != IPPROTO_HOPOPTS && !(d->out->flags & FRAME_GSO) && wire <= IP_LEN_MAX + IPV6_HLEN))
 		return payload + IPV6_HLEN > wire ? 0 : payload + IPV6_HLEN;
 	if (next != IPPROTO_HOPOPTS)
 		return wire;
@@ -378,6 +431,40 @@ static uint64_t ipv6_length(const struct decoder *d, uint64_t wire, uint16_t pay
 	return wire;
 }
 
+/* False: ip6_parse_tlv() throws the packet away for them: an unknown option that says so, one that is cut short, too many, or padding that is not. */
+static bool ipv6_options_taken(struct cursor c, bool hop_by_hop)
+{
+	unsigned options = 0, pad = 0;
+
+	while (cur_left(&c)) {
+		uint8_t kind = cur_u8(&c), size;
+		struct cursor o;
+
+		if (kind == 0) {
+			if (++pad > IP_PAD_MAX)
+				return false;
+			continue;
+		}
+		size = cur_u8(&c);
+		o = cur_sub(&c, size);
+		if (!cur_ok(&c))
+			return false;
+		if (kind == 1) {
+			pad += size + 2u;
+			while (cur_left(&o))
+				if (cur_u8(&o))
+					return false;
+			if (pad > IP_PAD_MAX)
+				return false;
+			continue;
+		}
+		pad = 0;
+		if (++options > IP_OPTIONS_MAX || (kind >> 6 && !(hop_by_hop && kind == 0xc2)))	/* the jumbo payload's was looked at before */
+			return false;
+	}
+	return true;
+}
+
 /* Walks the extension headers (RFC 8200, 4) up to the transport or a fragment that is not whole. */
 static enum decode_result decode_ipv6_ext(struct decoder *d, uint8_t next)
 {
@@ -386,6 +473,7 @@ static enum decode_result decode_ipv6_ext(struct decoder *d, uint8_t next)
 
 	for (unsigned n = 0;; n++) {
 		uint16_t here = (uint16_t)(d->in.pos - p->ip.p), frag;
+		struct cursor before = d->in, body;
 		uint8_t now = next;
 		size_t size;
 
@@ -404,7 +492,7 @@ static enum decode_result decode_ipv6_ext(struct decoder *d, uint8_t next)
 			return decode_l4(d);
 		}
 		if (n == IPV6_EXT_MAX)
-			return bad(d, DPI_C_DECODE_IPV6_EXT_DEEP);
+			return decode_bad(d, DPI_C_DECODE_IPV6_EXT_DEEP);
 		next = cur_u8(&d->in);
 		size = cur_u8(&d->in);
 		if (now == IPPROTO_FRAGMENT) {
@@ -412,26 +500,45 @@ static enum decode_result decode_ipv6_ext(struct decoder *d, uint8_t next)
 			p->frag_id = cur_be32(&d->in);
 			p->frag_off = frag & 0xfff8;
 			p->frag_more = frag & 1;
+			body = d->in;
 		} else {
-			cur_skip(&d->in, now == IPPROTO_AH ? (size + 2) * 4 - 2 : size * 8 + 6);
+			body = cur_sub(&d->in, now == IPPROTO_AH ? (size + 2) * 4 - 2 : size * 8 + 6);
 		}
 		if (!cur_ok(&d->in))
-			return bad(d, DPI_C_DECODE_IPV6_EXT_SHORT);
-		if (now == IPPROTO_FRAGMENT && (p->frag_off || p->frag_more)) {
-			p->fragment = true;	/* otherwise an atomic one (RFC 6946): whole by itself */
+			return decode_bad(d, DPI_C_DECODE_IPV6_EXT_SHORT);
+		switch (now) {
+		case IPPROTO_FRAGMENT:
+			if (!p->frag_off && !p->frag_more)
+				break;	/* an atomic one (RFC 6946): whole by itself */
+			p->fragment = true;
 			p->frag_next = named_at;
 			p->t.ipproto = next;
 			return decode_l4(d);
+		case IPPROTO_ROUTING:
+			if (cur_peek(&body, 1)) {	/* segments left */
+				d->in = before;
+				return decode_l4(d);
+			}
+			break;
+		case IPPROTO_AH:
+			cur_skip(&body, 2);
+			if (!decode_wrap(p, TUNNEL_AH, cur_be32(&body)))
+				return decode_bad(d, DPI_C_DECODE_WRAP_DEEP);
+			break;
+		default:
+			if (!ipv6_options_taken(body, now == IPPROTO_HOPOPTS))
+				return decode_bad(d, DPI_C_DECODE_IPV6_OPTION);
+			break;
 		}
 		named_at = here;
 	}
 }
 
-static enum decode_result decode_ipv6(struct decoder *d)
+enum decode_result decode_ipv6(struct decoder *d)
 {
 	struct packet *p = d->out;
 	struct cursor ip = d->in;
-	uint64_t wire = wire_left(d), len;
+	uint64_t wire = decode_wire_left(d), len;
 	uint32_t head = cur_be32(&d->in);
 	uint16_t payload = cur_be16(&d->in);
 	uint8_t next = cur_u8(&d->in);
@@ -441,12 +548,12 @@ static enum decode_result decode_ipv6(struct decoder *d)
 	src = cur_take(&d->in, 16);
 	dst = cur_take(&d->in, 16);
 	if (!cur_ok(&d->in))
-		return bad(d, DPI_C_DECODE_IPV6_SHORT);
+		return decode_bad(d, DPI_C_DECODE_IPV6_SHORT);
 	if (head >> 28 != 6)
-		return bad(d, DPI_C_DECODE_IPV6_VERSION);
+		return decode_bad(d, DPI_C_DECODE_IPV6_VERSION);
 	len = ipv6_length(d, wire, payload, next, d->in);
 	if (!len)
-		return bad(d, DPI_C_DECODE_IPV6_LEN);
+		return decode_bad(d, DPI_C_DECODE_IPV6_LEN);
 	p->family = 6;
 	p->t.src = addr_v6(src);
 	p->t.dst = addr_v6(dst);
@@ -454,7 +561,7 @@ static enum decode_result decode_ipv6(struct decoder *d)
 	return decode_ipv6_ext(d, next);
 }
 
-static enum decode_result decode_raw_ip(struct decoder *d)
+enum decode_result decode_raw_ip(struct decoder *d)
 {
 	switch (cur_peek(&d->in, 0) >> 4) {
 	case 4:
@@ -464,148 +571,25 @@ static enum decode_result decode_raw_ip(struct decoder *d)
 		d->out->ethertype = ETHERTYPE_IPV6;
 		return decode_ipv6(d);
 	default:
-		return bad(d, cur_left(&d->in) ? DPI_C_DECODE_IPV4_VERSION : DPI_C_DECODE_IPV4_SHORT);
+		return decode_bad(d, cur_left(&d->in) ? DPI_C_DECODE_IPV4_VERSION : DPI_C_DECODE_IPV4_SHORT);
 	}
 }
 
-/* ---- link ---- */
-
-/* Keeps a tag's VLAN id. False when there are more than are followed. */
-static bool vlan_keep(struct packet *p, uint16_t tci)
+enum decode_result decode_ip(const struct packet *piece, struct bytes ip, struct packet *out, enum dpi_counter *why)
 {
-	uint16_t id = tci & 0xfff;
+	struct decoder d = { .out = out, .in = cur_of(ip.p, ip.n) };
+	enum decode_result r;
 
-	if (!id)
-		return true;
-	if (p->nvlan == 2)
-		return false;
-	p->vlan[p->nvlan++] = id;
-	return true;
-}
-
-/* Passes over the tags in the bytes; the ethertype after them is left in out->ethertype. */
-static enum decode_result decode_vlans(struct decoder *d)
-{
-	struct packet *p = d->out;
-
-	while (p->ethertype == ETHERTYPE_8021Q || p->ethertype == ETHERTYPE_8021AD || p->ethertype == ETHERTYPE_QINQ) {
-		uint16_t tci = cur_be16(&d->in);
-
-		p->ethertype = cur_be16(&d->in);
-		if (!cur_ok(&d->in))
-			return bad(d, DPI_C_DECODE_VLAN_SHORT);
-		if (!vlan_keep(p, tci))
-			return bad(d, DPI_C_DECODE_VLAN_DEEP);
-	}
-	if (p->ethertype < ETHERTYPE_MIN)
-		p->ethertype = 0;	/* LLC */
-	return DECODE_OK;
-}
-
-static uint16_t null_ethertype(struct cursor *c)
-{
-	uint32_t af = cur_be32(c);
-
-	if (af & 0xff000000)
-		af = __builtin_bswap32(af);
-	switch (af) {
-	case 2:
-		return ETHERTYPE_IPV4;
-	case 10:	/* Linux */
-	case 24:	/* NetBSD, OpenBSD */
-	case 28:	/* FreeBSD */
-	case 30:	/* Darwin */
-		return ETHERTYPE_IPV6;
-	default:
-		return 0;
-	}
-}
-
-/* Everything before the network header. DECODE_OK: out->ethertype says what stands at d->in (raw: nothing said). */
-static enum decode_result decode_link(struct decoder *d)
-{
-	struct packet *p = d->out;
-	const struct frame *f = d->frame;
-
-	if (f->flags & FRAME_VLAN)
-		vlan_keep(p, f->vlan_tci);
-	switch ((enum linktype)f->link) {
-	case LINK_ETHERNET:
-		p->eth_dst = cur_take(&d->in, 6);
-		p->eth_src = cur_take(&d->in, 6);
-		p->ethertype = cur_be16(&d->in);
-		break;
-	case LINK_SLL:
-		cur_skip(&d->in, 14);
-		p->ethertype = cur_be16(&d->in);
-		break;
-	case LINK_SLL2:
-		p->ethertype = cur_be16(&d->in);
-		cur_skip(&d->in, 18);
-		break;
-	case LINK_NULL:
-		p->ethertype = null_ethertype(&d->in);
-		break;
-	case LINK_RAW:
-		return DECODE_OK;
-	case LINK_UNSUPPORTED:
-	default:
-		return bad(d, DPI_C_DECODE_LINKTYPE);
-	}
-	if (!cur_ok(&d->in)) {
-		p->eth_dst = p->eth_src = NULL;
-		return bad(d, DPI_C_DECODE_ETHER_SHORT);
-	}
-	return decode_vlans(d);
-}
-
-static void decoder_init(struct decoder *d, const struct frame *f, struct packet *out)
-{
 	memset(out, 0, sizeof(*out));
-	out->frame = f;
+	out->frame = piece->frame;
+	out->flags = piece->flags;
 	out->wscale = -1;
-	out->t.domain = f->domain;
-	*d = (struct decoder){
-		.frame = f,
-		.out = out,
-		.in = cur_of(f->data, f->caplen),
-		.missing = f->wirelen > f->caplen ? f->wirelen - f->caplen : 0,
-	};
-}
-
-enum decode_result decode_frame(const struct frame *f, struct packet *out, enum dpi_counter *why)
-{
-	struct decoder d;
-	enum decode_result r;
-
-	decoder_init(&d, f, out);
-	r = decode_link(&d);
-	if (r != DECODE_OK)
-		;
-	else if (f->link == LINK_RAW)
-		r = decode_raw_ip(&d);
-	else if (out->ethertype == ETHERTYPE_IPV4)
-		r = decode_ipv4(&d);
-	else if (out->ethertype == ETHERTYPE_IPV6)
-		r = decode_ipv6(&d);
-	else {
-		out->payload = cur_rest(&d.in);
-		r = DECODE_NOT_IP;
-	}
-	if (r == DECODE_BAD)
-		*why = d.why;
-	return r;
-}
-
-enum decode_result decode_ip(const struct frame *f, struct bytes ip, struct packet *out, enum dpi_counter *why)
-{
-	struct decoder d;
-	enum decode_result r;
-
-	decoder_init(&d, f, out);
-	decode_link(&d);	/* of the piece that came last: VLAN ids and MACs are the same for all */
-	d.in = cur_of(ip.p, ip.n);
-	d.missing = 0;
+	out->t.domain = piece->t.domain;
+	out->eth_src = piece->eth_src;	/* as the piece that came last has them: they are the same for all */
+	out->eth_dst = piece->eth_dst;
+	memcpy(out->vlan, piece->vlan, sizeof(out->vlan));
+	out->nvlan = piece->nvlan;
+	out->tunnel = piece->tunnel;
 	out->reassembled = true;
 	r = decode_raw_ip(&d);
 	if (r == DECODE_BAD)

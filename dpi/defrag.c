@@ -36,6 +36,7 @@ struct piece {
 /* Hashed and compared as bytes: no padding. */
 struct frag_key {
 	struct addr src, dst;
+	uint64_t tunnel;		/* 0: none */
 	uint32_t id, domain, view;
 	uint8_t family, path;
 	uint8_t ipproto;		/* IPv4 only: IPv6 pieces of one datagram may name different ones */
@@ -390,7 +391,7 @@ static enum defrag_result queue_add(struct defrag *d, struct queue *q, const str
 enum defrag_result defrag_add(struct defrag *d, const struct packet *p, struct defrag_out *out)
 {
 	struct frag_key k = {
-		.src = p->t.src, .dst = p->t.dst, .id = p->frag_id, .domain = p->t.domain, .view = p->frame->view,
+		.src = p->t.src, .dst = p->t.dst, .tunnel = p->tunnel ? p->tunnel->key ^ p->tunnel->way : 0, .id = p->frag_id, .domain = p->t.domain, .view = p->frame->view,
 		.family = p->family, .path = p->frame->path, .ipproto = p->family == 4 ? p->t.ipproto : 0,
 	};
 	uint64_t hash = hash_sip13(&d->key, &k, sizeof(k));

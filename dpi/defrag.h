@@ -6,7 +6,7 @@
  * queue. A queue lives 30 s (IPv4) or 60 s (IPv6) from its first fragment. IPv6 atomic fragments never come here:
  * decode reads them as whole.
  *
- * Queues are keyed by source, destination, identification, for IPv4 the protocol, the frame's domain, and the point of
+ * Queues are keyed by source, destination, identification, for IPv4 the protocol, the frame's domain, the tunnel that they came in, and the point of
  * observation (frame.path, frame.view), so that two views of one datagram never complete each other. */
 #ifndef TQ_DPI_DEFRAG_H
 #define TQ_DPI_DEFRAG_H

@@ -2,8 +2,10 @@
 /* dpi: the way of a frame through the core, the life of flows, and the public face (dpi.h).
  *
  * decode -> defrag -> flow lookup -> guard -> views (or, during a switch, fingerprints) -> counters -> policy -> stream ->
- * protocols -> answer. Each frame is answered once and counts in one verdict; each inspected packet counts in its flow once,
- * whatever TCP thinks of it.
+ * protocols -> answer. Each packet counts in one verdict; each inspected packet counts in its flow once, whatever TCP thinks of it.
+ *
+ * Tunnels. A packet that counted in its flow and is not stopped may carry another one (tunnel.h): that one goes the same way, but for guard and views, which were
+ * asked about the outermost. Levels are a loop, not a recursion, and end at TUNNEL_DEPTH_MAX. Each frame is answered once, by the strictest of its packets' verdicts.
  *
  * Checksums. A packet that its receiver throws away counts and is told as an anomaly, and changes nothing else. Capture files
  * (frame.number) hold wrong ones that the receiver never saw so, without saying it: unfinished ones of a sending host, whose
@@ -17,7 +19,7 @@
  *
  * No room for a flow: the one that should go first ends (flow.h), told with reason "evicted". No room for what is kept of streams:
  * old flows give back what they hold, and go on without being parsed (make_room). */
-#include "dpi/engine.h"
+#include "dpi/tunnel.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -81,6 +83,7 @@ void flow_end(struct dpi *d, struct flow *f, const char *reason)
 	stream_free(d, f);
 	if (reason)
 		tell_flow(x, reason);
+	tunnel_release(d, f);
 	count(d, DPI_C_FLOWS_END);
 	flow_remove(&d->flows, f);
 	d->px = saved;
@@ -139,10 +142,10 @@ static struct flow *flow_make(struct dpi *d, const struct flow_key *k, uint64_t 
 
 /* ---- memory ---- */
 
-/* What parsers hold: everything that is not of entries, fragments and segments. */
+/* What parsers hold: everything that is not of entries and their tunnels, fragments and segments. */
 static uint64_t parser_bytes(const struct dpi *d)
 {
-	uint64_t others = flow_table_bytes(&d->flows) + d->ooo_bytes + defrag_bytes(d->defrag), used = mem_used(d->mem);
+	uint64_t others = flow_table_bytes(&d->flows) + d->ooo_bytes + d->tunnel_bytes + defrag_bytes(d->defrag), used = mem_used(d->mem);
 
 	if (d->overlap_end)
 		others += 2 * DEDUP_PIECES * MEM_PIECE_MAX;
@@ -231,7 +234,8 @@ static struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t 
 {
 	struct dpi *d = x->d;
 	const struct packet *p = x->p;
-	bool down;
+	struct flow_tunnel *tunnel = NULL;
+	bool down = sent_by_responder(d, p);
 	struct flow *f;
 
 	if (!begins(d, p)) {
@@ -241,12 +245,16 @@ static struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t 
 			count(d, DPI_C_FLOWS_UNKNOWN);
 		return NULL;
 	}
-	f = flow_make(d, k, hash);
+	if (p->tunnel)
+		tunnel = tunnel_keep(d, p, sender_hi, down);
+	f = p->tunnel && !tunnel ? NULL : flow_make(d, k, hash);
 	if (!f) {
+		tunnel_drop(d, tunnel);
 		count(d, DPI_C_FLOWS_REFUSED);
 		return NULL;
 	}
-	down = sent_by_responder(d, p);
+	if (tunnel)
+		f->tunnel = tunnel;
 	if (sender_hi != down)
 		flow_set(f, F_INIT_HI);
 	f->start = f->last = p->frame->ts;
@@ -291,7 +299,7 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 	enum dpi_own own = OWN_YES;
 
 	/* Two workloads may hold packets of one flow: asked again where another one does than before. */
-	if (d->ops.owner && (!f || f->path != fr->path || f->epoch != d->epoch || (fr->held && f->view[d->px.dir] != fr->view)))
+	if (d->ops.owner && (!f || f->path != fr->path || f->epoch != d->epoch || (fr->held && !flow_tunnelled(f) && f->view[d->px.dir] != fr->view)))
 		own = d->ops.owner(d->ops.ctx, fr, &p->t);
 	if (own == OWN_NO || (own == OWN_OVERLAP && (!overlap || fr->ts >= d->overlap_end))) {
 		count_n(d, DPI_C_GUARD_DROPPED, frames);
@@ -299,7 +307,7 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 	}
 	d->px.borrowed = own != OWN_YES;
 	if (f && own == OWN_YES) {
-		if (f->path != fr->path)
+		if (f->path != fr->path && !flow_tunnelled(f))
 			view_forget(f);
 		if (f->epoch != d->epoch)
 			f->policy = d->policy_version - 1;	/* its ends may be others now */
@@ -309,24 +317,48 @@ static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, ui
 	if (!overlap)
 		return PASS;
 	/* The other view's copy of a packet that counted just before the overlap began: dedup knows nothing of it. */
-	if (f && f->path == fr->path && fr->ts < d->overlap_start + VIEW_EDGE && view_copies(f, d->px.dir, fr)) {
+	if (f && !flow_tunnelled(f) && f->path == fr->path && fr->ts < d->overlap_start + VIEW_EDGE && view_copies(f, d->px.dir, fr)) {
 		count_n(d, DPI_C_GUARD_VIEW, frames);
 		return PASS_COPY;
 	}
 	switch (dedup_packet(&d->dedup, p)) {
 	case DEDUP_NEW:
-		if (f && own == OWN_YES)
+		if (f && own == OWN_YES && !flow_tunnelled(f))
 			view_note(f, d->px.dir, fr);	/* its copies may come after the overlap */
 		return PASS;
 	case DEDUP_SEEN:
 		break;
 	case DEDUP_FULL:	/* the owner's copies count, of the view that is chosen */
-		if (own == OWN_YES && (!f || view_counts(f, d->px.dir, fr)))
+		if (own == OWN_YES && (!f || flow_tunnelled(f) || view_counts(f, d->px.dir, fr)))
 			return PASS;
 		break;
 	}
 	count_n(d, DPI_C_GUARD_OVERLAP, frames);
 	return PASS_COPY;
+}
+
+/* In another IP packet, which passed the guard, and its view counts, for both. */
+static bool within(const struct packet *p) { return p->tunnel && p->tunnel->outer.depth; }
+
+/* What guard() does where a path or an owner changes. */
+static void goes_with_outer(struct px *x)
+{
+	struct flow *f = x->f;
+
+	if (f->epoch != x->d->epoch)
+		f->policy = x->d->policy_version - 1;
+	f->path = x->p->frame->path;
+	f->epoch = x->d->epoch;
+}
+
+/* Its view is the one that counts. Flows behind PPPoE, MPLS or AH have no place to remember views: the packet is looked up by itself. */
+static bool view_shows(struct px *x, const struct packet *p)
+{
+	if (overlapping(x->d, p->frame))
+		return true;
+	if (p->tunnel)
+		return view_counts_packet(&x->d->views, &x->d->conf.key, p);
+	return !x->f || view_counts(x->f, x->dir, p->frame);
 }
 
 /* ---- one packet of a flow ---- */
@@ -355,7 +387,7 @@ static bool bad_checksum(struct px *x)
 	if (x->p->bad_csum && !wrong(x->p))
 		return false;
 	if (!x->p->bad_csum) {
-		if (flow_hit(f, off) && !(x->p->frame->flags & (FRAME_CSUM_PARTIAL | FRAME_TRUNCATED)))
+		if (flow_hit(f, off) && !(x->p->flags & (FRAME_CSUM_PARTIAL | FRAME_TRUNCATED)))
 			flow_clear(f, (unsigned)off);
 		return false;
 	}
@@ -375,7 +407,7 @@ static void datagrams(struct px *x)
 {
 	const struct packet *p = x->p;
 	struct cursor c = cur_of(p->payload.p, p->payload.n);
-	size_t size = p->frame->flags & FRAME_GSO_UDP && p->frame->gso_size ? p->frame->gso_size : p->payload.n;
+	size_t size = p->flags & FRAME_GSO_UDP && p->frame->gso_size ? p->frame->gso_size : p->payload.n;
 
 	if (x->f->state == FLOW_NEW && x->dir == DIR_TOCLIENT)
 		flow_move(&x->d->flows, x->f, FLOW_OPEN, x->now);
@@ -429,6 +461,8 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 		count(d, DPI_C_VERDICT_DROP);
 		return VERDICT_DROP;
 	}
+	if (tunnel_may(x->p, f))
+		d->carrier = (struct carrier){ .p = x->p, .flow_id = f->id, .app = (enum app)f->app };
 	return judge_answer(d, f, x->p->frame);
 }
 
@@ -443,8 +477,8 @@ static enum verdict icmp_packet(struct dpi *d, const struct packet *p, uint32_t 
 {
 	if (p->bad_csum && !p->frame->number)
 		count(d, DPI_C_DECODE_CSUM);
-	else if (guard(d, p, NULL, frames) == PASS) {
-		if (view_counts_packet(&d->views, &d->conf.key, p))
+	else if (within(p) || guard(d, p, NULL, frames) == PASS) {
+		if (within(p) || view_counts_packet(&d->views, &d->conf.key, p))
 			tell_icmp_packet(d, p);
 		else
 			count_n(d, DPI_C_GUARD_VIEW, frames);
@@ -466,8 +500,12 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		return icmp_packet(d, p, frames);
 	make_room(d);
 	hi = flow_key_of(p, &k);
-	hash = flow_hash(&d->flows, &k);
-	f = flow_find(&d->flows, &k, hash);
+	if (p->tunnel) {
+		f = tunnel_find(d, p, &k, hi, &hash);
+	} else {
+		hash = flow_hash(&d->flows, &k);
+		f = flow_find(&d->flows, &k, hash);
+	}
 	count(d, DPI_C_FLOW_LOOKUPS);
 	count_n(d, DPI_C_FLOW_PROBES, d->flows.probes);
 	x->f = f;
@@ -477,7 +515,9 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	x->refused = false;
 	if (f)
 		x->dir = dir_of(f, p, hi);
-	switch (guard(d, p, f, frames)) {
+	if (within(p) && f)
+		goes_with_outer(x);
+	switch (within(p) ? PASS : guard(d, p, f, frames)) {
 	case PASS_NOT:
 		return judge_answer(d, NULL, p->frame);
 	case PASS_COPY:
@@ -485,7 +525,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	case PASS:
 		break;
 	}
-	if (f && !overlapping(d, p->frame) && !view_counts(f, x->dir, p->frame)) {
+	if (!within(p) && !view_shows(x, p)) {
 		count_n(d, DPI_C_GUARD_VIEW, frames);
 		return judge_answer(d, f, p->frame);
 	}
@@ -498,14 +538,15 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		if (!f)
 			return judge_answer(d, NULL, p->frame);
 		fresh = true;
-		view_counts(f, x->dir, p->frame);
+		if (!p->tunnel)
+			view_counts(f, x->dir, p->frame);
 	}
 	return flow_packet(x, frames, bytes, fresh);
 }
 
-static enum verdict fragment(struct dpi *d, const struct packet *p)
+/* *whole is what it completes, and must live as long as d->carrier is. */
+static enum verdict fragment(struct dpi *d, const struct packet *p, struct packet *whole, struct tunnel *t)
 {
-	struct packet whole;
 	struct defrag_out out;
 	enum defrag_result r;
 	enum dpi_counter why = DPI_C_FRAGMENTS;
@@ -527,12 +568,89 @@ static enum verdict fragment(struct dpi *d, const struct packet *p)
 	if (r != DEFRAG_WHOLE)
 		return judge_answer(d, NULL, p->frame);
 	count(d, DPI_C_FRAG_DONE);
-	if (decode_ip(p->frame, out.ip, &whole, &why) != DECODE_OK) {
+	if (decode_ip(p, out.ip, whole, &why) != DECODE_OK) {
 		count(d, why);
 		tell_packet_anomaly(d, p, ANOM_DECODE_BAD);
 		return judge_answer(d, NULL, p->frame);
 	}
-	return ip_packet(d, &whole, out.pieces, out.bytes);
+	tunnel_of_wraps(d, whole, t);
+	return ip_packet(d, whole, out.pieces, out.bytes);
+}
+
+/* ---- one level: the frame's own packet, or one that another carries ---- */
+
+struct level {
+	struct packet p, whole;		/* whole: what p completes, where it is a fragment */
+	struct tunnel around, t, t_whole;	/* around: what it came in; the others where sessions, labels or AH are between */
+};
+
+static enum verdict level_packet(struct dpi *d, struct level *l, enum decode_result r)
+{
+	struct packet *p = &l->p;
+
+	d->carrier.p = NULL;
+	if (r == DECODE_OK) {
+		if (p->nwrap)
+			tunnel_of_wraps(d, p, &l->t);
+		return p->fragment ? fragment(d, p, &l->whole, &l->t_whole) : ip_packet(d, p, 1, p->iplen);
+	}
+	count(d, DPI_C_NOT_IP);
+	if (p->ethertype == ETHERTYPE_ARP) {
+		count(d, DPI_C_ARP);
+		if (p->nwrap)
+			tunnel_of_wraps(d, p, &l->t);
+		if (within(p) || view_counts_packet(&d->views, &d->conf.key, p))
+			tell_arp(d, p);
+		else
+			count(d, DPI_C_GUARD_VIEW);
+	}
+	return judge_answer(d, NULL, p->frame);
+}
+
+/* The frame may go on only if nothing in it is stopped. What answers the sender (a reset) would answer the outer packet's: an inner one is dropped silently. */
+static enum verdict stricter(enum verdict v, enum verdict inner)
+{
+	if (inner == VERDICT_DENY)
+		inner = VERDICT_DROP;
+	return inner > v ? inner : v;
+}
+
+/* Level by level what is in the bytes b of the packet's payload. TUNNEL_DEPTH_MAX levels at most; two of them are in use at a time. */
+static enum verdict inner_packets(struct dpi *d, const struct carrier *first, struct bytes b)
+{
+	struct level level[2];
+	struct carrier c = *first;
+	enum verdict v = VERDICT_ALLOW;
+	enum decode_result r;
+
+	for (unsigned i = 0; c.p; i ^= 1) {
+		struct level *l = &level[i];
+
+		if (!tunnel_open(d, &c, b, &l->around, &l->p, &r))
+			break;
+		v = stricter(v, level_packet(d, l, r));
+		if (verdict_stops(v))
+			break;
+		c = d->carrier;
+		if (c.p)
+			b = c.p->payload;
+	}
+	return v;
+}
+
+/* What the packet that just counted holds. A super-packet of datagrams (FRAME_GSO_UDP) may be one tunnel packet around a super-packet, or many of one inner packet
+ * each: the length of the first inner packet tells. */
+static enum verdict carried(struct dpi *d, enum verdict v)
+{
+	struct carrier c = d->carrier;
+	struct cursor in = cur_of(c.p->payload.p, c.p->payload.n);
+	size_t size = c.p->flags & FRAME_GSO_UDP ? c.p->frame->gso_size : 0;
+
+	if (!size || tunnel_length(&c, c.p->payload) > size)
+		return stricter(v, inner_packets(d, &c, c.p->payload));
+	while (cur_left(&in) && !verdict_stops(v))
+		v = stricter(v, inner_packets(d, &c, cur_bytes(&in, size < cur_left(&in) ? size : cur_left(&in))));
+	return v;
 }
 
 /* ---- time ---- */
@@ -578,34 +696,25 @@ void dpi_tick(struct dpi *d, int64_t now) { clock_to(d, now); }
 
 enum verdict dpi_inspect(struct dpi *d, const struct frame *fr)
 {
-	struct packet p;
+	struct level l;
 	enum dpi_counter why = DPI_C_NOT_IP;
+	enum decode_result r;
+	enum verdict v;
 
 	count(d, DPI_C_FRAMES);
 	count_n(d, DPI_C_BYTES, fr->caplen);
 	if (fr->held)
 		count(d, DPI_C_HELD);
 	clock_to(d, fr->ts);
-	switch (decode_frame(fr, &p, &why)) {
-	case DECODE_OK:
-		return p.fragment ? fragment(d, &p) : ip_packet(d, &p, 1, p.iplen);
-	case DECODE_NOT_IP:
-		count(d, DPI_C_NOT_IP);
-		if (p.ethertype == ETHERTYPE_ARP) {
-			count(d, DPI_C_ARP);
-			if (view_counts_packet(&d->views, &d->conf.key, &p))
-				tell_arp(d, &p);
-			else
-				count(d, DPI_C_GUARD_VIEW);
-		}
-		break;
-	case DECODE_BAD:
+	r = decode_frame(fr, &l.p, &why);
+	if (r == DECODE_BAD) {
 		count(d, why);
 		if (why != DPI_C_DECODE_LINKTYPE)
-			tell_packet_anomaly(d, &p, ANOM_DECODE_BAD);
-		break;
+			tell_packet_anomaly(d, &l.p, ANOM_DECODE_BAD);
+		return judge_answer(d, NULL, fr);
 	}
-	return judge_answer(d, NULL, fr);
+	v = level_packet(d, &l, r);
+	return d->carrier.p && !verdict_stops(v) ? carried(d, v) : v;
 }
 
 static int conf_check(const struct dpi_conf *c, struct err *err)
@@ -752,7 +861,7 @@ static bool list_one(void *ctx, struct flow *f)
 			.sport = flow_port(f, DIR_TOSERVER),
 			.dport = flow_port(f, DIR_TOCLIENT),
 			.ipproto = f->key.ipproto,
-			.domain = f->key.local ? 0 : f->key.net,
+			.domain = flow_domain(f),
 		},
 		.workload = { f->workload[0], f->workload[1] },
 		.pkts = { f->pkts[0], f->pkts[1] },
@@ -767,6 +876,9 @@ static bool list_one(void *ctx, struct flow *f)
 		.reason = (enum reason)f->reason,
 		.rule = f->rule,
 	};
+
+	if (flow_tunnelled(f))
+		i.outer = f->tunnel->outer;
 
 	return l->fn(l->ctx, &i);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* dpi: the core. Frame in, verdict out.
  *
- * decode -> defrag -> guard -> flow -> stream -> protocols -> facts -> policy -> verdict, events on the way.
+ * decode -> defrag -> guard -> flow -> stream -> protocols -> facts -> policy -> verdict, events on the way; then the same, but for the
+ * guard, with the packet that this one carries, if it is a tunnel's. The frame's answer is the strictest of all.
  * One `struct dpi` per worker: no globals, no locks, no clock (time comes with the frame), no allocation per
  * packet beyond its own bounded pools. A frame is borrowed for the call.
  *
@@ -40,10 +41,10 @@ struct dpi_ends {
 };
 
 struct dpi_ops {
-	/* Is this packet ours to inspect here? Asked on the complete tuple (after defragmentation) for each packet
-	 * whose flow is new, was seen on another path, or dates from before dpi_set_epoch. NULL: always. */
+	/* Is this packet ours to inspect here? Asked on the complete tuple (after defragmentation; of the outermost IP packet, not of
+	 * what a tunnel carries) for each packet whose flow is new, was seen on another path, or dates from before dpi_set_epoch. NULL: always. */
 	enum dpi_own (*owner)(void *ctx, const struct frame *, const struct tuple *);
-	/* Which workloads are its ends? Asked when a flow is judged: at its first packet, when its app is told, after dpi_set_policy and
+	/* Which workloads are its ends (of a flow in a tunnel: the tunnel's ends)? Asked when a flow is judged: at its first packet, when its app is told, after dpi_set_policy and
 	 * dpi_set_epoch; and for events without a flow. The frame has no bytes where time alone ended the wait. NULL: none. */
 	void (*ends)(void *ctx, const struct frame *, const struct tuple *, struct dpi_ends *out);
 	/* Borrowed for the call. NULL: events are not built at all. */
@@ -98,6 +99,7 @@ struct dpi_flow_info {
 	bool enforced;
 	enum reason reason;
 	uint32_t rule;
+	struct outer outer;		/* kind TUNNEL_NONE: in no tunnel */
 };
 /* Calls fn for each live flow until it returns false. */
 void dpi_each_flow(const struct dpi *, bool (*fn)(void *ctx, const struct dpi_flow_info *), void *ctx);

@@ -3,6 +3,7 @@
  *
  *   dpi.c      the way of a frame; life and death of flows; the public face
  *   flow.c     the table
+ *   tunnel.c   what packets carry; tunnel_flow.c whose flow that is
  *   view.c     which copies of a packet count
  *   dedup.c    packets shown by two paths during a switch
  *   stream.c   TCP as the receiver's kernel judges it; stream_syn.c its beginnings; stream_ooo.c what waits for bytes before it
@@ -52,6 +53,13 @@ struct px {
 	const struct proto *next;
 };
 
+/* A packet that goes to its receiver and may carry another one. */
+struct carrier {
+	const struct packet *p;	/* NULL: none */
+	uint64_t flow_id;	/* of its flow, which may be gone when the packet is opened */
+	enum app app;
+};
+
 struct dpi {
 	struct px px;
 	struct dpi_conf conf;
@@ -64,6 +72,7 @@ struct dpi {
 	int64_t skew;			/* now - time of frames, where captures were taken one after the other out of order */
 	int64_t last_ts;		/* of the last frame */
 	int64_t advanced;		/* now when timers were looked at */
+	struct carrier carrier;		/* the packet that just counted, if it may carry another one */
 	uint64_t events;		/* conf.event_mask, 0 without emit */
 	uint64_t flows_made;
 	struct mem *mem;
@@ -79,6 +88,7 @@ struct dpi {
 	uint8_t speak[SEEK_L4][PROTOCOLS_MAX];	/* indexes into protos of those that speak over TCP, UDP, SCTP, in order */
 	uint16_t nspeak[SEEK_L4];
 	uint32_t ooo_bytes, ooo_bytes_max;	/* pieces of segments that wait, as they count in mem */
+	uint32_t tunnel_bytes;		/* what flows keep of tunnels */
 	uint64_t parser_bytes_max;	/* what parsers may hold before old flows give theirs back */
 	uint64_t refused_before;	/* counter mem.exhausted when the last packet came */
 	struct { int64_t second; uint32_t n; } anomaly_rate[ANOM_COUNT];

@@ -62,6 +62,31 @@ struct item {
 /* Walks a body: NULL at the end. *value points at the string or the number. */
 const struct item *item_next(const uint8_t **pos, const uint8_t *end, const void **value);
 
+/* What flows may come in: id, name as in events. */
+#define TUNNELS(X) \
+	X(NONE, "none") X(VXLAN, "vxlan") X(GENEVE, "geneve") X(GTP, "gtp") X(TEREDO, "teredo") X(GRE, "gre") X(PPTP, "pptp") X(ERSPAN, "erspan") X(IPIP, "ipip") \
+	X(6IN4, "6in4") X(4IN6, "4in6") X(6IN6, "6in6") X(ETHERIP, "etherip") X(L2TP, "l2tp") X(MPLS, "mpls") X(PPPOE, "pppoe") X(AH, "ah")
+
+enum tunnel_kind {
+#define X(id, name) TUNNEL_##id,
+	TUNNELS(X)
+#undef X
+	TUNNEL_COUNT
+};
+
+/* The tunnel around a flow. */
+struct outer {
+	struct addr src, dst;		/* on the initiator's side, on the responder's */
+	uint64_t flow_id;		/* of the flow that carries it; 0: none (PPPoE, MPLS and AH straight in a frame) */
+	uint32_t id;			/* VNI, key, TEID, session, label, SPI: of the packet that began the flow */
+	uint32_t domain;		/* of src and dst */
+	uint16_t sport, dport;
+	uint8_t ipproto;
+	uint8_t depth;			/* IP packets around it; 0: none, the tuple means nothing */
+	uint8_t kind;			/* enum tunnel_kind */
+	bool has_id;
+};
+
 enum reason {	/* why a verdict is what it is: id, name as in events */
 #define REASONS(X) X(NONE, "none") X(POLICY, "policy") X(NO_RULE, "no_rule") X(DEFAULT, "default") X(QUARANTINE, "quarantine")
 #define X(id, name) REASON_##id,
@@ -95,8 +120,10 @@ struct event {
 	bool has_tx;
 	bool has_tuple;
 	struct addr src, dst;		/* flow's initiator and responder */
+	struct outer outer;		/* kind NONE: it came plainly */
 };
 
+const char *tunnel_name(enum tunnel_kind k);
 const char *event_type_name(enum event_type t);
 const char *reason_name(enum reason r);
 const char *verdict_name(enum verdict v);

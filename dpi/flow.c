@@ -7,7 +7,7 @@
  * to its list's young end at most once a second, so that a busy flow does not touch its neighbours for each packet; once something
  * is short (half of the entries are in use, or of the memory) at most once a millisecond, because a flood turns a table over in less than
  * a second, and who had a packet meanwhile must not be the oldest. Whoever must go is the head of the first list that has one: constant work. */
-#include "dpi/engine.h"
+#include "dpi/tunnel.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -85,12 +85,16 @@ bool flow_key_of(const struct packet *p, struct flow_key *k)
 	k->vlan[0] = p->vlan[0];
 	k->vlan[1] = p->vlan[1];
 	k->ipproto = t->ipproto;
-	k->local = 0;
-	k->zero = 0;
+	k->place = PLACE_DOMAIN;
+	k->tunnel = 0;
 	if (!p->l4_known)
 		k->lo_port = k->hi_port = 0;
-	if (p->frame->workload && (addr_is_loopback(&t->src) || addr_is_loopback(&t->dst))) {
-		k->local = 1;
+	if (p->tunnel) {
+		k->place = PLACE_TUNNEL;
+		k->net = (uint32_t)p->tunnel->key;
+		k->tunnel = (uint16_t)(p->tunnel->key >> 32 & ~(uint64_t)(TUNNEL_TENANTS - 1));
+	} else if (p->frame->workload && (addr_is_loopback(&t->src) || addr_is_loopback(&t->dst))) {
+		k->place = PLACE_LOCAL;
 		k->net = p->frame->workload;
 	}
 	return hi;
@@ -119,6 +123,11 @@ struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t 
 		}
 	}
 	return NULL;
+}
+
+uint32_t flow_domain(const struct flow *f)
+{
+	return f->key.place == PLACE_DOMAIN ? f->key.net : flow_tunnelled(f) ? f->tunnel->outer.domain : 0;
 }
 
 /* ---- age lists ---- */
@@ -379,8 +388,12 @@ void flow_turn(struct flow *f)
 		flow_set(f, F_CSUM_OFF);
 	EXCHANGE(f->pkts);
 	EXCHANGE(f->bytes);
-	EXCHANGE(f->view);
-	EXCHANGE(f->view_seen);
+	if (flow_tunnelled(f)) {
+		tunnel_turn(f->tunnel);
+	} else {
+		EXCHANGE(f->view);
+		EXCHANGE(f->view_seen);
+	}
 	EXCHANGE(f->tcp_flags);
 	EXCHANGE(f->half);
 	EXCHANGE(f->workload);

@@ -13,7 +13,7 @@
  * streams only), view[] where frames have views, proto/state while a protocol parses, learn while one is sought.
  *
  * Layout. A probe reads one line of slots (8 of {tag, index}); a hit reads line 0 of the entry (key, state, path, epoch,
- * policy), and counting writes line 1. half[] is read and written for TCP only. The rest is touched when a flow is
+ * policy), and counting writes line 1 (a flow in a tunnel has there what it comes in). half[] is read and written for TCP only. The rest is touched when a flow is
  * made, judged, told or ended. Entries live in pieces of 64 KiB of struct mem and never move. */
 #ifndef TQ_DPI_FLOW_H
 #define TQ_DPI_FLOW_H
@@ -26,15 +26,21 @@
 
 enum flow_state { FLOW_FREE, FLOW_NEW, FLOW_OPENING, FLOW_OPEN, FLOW_CLOSING, FLOW_CLOSED };
 
+enum flow_place {
+	PLACE_DOMAIN,	/* net: the domain */
+	PLACE_LOCAL,	/* a loopback address, only unique within the workload it was seen at: net */
+	PLACE_TUNNEL,	/* net and tunnel: 46 bits that name the tunnel, and 2 of the tenant (tunnel.h) */
+};
+
 /* Ends in ascending order, so that both directions find it. Hashed and compared as bytes: no padding. */
 struct flow_key {
 	struct addr lo, hi;
 	uint16_t lo_port, hi_port;
-	uint32_t net;		/* domain; with `local` the workload */
+	uint32_t net;
 	uint16_t vlan[2];
 	uint8_t ipproto;
-	uint8_t local;		/* a loopback address: only unique within the workload it was seen at */
-	uint16_t zero;
+	uint8_t place;		/* enum flow_place: what net and tunnel mean */
+	uint16_t tunnel;
 };
 
 enum feed {			/* what becomes of the bytes */
@@ -64,6 +70,7 @@ enum flow_bits {
 
 struct seg;
 struct learn;
+struct flow_tunnel;
 
 enum half_flags {
 	HALF_KNOWN = 1 << 0,	/* next, max_end mean something */
@@ -106,7 +113,12 @@ struct flow {
 	/* line 1: counted */
 	uint64_t pkts[2], bytes[2];
 	int64_t last;		/* ns, time of the last frame */
-	uint32_t view[2], view_seen[2];	/* the view each direction is taken from, when it last showed one (2^20 ns) */
+	union {
+		struct {
+			uint32_t view[2], view_seen[2];	/* the view each direction is taken from, when it last showed one (2^20 ns) */
+		};
+		struct flow_tunnel *tunnel;	/* PLACE_TUNNEL: what it comes in; it has no views of its own */
+	};
 	uint8_t app;		/* enum app */
 	uint8_t app_orig;	/* the one that handed over first; APP_UNKNOWN: none did */
 	uint8_t verdict, reason;
@@ -205,6 +217,9 @@ void flow_young(struct flow_table *, struct flow *, int64_t now);
 void flow_turn(struct flow *);
 int64_t flow_timeout(const struct flow *);	/* ns without a packet until it ends */
 const char *flow_state_name(enum flow_state);
+
+static inline bool flow_tunnelled(const struct flow *f) { return f->key.place == PLACE_TUNNEL; }
+uint32_t flow_domain(const struct flow *);	/* of its addresses */
 
 static inline bool flow_hit(const struct flow *f, enum flow_bits b) { return f->bits & (unsigned)b; }
 static inline void flow_set(struct flow *f, enum flow_bits b) { f->bits = (uint16_t)(f->bits | (unsigned)b); }

@@ -16,7 +16,7 @@
  * that one allows.
  *
  * A verdict that was carried out stays (F_STOPPED) until the policy is another one. */
-#include "dpi/engine.h"
+#include "dpi/tunnel.h"
 
 #include <netinet/in.h>
 
@@ -61,14 +61,23 @@ static struct dpi_ends ask_ends(const struct px *x)
 		.sport = flow_port(f, down ? DIR_TOCLIENT : DIR_TOSERVER),
 		.dport = flow_port(f, down ? DIR_TOSERVER : DIR_TOCLIENT),
 		.ipproto = f->key.ipproto,
-		.domain = f->key.local ? 0 : f->key.net,
+		.domain = flow_domain(f),
 	};
 
 	if (!x->d->ops.ends)
 		return out;
+	if (flow_tunnelled(f) && f->tunnel->outer.depth) {	/* who sends and gets the packets around it: the inner addresses are the tunnel's own */
+		const struct outer *o = &f->tunnel->outer;
+
+		t.src = down ? o->dst : o->src;
+		t.dst = down ? o->src : o->dst;
+		t.sport = down ? o->dport : o->sport;
+		t.dport = down ? o->sport : o->dport;
+		t.ipproto = o->ipproto;
+	}
 	if (x->p) {
 		t.domain = x->p->t.domain;
-	} else if (f->key.local) {
+	} else if (f->key.place == PLACE_LOCAL) {
 		none.workload = f->key.net;
 	}
 	x->d->ops.ends(x->d->ops.ctx, x->p ? x->p->frame : &none, &t, &e);
@@ -239,6 +248,7 @@ static bool quoted(const struct packet *p, struct packet *q)
 
 	memset(q, 0, sizeof(*q));
 	q->frame = p->frame;
+	q->tunnel = p->tunnel;
 	q->t.domain = p->t.domain;
 	q->nvlan = p->nvlan;
 	q->vlan[0] = p->vlan[0];
@@ -285,7 +295,7 @@ enum verdict judge_icmp_error(struct dpi *d, const struct packet *p)
 
 	if (error && quoted(p, &q)) {
 		flow_key_of(&q, &k);
-		f = flow_find(&d->flows, &k, flow_hash(&d->flows, &k));
+		f = q.tunnel ? tunnel_find_quoted(d, &k) : flow_find(&d->flows, &k, flow_hash(&d->flows, &k));
 	}
 	return judge_answer(d, f && verdict_stops((enum verdict)f->verdict) ? f : NULL, p->frame);
 }

@@ -28,6 +28,12 @@ static const char *const reasons[REASON_COUNT] = {
 #undef X
 };
 
+static const char *const tunnels[TUNNEL_COUNT] = {
+#define X(id, name) [TUNNEL_##id] = name,
+	TUNNELS(X)
+#undef X
+};
+
 const struct counter_desc dpi_counter_descs[DPI_C_COUNT] = {
 #define X(id, text, sentence) [DPI_C_##id] = { .name = text, .help = sentence },
 #include "dpi/counters.def"
@@ -74,6 +80,11 @@ const char *event_type_name(enum event_type t)
 const char *reason_name(enum reason r)
 {
 	return (unsigned)r < REASON_COUNT ? reasons[r] : "invalid";
+}
+
+const char *tunnel_name(enum tunnel_kind k)
+{
+	return (unsigned)k < TUNNEL_COUNT ? tunnels[k] : "invalid";
 }
 
 const char *verdict_name(enum verdict v)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tell: the core's own events: flows, alerts of rules, anomalies, ICMP, ARP. Field names are Suricata's where it has them. */
-#include "dpi/engine.h"
+#include "dpi/tunnel.h"
 
 #include <netinet/in.h>
 
@@ -71,6 +71,8 @@ void tell_fill(const struct px *x, enum event_type type, struct event *ev)
 	ev->has_tuple = true;
 	ev->src = *flow_addr(f, DIR_TOSERVER);
 	ev->dst = *flow_addr(f, DIR_TOCLIENT);
+	if (flow_tunnelled(f))
+		ev->outer = f->tunnel->outer;
 }
 
 void tell_emit(struct dpi *d, struct event *ev, const struct record *r)
@@ -227,6 +229,8 @@ static void packet_fill(const struct packet *p, enum event_type type, struct eve
 	ev->vlan[0] = p->vlan[0];
 	ev->vlan[1] = p->vlan[1];
 	ev->nvlan = p->nvlan;
+	if (p->tunnel)
+		ev->outer = p->tunnel->outer;
 	ev->type = (uint8_t)type;
 	if (p->family) {
 		ev->has_tuple = true;

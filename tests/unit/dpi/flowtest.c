@@ -221,7 +221,8 @@ static void say(struct talk *k, const struct flowtest_step *s)
 
 static bool note_app(void *ctx, const struct dpi_flow_info *f)
 {
-	((struct talk *)ctx)->app = f->app;
+	if (!f->outer.kind)	/* the conversation itself, not what it carries */
+		((struct talk *)ctx)->app = f->app;
 	return true;
 }
 
