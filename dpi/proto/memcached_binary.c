@@ -103,6 +103,14 @@ static bool head_read(struct cursor *c, struct head *h)
 	return cur_ok(c) && h->key <= KEY_MAX && h->extras <= EXTRAS_MAX && (uint32_t)h->key + h->extras + h->framing <= h->body && h->body <= BODY_MAX;
 }
 
+/* memcached has neither these magics, commands and types, nor vbuckets (0 in requests), and its CAS counts from 1; Couchbase's is
+ * a time in ns. */
+static bool is_couchbase(const struct head *h)
+{
+	return (h->magic != MAGIC_REQUEST && h->magic != MAGIC_ANSWER) || only_couchbase(h->op) || h->type & 6 ||
+	       (h->magic == MAGIC_REQUEST && h->status) || h->cas >> 56 >= 0x10;
+}
+
 bool memcached_head(struct cursor c, enum dir dir, uint64_t *len, bool *couchbase)
 {
 	struct head h;
@@ -116,9 +124,7 @@ bool memcached_head(struct cursor c, enum dir dir, uint64_t *len, bool *couchbas
 	if ((dir == DIR_TOSERVER ? answer : request) && (h.op < 0x50 || h.op > 0x65))
 		return false;
 	*len = MEMCACHED_HEAD + (uint64_t)h.body;
-	/* memcached has no vbuckets (0 in requests), and its CAS counts from 1; Couchbase's is a time in ns */
-	*couchbase = (h.magic != MAGIC_REQUEST && h.magic != MAGIC_ANSWER) || only_couchbase(h.op) || h.type & 6 ||
-		     (h.magic == MAGIC_REQUEST && h.status) || h.cas >> 56 >= 0x10;
+	*couchbase = is_couchbase(&h);
 	return true;
 }
 
@@ -206,9 +212,9 @@ static enum parse message(struct px *px, void *state, enum dir dir, struct curso
 
 	(void)len;
 	head_read(&msg, &h);
+	if (is_couchbase(&h))
+		px_set_app(px, APP_COUCHBASE);
 	if (dir == DIR_TOSERVER && (h.magic == MAGIC_REQUEST || h.magic == MAGIC_FRAMED_REQUEST)) {
-		if (only_couchbase(h.op) || h.magic == MAGIC_FRAMED_REQUEST)
-			px_set_app(px, APP_COUCHBASE);
 		request(px, s, &h, msg);
 	} else if (dir == DIR_TOCLIENT && (h.magic == MAGIC_ANSWER || h.magic == MAGIC_FRAMED_ANSWER)) {
 		answer(px, s, &h, msg);
