@@ -118,6 +118,8 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		rec_append(r, s->told->body, s->told->len);
 	if (negotiation(rest, &kind, &v) && kind >= 2)
 		told_code(r, kind == 2 ? &f_chosen : &f_failure, kind == 2 ? protocols : failures, v);
+	else if (type == 0xd0 && !cur_left(&rest))
+		rec_cstr(r, &f_chosen, "rdp");	/* of old, nothing was negotiated */
 	px_emit(px, EV_APP, UINT32_MAX, r);
 	px_saved_free(px, s->told);
 	s->told = NULL;

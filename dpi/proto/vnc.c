@@ -20,7 +20,7 @@ struct vnc {
 
 	uint8_t chosen;
 	bool has_client, has_server, has_choice, has_result, failed, told;
-	char server[7], client[7];
+	char server[8], client[8];
 	uint8_t name_len;
 	char name[64];
 };
@@ -72,10 +72,10 @@ static void tell(struct px *px, struct vnc *s)
 	px_emit(px, EV_APP, UINT32_MAX, r);
 }
 
-static void version_is(char out[7], struct bytes line)
+static void version_is(char out[8], struct bytes line)
 {
-	memcpy(out, line.p + 5, 6);	/* "03.008" */
-	out[6] = 0;
+	memcpy(out, line.p + 4, 7);	/* "003.008" */
+	out[7] = 0;
 }
 
 static void choice_is(struct px *px, struct vnc *s, uint8_t type)
@@ -97,7 +97,7 @@ static enum parse client(struct px *px, struct vnc *s, struct cursor *in)
 		version_is(s->client, cur_bytes(in, LINE));
 		s->has_client = true;
 		if (strcmp(s->client, s->server) < 0 || !s->has_server)
-			s->minor = (uint8_t)(s->client[5] - '0');
+			s->minor = (uint8_t)(s->client[6] - '0');
 	} else if (s->step == S_TYPES && s->minor != 3 && !s->has_choice) {
 		choice_is(px, s, cur_u8(in));
 	} else {
@@ -117,11 +117,11 @@ static enum parse server(struct px *px, struct vnc *s, struct cursor *in)
 			return msg_more(px, LINE);
 		version_is(s->server, cur_bytes(in, LINE));
 		s->has_server = true;
-		s->minor = (uint8_t)(s->server[5] - '0');
+		s->minor = (uint8_t)(s->server[6] - '0');
 		s->step = S_TYPES;
 		return PARSE_DONE;
 	case S_TYPES:
-		if (!s->has_choice && (s->has_client ? s->minor == 3 : s->server[5] == '3')) {
+		if (!s->has_choice && (s->has_client ? s->minor == 3 : s->server[6] == '3')) {
 			v = cur_be32(&c);
 			if (!cur_ok(&c))
 				return msg_more(px, 4);

@@ -9,6 +9,7 @@ static void test_talk(void)
 		  "rdp {'cookie':'bob','requested':'tls,credssp','selected':'credssp'}\n" },
 		{ "refused", 3389, false, false, APP_RDP, "> 0300 0013 0e e0 0000 0000 00 01 00 0800 00000000\n< 0300 0013 0e d0 0000 1234 00 03 00 0800 05000000",
 		  "rdp {'requested':'rdp','failure':'hybrid_required'}\n" },
+		{ "old and bare, answered", 3389, false, false, APP_RDP, "> 0300 000b 06 e0 0000 0000 00\n< 0300 000b 06 d0 0000 1234 00", "rdp {'selected':'rdp'}\n" },
 		{ "old and bare, unanswered", 3389, false, false, APP_RDP, "> 0300 000b 06 e0 0000 0000 00", "rdp {}\n" },
 	};
 
