@@ -25,6 +25,10 @@ void tunnel_of_wraps(struct dpi *d, struct packet *p, struct tunnel *t)
 		*t = *p->tunnel;
 	else
 		*t = (struct tunnel){ .outer = { .kind = (uint8_t)p->wrap[0].kind, .id = p->wrap[0].id, .has_id = true, .domain = p->t.domain } };
+	if (t->outer.kind == TUNNEL_MPLS && !t->outer.has_id) {	/* in UDP or IP: the label is the only id there is */
+		t->outer.id = p->wrap[0].id;
+		t->outer.has_id = true;
+	}
 	k.parent = t->key;
 	k.domain = p->t.domain;
 	for (unsigned i = 0; i < p->nwrap; i++) {

@@ -9,7 +9,7 @@ void fuzz_frames(struct dpi *d, struct cursor c)
 	for (int i = 0; i < FRAMES_MAX && cur_left(&c) >= 5; i++) {
 		uint8_t link = cur_u8(&c), flags = cur_u8(&c), step = cur_u8(&c);
 		size_t n = cur_be16(&c);
-		struct frame f = { .ts = now += step * (int64_t)(step & 1 ? 1 : 1000) * MS, .link = link % 7, .flags = flags, .held = link & 0x80, .path = link >> 4 & 3,
+		struct frame f = { .ts = now += step * (int64_t)(step & 1 ? 1 : 1000) * MS, .link = (link & 15) % (LINK_UNSUPPORTED + 1), .flags = flags, .held = link & 0x80, .path = link >> 4 & 3,
 				   .view = link >> 5 & 7 };
 
 		if (f.flags & (FRAME_GSO_TCP | FRAME_GSO_UDP))

@@ -317,6 +317,128 @@ static void test_links(void)
 	CU_ASSERT(decode(&q, &p, &why) == DECODE_NOT_IP && p.ethertype == 0);
 }
 
+/* NFLOG in both byte orders, cut at every length; PPP with and without HDLC's address, with a compressed protocol field. */
+static void test_more_links(void)
+{
+	static const struct { enum linktype link; const char *head; size_t n; } all[] = {
+		{ LINK_NFLOG, "\x02\0\0\0" "\x08\0\x01\0\x08\0\x03\0" "\x05\0\x0a\0x\0\0\0" "\x3d\0\x09\0", 24 },
+		{ LINK_NFLOG, "\x02\0\0\0" "\0\x08\0\x01\x08\0\x03\0" "\0\x05\0\x0ax\0\0\0" "\0\x3d\0\x09", 24 },
+		{ LINK_PPP, "\xff\x03\0\x21", 4 },
+		{ LINK_PPP, "\x21", 1 },
+		{ LINK_PPPOE, "\x11\0\0\x07\0\x3b\0\x21", 8 },
+		{ LINK_ETHERNET, "\2\0\0\0\0\1\2\0\0\0\0\2\x88\x64\x11\0\0\x07\0\x3b\0\x21", 22 },
+		{ LINK_ETHERNET, "\2\0\0\0\0\1\2\0\0\0\0\2\x88\x47\0\1\0\x40\0\1\x11\x40", 22 },
+	};
+	struct pkt k = tcp_packet(false, "hello");
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct pkt q = { .n = 0 };
+		struct packet p;
+		enum dpi_counter why;
+
+		pk_bytes(&q, all[i].head, all[i].n);
+		pk_bytes(&q, k.b + 14, k.n - 14);
+		CU_ASSERT(decode_at(q.b, q.n, all[i].link, 0, &p, &why) == DECODE_OK && p.t.dport == 80 && p.payload.n == 5);
+		for (size_t n = 0; n < q.n; n++)
+			CU_ASSERT(decode_at(q.b, n, all[i].link, 0, &p, &why) != DECODE_OK);
+	}
+}
+
+/* Options for which Linux throws a packet away, and those for which it does not. */
+static void test_options(void)
+{
+	static const struct { const char *opts; bool taken; } four[] = {
+		{ "\x01\x01\x01\x00", true }, { "\x00\xff\xff\xff", true }, { "\x94\x04\0\0", true }, { "\x94\x03\0\0", false }, { "\x07\x03\x04\0", true }, { "\x07\x07\x04\0", false },
+		{ "\x83\x03\x04\0", false }, { "\x89\x03\x04\0", false }, { "\x44\x04\x05\0", true }, { "\x44\x04\x04\0", false }, { "\x44\x04\x05\xf0", false }, { "\x1e\x01\0\0", false },
+		{ "\x1e\x05\0\0", false }, { "\x1e\x04\0\0", true },
+	}, six[] = {
+		{ "\x01\x04\0\0\0\0", true }, { "\x01\x04\0\0\0\x01", false }, { "\x1e\x04\0\0\0\0", true }, { "\x5e\x04\0\0\0\0", false }, { "\x9e\x04\0\0\0\0", false },
+		{ "\xde\x04\0\0\0\0", false }, { "\x1e\x05\0\0\0\0", false }, { "\0\0\0\0\0\0", true }, { "\xc2\x04\0\0\0\0", false }, { "\xc9\x04\0\0\0\0", false },
+	};
+
+	for (size_t i = 0; i < sizeof four / sizeof *four; i++) {
+		struct pkt k = { .n = 0 };
+		struct pk_ip h = { .src = "10.0.0.1", .dst = "10.0.0.2", .proto = 6, .opts = 4 };
+		struct packet p;
+		enum dpi_counter why = DPI_C_COUNT;
+		enum decode_result r;
+
+		pk_ether(&k, 0x0800);
+		pk_ip4(&k, &h);
+		memcpy(k.b + 34, four[i].opts, 4);
+		pk_tcp(&k, 1, 2, 3, 4, TCP_SYN, NULL, 0);
+		pk_finish(&k, 14, 38, 6);
+		r = decode(&k, &p, &why);
+		if (r != (four[i].taken ? DECODE_OK : DECODE_BAD))
+			printf("\nIPv4 option %zu\n", i);
+		CU_ASSERT(r == (four[i].taken ? DECODE_OK : DECODE_BAD) && (four[i].taken || why == DPI_C_DECODE_IPV4_OPTION));
+	}
+	for (size_t i = 0; i < sizeof six / sizeof *six; i++) {
+		struct pkt k = { .n = 0 };
+		struct pk_ip h = { .src = "fd00::1", .dst = "fd00::2", .proto = 60 };
+		struct packet p;
+		enum dpi_counter why = DPI_C_COUNT;
+		enum decode_result r;
+
+		pk_ether(&k, 0x86dd);
+		pk_ip6(&k, &h);
+		pk_bytes(&k, "\x06\0", 2);
+		pk_bytes(&k, six[i].opts, 6);
+		pk_tcp(&k, 1, 2, 3, 4, TCP_SYN, NULL, 0);
+		pk_finish(&k, 14, 62, 6);
+		r = decode(&k, &p, &why);
+		if (r != (six[i].taken ? DECODE_OK : DECODE_BAD))
+			printf("\nIPv6 option %zu\n", i);
+		CU_ASSERT(r == (six[i].taken ? DECODE_OK : DECODE_BAD) && (six[i].taken || why == DPI_C_DECODE_IPV6_OPTION));
+	}
+}
+
+/* Headers at which Linux ends the walk: what comes after them is no TCP that it would take. */
+static void test_ipv6_ends(void)
+{
+	static const struct { uint8_t next; const char *head; uint8_t told; } all[] = {
+		{ 43, "\x06\0\0\0\0\0\0\0", 6 },	/* a routing header that is done */
+		{ 43, "\x06\0\0\1\0\0\0\0", 43 },	/* one that is not */
+		{ 135, "\x06\0\0\0\0\0\0\0", 135 },	/* mobility */
+		{ 139, "\x06\0\0\0\0\0\0\0", 139 },	/* HIP */
+		{ 140, "\x06\0\0\0\0\0\0\0", 140 },	/* shim6 */
+		{ 59, "\x06\0\0\0\0\0\0\0", 59 },	/* nothing */
+		{ 50, "\0\0\0\1\0\0\0\1", 50 },		/* ESP */
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct pkt k = { .n = 0 };
+		struct pk_ip h = { .src = "fd00::1", .dst = "fd00::2", .proto = all[i].next };
+		struct packet p;
+		enum dpi_counter why;
+
+		pk_ether(&k, 0x86dd);
+		pk_ip6(&k, &h);
+		pk_bytes(&k, all[i].head, 8);
+		pk_tcp(&k, 1, 2, 3, 4, TCP_SYN, NULL, 0);
+		pk_finish(&k, 14, 62, 6);
+		CU_ASSERT(decode(&k, &p, &why) == DECODE_OK && p.t.ipproto == all[i].told && p.l4_known == (all[i].told == 6));
+	}
+}
+
+/* UDP over IPv6 without a checksum: thrown away, but for the tunnels that may leave it out. */
+static void test_no_checksum(void)
+{
+	for (int tunnel = 0; tunnel < 2; tunnel++) {
+		struct pkt k = { .n = 0 };
+		struct pk_ip h = { .src = "fd00::1", .dst = "fd00::2", .proto = 17 };
+		struct packet p;
+		enum dpi_counter why;
+
+		pk_ether(&k, 0x86dd);
+		pk_ip6(&k, &h);
+		pk_udp(&k, 40000, tunnel ? 4789 : 4788, 4);
+		pk_bytes(&k, "data", 4);
+		pk_finish(&k, 14, 0, 17);
+		CU_ASSERT(decode(&k, &p, &why) == DECODE_OK && p.bad_csum == !tunnel);
+	}
+}
+
 static void test_tcp_options(void)
 {
 	static const uint8_t syn[] = { 2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 20 };
@@ -371,7 +493,7 @@ static void test_random(void)
 
 		for (unsigned f = 0; f < flips; f++)
 			k.b[rnd(&s) % k.n] = (uint8_t)rnd(&s);
-		if (decode_at(k.b, rnd(&s) % (k.n + 1), (enum linktype)(rnd(&s) % 6), (uint32_t)(rnd(&s) % 256), &p, &why) == DECODE_OK)
+		if (decode_at(k.b, rnd(&s) % (k.n + 1), (enum linktype)(rnd(&s) % (LINK_UNSUPPORTED + 1)), (uint32_t)(rnd(&s) % 256), &p, &why) == DECODE_OK)
 			CU_ASSERT(p.payload.n <= k.n && p.ip.n <= k.n && p.l4off <= p.ip.n);
 	}
 }
@@ -386,6 +508,10 @@ const struct unit_test tests_decode[] = {
 	{ "IPv6 extension headers", test_ipv6_extensions },
 	{ "fragments", test_fragment_fields },
 	{ "link types", test_links },
+	{ "NFLOG, PPP, PPPoE, MPLS", test_more_links },
+	{ "options that Linux refuses", test_options },
+	{ "where IPv6 headers end", test_ipv6_ends },
+	{ "UDP without a checksum", test_no_checksum },
 	{ "TCP options", test_tcp_options },
 	{ "super-packets", test_gso },
 	{ "random damage", test_random },

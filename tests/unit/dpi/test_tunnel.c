@@ -115,8 +115,8 @@ static const struct capsule capsules[] = {
 	{ "IPv4 in IP", "", 0, 4, false, false, TUNNEL_IPIP, 0, NULL },
 	{ "IPv6 in IP", "", 0, 41, false, true, TUNNEL_6IN4, 0, NULL },
 	{ "EtherIP", "3000", 0, 97, true, false, TUNNEL_ETHERIP, 0, NULL },
-	{ "MPLS in IP", "00010140", 0, 137, false, false, TUNNEL_MPLS, 0, NULL },
-	{ "MPLS in UDP, two labels, Ethernet behind a control word", "00010040 00011140 00000000", 6635, 17, true, false, TUNNEL_MPLS, 0, NULL },
+	{ "MPLS in IP", "00010140", 0, 137, false, false, TUNNEL_MPLS, 16, NULL },
+	{ "MPLS in UDP, two labels, Ethernet behind a control word", "00010040 00011140 00000000", 6635, 17, true, false, TUNNEL_MPLS, 17, NULL },
 	{ "L2TPv2", "0002 00010002 ff03 0021", 1701, 17, false, false, TUNNEL_L2TP, 0x10002, NULL },
 	{ "L2TPv2 with all fields", "4a02 0041 00010002 00010002 0000 0021", 1701, 17, false, false, TUNNEL_L2TP, 0x10002, NULL },
 	{ "L2TPv3 over IP with a cookie", "00000007 01020304", 0, 115, true, false, TUNNEL_L2TP, 7, NULL },
@@ -619,6 +619,59 @@ static void test_ah(void)
 	}
 }
 
+/* protect: the rule stops UDP to this port, everything else is allowed. */
+static struct policy *policy_against(uint16_t port, enum verdict action)
+{
+	struct policy_builder *b = policy_begin(MODE_PROTECT);
+	const uint16_t any = POLICY_GROUP_ANY;
+	const struct port_range range = { 17, port, port };
+	const struct rule_spec rules[] = {
+		{ .id = 7, .from = &any, .to = &any, .nfrom = 1, .nto = 1, .ports = &range, .nports = 1, .action = action, .mode = RULE_MODE_NONE },
+		{ .id = 8, .from = &any, .to = &any, .nfrom = 1, .nto = 1, .action = VERDICT_ALLOW, .mode = RULE_MODE_NONE },
+	};
+	struct err err;
+
+	for (int i = 0; i < 2; i++)
+		if (policy_add_rule(b, &rules[i], &err))
+			abort();
+	return policy_build(b);
+}
+
+/* A held frame is stopped when what it carries is, the flow around it is not; silently: a reset would go to the tunnel's ends. What is stopped outside is not opened. */
+static void test_verdict(void)
+{
+	static const struct { uint16_t port; enum verdict action, want; bool held; unsigned inner; } all[] = {
+		{ 53, VERDICT_DENY, VERDICT_DROP, true, 1 },
+		{ 53, VERDICT_DROP, VERDICT_DROP, true, 1 },
+		{ 53, VERDICT_ALERT, VERDICT_ALERT, true, 1 },
+		{ 53, VERDICT_DENY, VERDICT_ALLOW, false, 1 },	/* on the mirror it is only told */
+		{ 4789, VERDICT_DENY, VERDICT_DENY, true, 0 },
+		{ 9, VERDICT_DENY, VERDICT_ALLOW, true, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct pkt k = capsule(&capsules[0], false, false, &in4);
+		struct frame f = pk_frame(k.b, k.n, LINK_ETHERNET);
+		struct policy *p = policy_against(all[i].port, all[i].action);
+		struct core c = { 0 };
+
+		core_open(&c, NULL);
+		c.workload[0] = 5;
+		c.workload[1] = 6;
+		dpi_set_policy(c.d, p);
+		policy_unref(p);
+		f.held = all[i].held;
+		CU_ASSERT_EQUAL(core_raw(&c, &f), all[i].want);
+		CU_ASSERT_EQUAL(inner_flows(&c), all[i].inner);
+		if (all[i].inner) {	/* the workloads are those of the tunnel's ends */
+			CU_ASSERT_EQUAL(flow_in(&c, true)->workload[0], 5);
+			CU_ASSERT_EQUAL(flow_in(&c, true)->workload[1], 6);
+			CU_ASSERT_EQUAL(flow_in(&c, true)->verdict, all[i].port == 53 ? all[i].action : VERDICT_ALLOW);
+		}
+		core_close(&c);
+	}
+}
+
 const struct unit_test tests_tunnel[] = {
 	{ "each encapsulation in both families", test_each },
 	{ "each at every length", test_every_length },
@@ -631,5 +684,6 @@ const struct unit_test tests_tunnel[] = {
 	{ "what is no tunnel, and what is refused", test_refused },
 	{ "PPPoE and MPLS in a frame", test_wraps },
 	{ "authentication headers", test_ah },
+	{ "the stricter verdict of inside and outside", test_verdict },
 	{ 0 },
 };
