@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Files: vsftpd, Samba, tftpd-hpa, rsync, git, Subversion, iSCSI."""
-import ftplib, ssl
+import ftplib, io, ssl
 from pki import certificate
 from stage import SERVER, talk
 
@@ -16,6 +16,54 @@ def vsftpd(s):
            'isolate_network=NO', 'secure_chroot_dir=' + s.path('empty'), 'ftp_username=daemon', 'nopriv_user=nobody', 'pasv_min_port=50000', 'pasv_max_port=50000')) + '\n')
     s.start('vsftpd', s.path('vsftpd.conf'))
     s.listening(21)
+
+
+@talk(app='ftp', port=21, others='ftp-data', needs=['vsftpd', 'curl'], facts=[
+    ('ftp', {'command': 'USER', 'command_data': 'anonymous', 'user': 'anonymous', 'completion_code': ['331']}),
+    ('ftp', {'command': 'PASS', 'completion_code': ['230']}),
+    ('ftp', {'command': 'PASV', 'completion_code': ['227']}),
+    ('ftp', {'command': 'LIST', 'completion_code': ['150', '226']}),
+    ('ftp', {'command': 'RETR', 'command_data': 'readme.txt', 'completion_code': ['150', '226']}),
+    ('ftp', {'command': 'CWD', 'command_data': 'in', 'completion_code': ['250']}),
+    ('ftp', {'command': 'STOR', 'command_data': 'up.txt', 'completion_code': ['150', '226']}),
+    ('ftp', {'command': 'RNFR', 'command_data': 'up.txt', 'completion_code': ['350']}),
+    ('ftp', {'command': 'RNTO', 'command_data': 'new.txt', 'completion_code': ['250']}),
+    ('ftp', {'command': 'RETR', 'command_data': 'none', 'completion_code': ['550']}),
+    ('ftp', {'command': 'DELE', 'command_data': 'new.txt', 'completion_code': ['250']}),
+    ('ftp', {'command': 'PORT', 'completion_code': ['200']}),
+    ('ftp', {'command': 'NLST', 'completion_code': ['150', '226']}),
+    ('ftp', {'command': 'QUIT', 'completion_code': ['221']}),
+    ('ftp', {'command': 'USER', 'command_data': 'mallory'}),
+    ('ftp', {'command': 'PASS', 'user': 'mallory', 'completion_code': ['530']}),
+    ('ftp', {'command': 'EPSV', 'completion_code': ['229']}),
+    ('ftp', {'command': 'RETR', 'command_data': 'readme.txt', 'completion_code': ['150', '226']}),
+], never=[('ftp', {'command_data': 'wrong'})])
+def ftp_vsftpd(s):
+    vsftpd(s)
+    with s.capture(), s.client():
+        f = ftplib.FTP(SERVER)
+        f.login()
+        f.retrlines('LIST', lambda _: 0)
+        f.retrbinary('RETR readme.txt', lambda _: 0)
+        f.cwd('in')
+        f.storbinary('STOR up.txt', io.BytesIO(b'x' * 100))
+        f.rename('up.txt', 'new.txt')
+        try:
+            f.retrbinary('RETR none', lambda _: 0)
+        except ftplib.Error:
+            pass
+        f.delete('new.txt')
+        s.file('pub/in/one', 'x')
+        f.set_pasv(False)
+        f.retrlines('NLST', lambda _: 0)
+        f.quit()
+        f = ftplib.FTP(SERVER)
+        try:
+            f.login('mallory', 'wrong')
+        except ftplib.Error:
+            pass
+        f.quit()
+        s.say('curl', '-s', 'ftp://%s/readme.txt' % SERVER, '-o', '/dev/null')
 
 
 @talk(ports={21: 'tls', 50000: 'tls'}, needs=['vsftpd'], facts=[
