@@ -144,3 +144,87 @@ def openvpn_all(s):
             wait_for('it carries', lambda: ' 0% packet loss' in s.say('ping', '-c', '1', '-W', '1', '10.8.0.2', check=False), 20, 0.1)
             s.end(b)
             s.end(a)
+
+
+def charon(s, on, me, peer):
+    """strongSwan in a mount namespace of its own, since both ends read one place of the file system."""
+    home = s.directory(on)
+    conn = ('config setup\nconn v2\n keyexchange=ikev2\n auto=add\n left=%s\n right=%s\n authby=secret\n ike=aes128-sha256-modp2048!\n esp=aes128-sha256!\n'
+            'conn v1\n keyexchange=ikev1\n also=v2\nconn aggressive\n aggressive=yes\n also=v1\n' % (me, peer))
+    s.file(on + '/ipsec.conf', conn)
+    s.file(on + '/ipsec.secrets', '%s %s : PSK "secret"\n' % (me, peer))
+    s.file(on + '/strongswan.conf', 'charon {\n load = random nonce aes sha1 sha2 hmac gmp kdf pem pkcs1 x509 openssl kernel-netlink socket-default stroke\n'
+           ' i_dont_care_about_security_and_use_aggressive_mode_psk = yes\n filelog {\n  stderr {\n   default = 1\n  }\n }\n}\n')
+    mounts = 'mount -t tmpfs none /run; ' + ''.join('mount --bind %s/%s /etc/%s; ' % (home, f, f) for f in ('ipsec.conf', 'ipsec.secrets', 'strongswan.conf'))
+    return mounts
+
+
+@talk(ports={'500/udp': 'ipsec', '4500/udp': 'ipsec'}, needs=['/usr/sbin/ipsec', '/usr/lib/ipsec/charon'], facts=[
+    ('ipsec', {'version': 2, 'exchange': 'ike_sa_init', 'initiator_spi': ...}),
+    ('ipsec', {'version': 2, 'exchange': 'ike_sa_init', 'responder_spi': ...}),
+    ('ipsec', {'version': 2, 'exchange': 'ike_auth', 'encrypted': True}),
+    ('ipsec', {'version': 1, 'exchange': 'identity_protection'}),
+    ('ipsec', {'version': 1, 'exchange': 'aggressive'}),
+])
+def ike_strongswan(s):
+    server, client = charon(s, 'server', SERVER, CLIENT), charon(s, 'client', CLIENT, SERVER)
+    s.start('unshare', '-m', 'sh', '-c', server + 'exec ipsec start --nofork')
+    s.listening(500, 'udp')
+    with s.capture():
+        p = s.start('unshare', '-m', 'sh', '-c', client + 'ipsec start --nofork & until ipsec status >/dev/null 2>&1; do sleep 0.1; done; sleep 0.5; '
+                    'ipsec up v2; ipsec down v2; ipsec up v1; ipsec down v1; ipsec up aggressive; touch %s; wait' % s.path('said'), on='client')
+        wait_for('all is said', lambda: os.path.exists(s.path('said')), 60, 0.1)
+        assert p.poll() is None
+
+
+@talk(ports={'1701/udp': 'l2tp'}, needs=['xl2tpd'], facts=[
+    ('l2tp', {'type': 'sccrq', 'hostname': 'client.lab'}),
+    ('l2tp', {'type': 'sccrp', 'hostname': 'server.lab'}),
+    ('l2tp', {'type': 'scccn'}),
+    ('l2tp', {'type': 'icrq'}),
+    ('l2tp', {'type': 'icrp'}),
+])
+def l2tp_xl2tpd(s):
+    for on, more in (('server', '[lns default]\nip range = 10.7.0.10-10.7.0.20\nlocal ip = 10.7.0.1\nrequire authentication = no\nhostname = server.lab\n'),
+                     ('client', '[lac lab]\nlns = %s\nrequire authentication = no\nhostname = client.lab\n' % SERVER)):
+        s.file(on + '.conf', '[global]\nport = 1701\n' + more)
+        s.file(on + '.secrets', '')
+    for on in ('server', 'client'):
+        # The calls' ppp is not what is looked at.
+        words = ['-D', '-c', s.path(on + '.conf'), '-s', s.path(on + '.secrets'), '-p', s.path(on + '.pid'), '-C', s.path(on + '.ctl')]
+        s.start('xl2tpd', *words, on=on)
+        wait_for('it takes orders', lambda: os.path.exists(s.path(on + '.ctl')), 10)
+    s.listening(1701, 'udp')
+    with s.capture():
+        s.say('sh', '-c', 'echo c lab > ' + s.path('client.ctl'))
+        wait_for('a call is there', lambda: 'Call established' in s.log(), 20, 0.1)
+
+
+@talk(app='pptp', port=1723, needs=['pptpd', 'pptp'], facts=[
+    ('pptp', {'type': 'start_request'}),
+    ('pptp', {'type': 'start_reply', 'vendor': ...}),
+    ('pptp', {'type': 'outgoing_call_request'}),
+    ('pptp', {'type': 'outgoing_call_reply'}),
+])
+def pptp_pptpd(s):
+    s.file('pptpd.conf', 'option %s\nlocalip 10.6.0.1\nremoteip 10.6.0.10-20\n' % s.file('options', 'noauth\n'))
+    s.start('pptpd', '--fg', '--conf', s.path('pptpd.conf'), '--pidfile', s.path('pid'))
+    s.listening(1723)
+    with s.capture('tcp port 1723'):
+        s.say('timeout', '4', 'pptp', SERVER, '--nolaunchpppd', input='', check=False)
+
+
+@talk(ports={'5353/udp': 'mdns'}, hint=True, needs=['avahi-daemon', 'dbus-daemon', 'avahi-publish', 'avahi-browse'], facts=[
+    ('dns', {'type': 'query', 'rrname': '_http._tcp.local', 'rrtype': 'PTR'}),
+    ('dns', {'type': 'answer', 'rrname': ..., 'answers': [...]}),
+])
+def mdns_avahi(s):
+    conf = '[server]\nuse-ipv4=yes\nuse-ipv6=no\nallow-interfaces=eth0\nhost-name=%s\n[publish]\npublish-workstation=no\n'
+    bus = ('mount -t tmpfs none /run; mkdir -p /run/dbus /run/avahi-daemon; chown avahi /run/avahi-daemon; dbus-daemon --system --fork; '
+           'avahi-daemon --no-drop-root --no-chroot -f %s & ')
+    for on, then in (('server', 'sleep 1; exec avahi-publish -s "Lab page" _http._tcp 8080 path=/'), ('client', 'sleep 3; avahi-browse -rt _http._tcp > %s; wait' % s.path('found'))):
+        s.file(on + '.conf', conf % on)
+    with s.capture('udp port 5353'):
+        for on, then in (('server', 'sleep 1; exec avahi-publish -s "Lab page" _http._tcp 8080 path=/'), ('client', 'sleep 3; avahi-browse -rt _http._tcp > %s; wait' % s.path('found'))):
+            s.start('unshare', '-m', 'sh', '-c', bus % s.path(on + '.conf') + then, on=on)
+        wait_for('the page is found', lambda: os.path.exists(s.path('found')) and 'Lab' in open(s.path('found')).read(), 30, 0.2)
