@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "dpi/proto/dns_msg.h"
+#include "dpi/proto/dns_within.h"
 #include "dpi/proto.h"
 
 #define OPEN_MAX 16u			/* queries that wait for their response */
@@ -564,6 +565,13 @@ static void message(struct px *px, struct dns *s, enum dir dir, struct cursor in
 	else if (m.flags & DNS_QR ? !tell_answer(px, s, &m, &in, dir) :
 		 !tell_query(px, s, &m, &in, dir) || !records_check(&m, in, &rcode))
 		px_bad(px, "dns.malformed");
+}
+
+void dns_within(struct px *px, enum dir dir, uint32_t tx, struct cursor in)
+{
+	struct dns s = { .next_tx = tx };
+
+	message(px, &s, dir, in);
 }
 
 static void name_app(struct px *px, struct dns *s)

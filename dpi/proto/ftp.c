@@ -314,6 +314,7 @@ static bool has_address(struct bytes b)
 
 static enum probe probe(const struct probe_in *in)
 {
+	static const char *const own[] = { "SYST", "PWD", "XPWD", "PASV", "EPSV", "EPRT", "CWD", "STOR", "NLST", "MLSD", "MDTM", "SIZE", "TYPE", NULL };
 	const struct cursor *up = &in->dir[DIR_TOSERVER], *down = &in->dir[DIR_TOCLIENT];
 	struct bytes line = { NULL, 0 }, greeting = { NULL, 0 };
 	enum probe p, q;
@@ -336,9 +337,11 @@ static enum probe probe(const struct probe_in *in)
 		return PROBE_NO;
 	if (p == PROBE_YES && q == PROBE_YES)
 		return sure(line) ? PROBE_YES : PROBE_NO;
-	/* the client alone says nothing sure, the server's half a line neither */
+	/* the client alone says nothing sure at first, the server's half a line neither */
 	if (q == PROBE_YES && !sure(line))
 		return PROBE_NO;
+	if (q == PROBE_YES && !cur_left(down) && line_alone(*up, "USER ", own))
+		return PROBE_YES;
 	if (p == PROBE_MORE && cur_left(down) && !line_may((struct bytes){ down->pos, cur_left(down) < 3 ? cur_left(down) : 3 }, "220") && !in->midstream)
 		return PROBE_NO;
 	return PROBE_MORE;

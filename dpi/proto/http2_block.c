@@ -142,6 +142,7 @@ bool http2_block_field(void *ctx, struct bytes name, struct bytes value)
 		b->status = (uint16_t)(n == UINT32_MAX ? 0 : n);
 	} else if (slot == S_CONTENT_TYPE) {
 		b->grpc = grpc_type(value);
+		b->dns = is_lit(value, "application/dns-message");
 	} else if (slot == S_GRPC_STATUS) {
 		b->grpc_status = number(value, 3);
 		return true;
@@ -339,6 +340,8 @@ static void request(struct px *px, struct http2 *s, enum dir dir, const struct h
 	if (b->asked)
 		rec_append(r, b->asked->body, b->asked->len);
 	px_judge(px, r);
+	if (st->facts)
+		http2_dns_request(px, st, dir, rec_find(st->facts->body, st->facts->len, FACT_HTTP_PATH), b->dns && !b->end_stream);
 }
 
 static void response(struct px *px, struct http2 *s, enum dir dir, const struct http2_block *b)

@@ -38,7 +38,7 @@ struct http2_stream {
 	uint8_t *message;	/* the beginning of a request's message, HTTP2_MESSAGE_KEEP bytes; NULL: not wanted, or nothing of it came yet */
 	uint32_t grpc_status;	/* UINT32_MAX: not seen */
 	uint16_t message_n;
-	uint8_t call;		/* of etcd whose message is wanted; 0: none */
+	uint8_t call;		/* whose message is wanted: of etcd, or of DNS; 0: none */
 	uint8_t asks;		/* direction of the request */
 	bool grpc;
 	bool answered;		/* a final response's headers were seen */
@@ -56,6 +56,7 @@ struct http2_block {
 	bool open;		/* frames of it are still to come */
 	bool end_stream;
 	bool grpc;
+	bool dns;	/* application/dns-message */
 };
 
 /* Where a direction stands. */
@@ -119,8 +120,10 @@ void http2_streams_end(struct px *px, struct http2 *s);
 void http2_stream_put(struct record *r, const struct http2_stream *st, struct bytes key);
 void http2_put_key(struct record *r, struct bytes key);
 
-/* ---- http2_etcd.c ---- */
+/* ---- http2_etcd.c: what requests carry that names objects of their own ---- */
 void http2_etcd_request(struct http2_stream *st, struct bytes path);
+/* A request of DNS (RFC 8484): its message is in its path, or follows. */
+void http2_dns_request(struct px *px, struct http2_stream *st, enum dir dir, struct bytes path, bool follows);
 /* How many of the next n bytes of the request's body are wanted. */
 uint32_t http2_etcd_wanted(const struct http2_stream *st, uint32_t n);
 /* These are they; last: the request ends with them. */

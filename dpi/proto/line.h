@@ -170,4 +170,20 @@ static inline enum probe line_first(struct cursor c, size_t max, struct bytes *l
 	return cur_left(&c) < max ? PROBE_MORE : PROBE_NO;
 }
 
+/* A client whose server is not heard: a line that begins with `first`, and a later one with one of the words. */
+static inline bool line_alone(struct cursor c, const char *first, const char *const *words)
+{
+	struct bytes line;
+	bool begun = false;
+
+	while (cur_line(&c, &line)) {
+		struct cursor l = cur_of(line.p, line.n);
+
+		if (begun && line_which(line_word(&l), words) >= 0)
+			return true;
+		begun = begun || line_begins(line, first);
+	}
+	return false;
+}
+
 #endif

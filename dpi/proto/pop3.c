@@ -161,6 +161,7 @@ static void end(struct px *px, void *state)
 static enum probe probe(const struct probe_in *in)
 {
 	static const char *const sure[] = { "USER", "CAPA", "APOP", "STLS", "AUTH", NULL };
+	static const char *const own[] = { "UIDL", "TOP", "APOP", NULL };
 	const struct cursor *up = &in->dir[DIR_TOSERVER], *down = &in->dir[DIR_TOCLIENT];
 	struct bytes line = { NULL, 0 }, greeting = { NULL, 0 };
 	enum probe p, q;
@@ -182,7 +183,9 @@ static enum probe probe(const struct probe_in *in)
 		c = cur_of(line.p, line.n);
 		if (line_which(line_word(&c), sure) < 0)
 			return PROBE_NO;
-		return p == PROBE_YES ? PROBE_YES : PROBE_MORE;
+		if (p == PROBE_YES || (!cur_left(down) && (line_alone(*up, "USER ", own) || line_alone(*up, "APOP ", own))))
+			return PROBE_YES;
+		return PROBE_MORE;
 	}
 	return PROBE_MORE;
 }

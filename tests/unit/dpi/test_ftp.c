@@ -36,6 +36,7 @@ static void test_recognition(void)
 		DOWN("220 ProFTPD ready\r\n", PROBE_YES), DOWN("220 hello\r\n", PROBE_MORE), BOTH("USER a\r\n", "220 hello\r\n", PROBE_YES), BOTH("AUTH TLS\r\n", "220 hello\r\n", PROBE_YES),
 		BOTH("EHLO a\r\n", "220 hello\r\n", PROBE_NO), BOTH("USER a\r\n", "+OK\r\n", PROBE_NO), UP("USER a\r\n", PROBE_MORE), UP("NICK a\r\n", PROBE_NO),
 		MID_DOWN("227 Entering Passive Mode (1,2,3,4,5,6)\r\n", PROBE_YES), MID_DOWN("229 Entering Extended Passive Mode (|||4|)\r\n", PROBE_YES), DOWN("200 ok\r\n", PROBE_NO),
+		UP("USER a\r\nPASS b\r\nSYST\r\n", PROBE_YES), UP("USER a\r\nPASS b\r\nQUIT\r\n", PROBE_MORE), UP("USER a\r\nPASS b\r\nUIDL\r\n", PROBE_MORE),
 		MID_UP("PORT 1,2,3,4,5,6\r\n", PROBE_YES), MID_UP("PORT 8080\r\n", PROBE_MORE),
 	};
 

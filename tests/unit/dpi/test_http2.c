@@ -229,6 +229,34 @@ static void test_grpc(void)
 	check("not grpc", &c, APP_HTTP2, 0, HTTP("'http_method':'POST','url':'/','protocol':'HTTP/2','http2':{'stream_id':1}"));
 }
 
+/* RFC 8484: the query is told as dns, from a body in pieces or from the path. */
+static void test_dns(void)
+{
+	struct conv c = { .n = 0 };
+	static const char query[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0\7example\3com\0\0\2\0\1";
+#define DNS_SAID "dns {'type':'query','id':4660,'opcode':0,'rrname':'example.com','rrtype':'NS'}\n"
+#define TYPE "\x5f\x17" "application/dns-message"
+
+	hello(&c);
+	FRAME(&c, UP, H2_HEADERS, H2_END_HEADERS, 1, "\x83\x86\x84\x41\1h" TYPE);
+	frame(&c, UP, H2_DATA, 0, 1, query, 9);
+	frame(&c, UP, H2_DATA, H2_END_STREAM, 1, query + 9, sizeof(query) - 1 - 9);
+	check("a body", &c, APP_HTTP2, 0, DNS_SAID HTTP("'http_method':'POST','url':'/','hostname':'h','protocol':'HTTP/2','http2':{'stream_id':1}"));
+
+	hello(&c);
+	FRAME(&c, UP, H2_HEADERS, H2_END_STREAM | H2_END_HEADERS, 1, "\x82\x86\x44\x36" "/dns-query?dns=EjQBAAABAAAAAAAAB2V4YW1wbGUDY29tAAACAAE");
+	check("a path", &c, APP_HTTP2, 0, DNS_SAID HTTP("'http_method':'GET','url':'/dns-query?dns=EjQBAAABAAAAAAAAB2V4YW1wbGUDY29tAAACAAE','protocol':'HTTP/2','http2':{'stream_id':1}"));
+
+	hello(&c);
+	FRAME(&c, UP, H2_HEADERS, H2_END_STREAM | H2_END_HEADERS, 1, "\x82\x86\x44\x0f/?dns=EjQBAAAB=");
+	check("another's parameter", &c, APP_HTTP2, 0, HTTP("'http_method':'GET','url':'/?dns=EjQBAAAB=','protocol':'HTTP/2','http2':{'stream_id':1}"));
+
+	hello(&c);
+	FRAME(&c, UP, H2_HEADERS, H2_END_HEADERS, 1, "\x83\x86\x84\x41\1h" TYPE);
+	FRAME(&c, UP, H2_DATA, H2_END_STREAM, 1, "\x12\x34\1\0\0\1");
+	check("a broken one", &c, APP_HTTP2, 0, "anomaly {'type':'proto','event':'dns.short_header','layer':'proto'}\n" HTTP("'http_method':'POST','url':'/','hostname':'h','protocol':'HTTP/2','http2':{'stream_id':1}"));
+}
+
 /* The connection becomes HTTP/2 after an answer of HTTP/1. */
 static void test_upgrade(void)
 {
@@ -383,6 +411,7 @@ const struct unit_test tests_http2[] = {
 	{ "streams, however cut", test_streams },
 	{ "header blocks in pieces", test_pieces },
 	{ "grpc", test_grpc },
+	{ "DNS in requests", test_dns },
 	{ "upgrade", test_upgrade },
 	{ "lost bytes", test_lost },
 	{ "hostile bytes", test_hostile },

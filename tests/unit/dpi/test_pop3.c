@@ -32,6 +32,7 @@ static void test_recognition(void)
 	static const struct probe_row rows[] = {
 		DOWN("+OK POP3\r\n", PROBE_YES), DOWN("+OK hello\r\n", PROBE_MORE), BOTH("USER a\r\n", "+OK hello\r\n", PROBE_YES), BOTH("GET a\r\n", "+OK\r\n", PROBE_NO), DOWN("+PONG\r\n", PROBE_NO),
 		DOWN("+OK <1.2@host>\r\n", PROBE_YES), BOTH("USER a\r\n", "220 x\r\n", PROBE_NO), UP("USER a\r\n", PROBE_MORE),
+		UP("USER a\r\nPASS b\r\nUIDL\r\n", PROBE_YES), UP("USER a\r\nPASS b\r\nSYST\r\n", PROBE_MORE), UP("APOP a 0\r\nUIDL\r\n", PROBE_YES),
 	};
 
 	PROBES(&proto_pop3, "pop3", rows);
