@@ -17,6 +17,10 @@
 #define PORTMAP 100000u
 #define MOUNT 100005u
 #define OPS_MAX 16u
+#define PATH_MOST 1024u
+#define KADMIN 2112u	/* the one program of note below those that are given out */
+
+enum { OP_CREATE = 6, OP_LOOKUP = 15, OP_OPEN = 18, OP_PUTFH = 22, OP_PUTROOTFH = 24, OP_REMOVE = 28, OP_RENAME = 29 };
 
 static const struct fact f_program = { "program", FACT_OBJECT }, f_version = { "version", FACT_PLAIN }, f_procedure = { "procedure", FACT_OPERATION },
 	f_xid = { "xid", FACT_PLAIN }, f_uid = { "uid", FACT_PLAIN }, f_host = { "machine", FACT_PLAIN }, f_file = { "file", FACT_KEY },
@@ -25,7 +29,7 @@ static const struct fact *const facts[] = { &f_program, &f_version, &f_procedure
 
 static const struct code programs[] = {
 	{ PORTMAP, "portmap" }, { 100001, "rstat" }, { 100002, "rusers" }, { NFS, "nfs" }, { 100004, "ypserv" }, { MOUNT, "mount" }, { 100007, "ypbind" },
-	{ 100008, "rwall" }, { 100009, "yppasswd" }, { 100011, "rquota" }, { 100021, "nlm" }, { 100024, "nsm" }, { 100227, "nfsacl" }, { 0, NULL },
+	{ 100008, "rwall" }, { 100009, "yppasswd" }, { 100011, "rquota" }, { 100021, "nlm" }, { 100024, "nsm" }, { 100227, "nfsacl" }, { KADMIN, "kadmin" }, { 0, NULL },
 };
 static const char *const nfs2[] = { "null", "getattr", "setattr", "root", "lookup", "readlink", "read", "writecache", "write", "create", "remove", "rename",
 	"link", "symlink", "mkdir", "rmdir", "readdir", "statfs" };
@@ -75,7 +79,7 @@ static bool call_read(struct cursor *c, struct call *k)
 	k->program = cur_be32(c);
 	k->version = cur_be32(c);
 	k->procedure = cur_be32(c);
-	return cur_ok(c) && type == 0 && rpc == 2 && k->program >= 100000 && k->version && k->version <= 65536 && k->procedure < 4096;
+	return cur_ok(c) && type == 0 && rpc == 2 && (k->program >= 100000 || k->program == KADMIN) && k->version && k->version <= 65536 && k->procedure < 4096;
 }
 
 static bool auths_skip(struct cursor *c)
@@ -168,32 +172,102 @@ static void tell_auth(struct record *r, struct cursor c)
 		rec_u64(r, &f_uid, cur_be32(&c));
 }
 
+/* NFS 4's attributes: words of bits, then bytes. */
+static bool attributes_skip(struct cursor *c)
+{
+	uint32_t words = cur_be32(c);
+
+	return words <= 8 && cur_skip(c, 4u * words) && opaque_skip(c, 4096);
+}
+
+/* OPEN and CREATE up to the name; false: there is none, or it is out of sight. */
+static bool open_to_name(struct cursor *c)
+{
+	uint32_t how;
+
+	cur_skip(c, 20);	/* sequence, access, deny, client */
+	if (!opaque_skip(c, 1024))
+		return false;
+	if (cur_be32(c)) {
+		how = cur_be32(c);
+		if (how > 3 || (how >= 2 && !cur_skip(c, 8)) || (how != 2 && !attributes_skip(c)))
+			return false;
+	}
+	return cur_be32(c) == 0 && cur_ok(c);
+}
+
+static bool create_to_name(struct cursor *c)
+{
+	uint32_t type = cur_be32(c);
+
+	if (type == 5)		/* a link's text */
+		return opaque_skip(c, 4096);
+	return type == 3 || type == 4 ? cur_skip(c, 8) : cur_ok(c);
+}
+
 /* Steps over an operation's arguments; false: their size is not known. */
 static bool op_skip(uint32_t op, struct cursor *c)
 {
 	uint32_t words;
 
 	switch (op) {
-	case 22: case 15: case 28:	/* putfh, lookup, remove: a handle, a name */
+	case OP_PUTFH: case OP_LOOKUP: case OP_REMOVE: case OP_OPEN: case 11:	/* a handle, a name; link */
 		return opaque_skip(c, 1024);
+	case OP_CREATE:			/* from its name on */
+		return opaque_skip(c, 1024) && attributes_skip(c);
 	case 9:				/* getattr: words of bits */
+		words = cur_be32(c);
+		return words <= 8 && cur_skip(c, 4u * words);
+	case 26:			/* readdir */
+		cur_skip(c, 24);
 		words = cur_be32(c);
 		return words <= 8 && cur_skip(c, 4u * words);
 	case 3:				/* access */
 		return cur_skip(c, 4);
+	case 4: case 20:		/* close, open_confirm */
+		return cur_skip(c, 20);
+	case 25:			/* read */
+		return cur_skip(c, 28);
+	case OP_RENAME:
+		return opaque_skip(c, 1024) && opaque_skip(c, 1024);
+	case 30:			/* renew */
+		return cur_skip(c, 8);
+	case 34:			/* setattr */
+		return cur_skip(c, 16) && attributes_skip(c);
 	case 53:			/* sequence */
 		return cur_skip(c, 32);
-	case 10: case 16: case 23: case 24: case 27: case 31: case 32:	/* nothing */
+	case 10: case 16: case 23: case OP_PUTROOTFH: case 27: case 31: case 32:	/* nothing */
 		return true;
 	default:
 		return false;
 	}
 }
 
-/* The operations of a COMPOUND as far as they can be stepped over, and the first name that is looked up or removed. */
+/* A path as it is walked. */
+struct walk {
+	char text[PATH_MOST];
+	size_t n;
+	bool done;	/* something was done to what stands at its end */
+};
+
+static void walk_to(struct walk *w, struct cursor c, bool done)
+{
+	uint32_t n = cur_be32(&c);
+	struct bytes b = cur_bytes(&c, n);
+
+	if (w->done || !cur_ok(&c) || !n || n + 1 > sizeof(w->text) - w->n)
+		return;
+	if (w->n)
+		w->text[w->n++] = '/';
+	memcpy(w->text + w->n, b.p, n);
+	w->n += n;
+	w->done = done;
+}
+
+/* The operations of a COMPOUND as far as they can be stepped over, and the names that are looked up, to what is opened, made or removed. */
 static void tell_compound(struct record *r, struct cursor c)
 {
-	struct cursor name = cur_of(NULL, 0);
+	struct walk w = { .n = 0 };
 	uint32_t n;
 
 	if (!opaque_skip(&c, 1024))
@@ -207,14 +281,16 @@ static void tell_compound(struct record *r, struct cursor c)
 		if (op < 3 || op - 3 >= N(ops4))
 			break;
 		rec_cstr(r, NULL, ops4[op - 3]);
-		if ((op == 15 || op == 28) && !cur_left(&name))
-			name = c;
+		if ((op == OP_OPEN && !open_to_name(&c)) || (op == OP_CREATE && !create_to_name(&c)))
+			break;
+		if (op == OP_LOOKUP || op == OP_OPEN || op == OP_CREATE || op == OP_REMOVE || op == OP_RENAME)
+			walk_to(&w, c, op != OP_LOOKUP);
 		if (!op_skip(op, &c))
 			break;
 	}
 	rec_end(r);
-	if (cur_left(&name))
-		tell_string(r, &f_file, &name);
+	if (w.n)
+		rec_str(r, &f_file, w.text, w.n);
 }
 
 static void tell_arguments(struct record *r, const struct call *k, struct cursor c)

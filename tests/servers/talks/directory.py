@@ -142,6 +142,18 @@ def kerberos_mit(s):
         say('kvno', 'host/old.lab.example', config='tcp.conf')
 
 
+@talk(ports={749: 'oncrpc', '88/udp': 'kerberos', 88: 'kerberos'}, needs=['krb5kdc', 'kadmind', 'kadmin', 'kadmin.local'], facts=[
+    ('krb5', {'msg_type': 'KRB_AS_REP', 'cname': 'root/admin', 'sname': 'kadmin/admin'}),
+    ('oncrpc', {'program': 'kadmin', 'version': 2, 'status': 'success'}),
+])
+def kadmin_mit(s):
+    env = kdc(s)
+    s.start('kadmind', '-nofork', env=env)
+    s.listening(749)
+    with s.capture():
+        s.say('kadmin', '-p', 'root/admin', '-w', 'secret', '-q', 'getprinc alice', env=env)
+
+
 @talk(ports={'1812/udp': 'radius', '1813/udp': 'radius'}, needs=['freeradius', 'radclient'], facts=[
     ('radius', {'code': 'access_request', 'user': 'alice', 'nas_ip': '10.0.0.1', 'nas_identifier': 'ap1', 'called_station': '00-11', 'calling_station': '22-33'}),
     ('radius', {'code': 'access_accept', 'reply_message': 'Hello', 'framed_ip': '10.1.2.3'}),

@@ -23,6 +23,12 @@ static void test_talk(void)
 		{ "NFS 4", 2049, false, false, APP_NFS,
 		  "> [4 " CALL("00000005", "000186a3", "00000004", "00000001") "00*16 [4 ] 00000001 00000004 00000035 00*32 00000018 0000000f [4 'home' ] 00000026 ]",
 		  NULL },
+		{ "NFS 4 opens a file it makes", 4000, false, false, APP_NFS,
+		  "> [4 " CALL("00000006", "000186a3", "00000004", "00000001") "00*16 00000000 00000000 00000005 00000018 0000000f [4 'home' ] 00000012 00*12 00*8 [4 'own1' ] "
+		  "00000001 00000000 00000001 00000012 [4 00000000 ] 00000000 [4 'file' ] 0000000a 0000001c [4 'gone' ] ]",
+		  "nfs {'xid':6,'program':'nfs','version':4,'procedure':'compound','operations':['putrootfh','lookup','open','getfh','remove'],'file':'home/file'}\n" },
+		{ "kadmin", 749, false, false, APP_ONCRPC, "> [4 " CALL("00000007", "00000840", "00000002", "0000000d") "00*16 ]",
+		  "oncrpc {'xid':7,'program':'kadmin','version':2,'procedure':'13'}\n" },
 		{ "denied", 2049, true, false, APP_NFS, "> " LOOKUP "\n< 00000001 00000001 00000001 00000001 00000001", "nfs {" LOOKUP_TOLD ",'status':'auth_error'}\n" },
 		{ "a record too long", 2049, false, true, APP_NFS, "> 80000058 " LOOKUP "ffffffff", NULL },
 	};
