@@ -36,7 +36,7 @@ NGINX = ['nginx', 'curl']
     ('http', {'url': '/upload/a.txt', 'http_method': 'PUT'}),
     ('http', {'url': '/', 'http_method': 'HEAD', 'status': 200}),
     ('http', {'url': '/chunked', 'status': 200, 'http_content_type': 'text/plain'}),
-], tshark={'http.request.uri': ('http', 'url'), 'http.response.code': ('http', 'status'), 'http.user_agent': ('http', 'http_user_agent')})
+], tshark={'http.request.uri': ('http', 'url'), 'http.user_agent': ('http', 'http_user_agent')})
 def http_nginx(s):
     nginx(s)
     with s.capture():

@@ -54,7 +54,7 @@ def talking(s, version, host, **connect):
     ('mqtt', {'publish.topic': 'shop/orders/2'}),
     ('mqtt', {'unsubscribe.topics': ['shop/#']}),
     ('mqtt', {'disconnect': ...}),
-], tshark={'mqtt.topic': ('mqtt', 'publish.topic'), 'mqtt.clientid': ('mqtt', 'connect.client_id')})
+], tshark={'mqtt.clientid': ('mqtt', 'connect.client_id')})
 def mqtt_311(s):
     server(s)
     import paho.mqtt.client as mqtt
