@@ -5,7 +5,7 @@
 #   make check-evasion   what a kernel received against what was judged, case by case
 #   make demo        shows it at work                   make golden      captures to events, against what is kept
 #   make install     DESTDIR, PREFIX
-#   make corpus      CORPUS=DIR: scores captures with known facts, against the floor; PORTS=random: on random ports too; RAISE=1: raises the floor
+#   make corpus      CORPUS=DIR: scores captures with known facts, against the floor, and cuts every packet; PORTS=random: on random ports too; RAISE=1: raises the floor
 # V=1 prints the commands; SAN=address,undefined builds with sanitizers into a directory of its own; CC=clang works.
 
 CC       ?= gcc
@@ -120,6 +120,14 @@ golden-run: $(B)/tapq
 corpus-run: $(B)/tapq
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/corpus/run $(CORPUS) $(if $(PORTS),--random-ports $(if $(filter random,$(PORTS)),1,$(PORTS))) $(if $(RAISE),--raise)
 
+# Packets cut at every length (tests/corpus/cut.c), with sanitizers: SAN is set by whoever calls.
+$(B)/cut: $(B)/tests/corpus/cut.o $(foreach l,$(NEED_agent),$(B)/lib$(l).a)
+	@$(if $(filter 1,$(V)),,echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS) -lm
+
+hostile-run: $(B)/cut
+	@tests/corpus/hostile $(B)/cut $(if $(CORPUS),--corpus $(CORPUS),--cut-all tests/golden --whole tests/golden)
+
 fuzz-run: build-fuzz/fuzz
 	@tests/fuzz/run build-fuzz/fuzz $(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS),$(FUZZ_SECONDS))
 
@@ -141,7 +149,7 @@ check: deps house
 	@$(MAKE) --no-print-directory -j2 all unit
 	@$(MAKE) --no-print-directory unit-run golden-run floods-run
 	@$(MAKE) --no-print-directory -j2 $(SANITIZE) all unit
-	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run
+	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run hostile-run
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
 	@$(MAKE) --no-print-directory fuzz-run FUZZ_RUNS=2000
 	@tests/valgrind $(B)
@@ -169,6 +177,7 @@ corpus: deps
 	@[ -n "$(CORPUS)" ] && [ -d "$(CORPUS)/expected" ] || { echo "make corpus CORPUS=DIR: DIR has expected/, manifest.tsv, score.py and captures"; exit 2; }
 	@$(MAKE) --no-print-directory -j2 all
 	@$(MAKE) --no-print-directory corpus-run
+	@$(MAKE) --no-print-directory -j2 $(SANITIZE) hostile-run
 
 fuzz: deps
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
@@ -220,5 +229,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run fuzz-run floods floods-run linear-run lab-run check check-fast check-lab check-evasion golden corpus fuzz lint captures demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run floods floods-run linear-run lab-run check check-fast check-lab check-evasion golden corpus fuzz lint captures demo install uninstall clean
 .DELETE_ON_ERROR:

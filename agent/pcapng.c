@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/frame.h"
 #include "base/cursor.h"
 
 #define NS 1000000000LL
@@ -215,7 +216,7 @@ static int interface_block(struct pcapng *s, struct cursor *c, struct err *err)
 
 /* ---- packets ---- */
 
-/* What does not fit into 64 bits of ns becomes the end of time. */
+/* What is beyond FRAME_TS_MAX becomes the end of time. */
 static int64_t time_of(const struct interface *i, uint64_t t)
 {
 	uint64_t sec = t / i->units;
@@ -223,10 +224,10 @@ static int64_t time_of(const struct interface *i, uint64_t t)
 
 	if (sec > INT64_MAX || __builtin_add_overflow((int64_t)sec, i->offset, &at))
 		at = i->offset < 0 && sec <= INT64_MAX ? INT64_MIN : INT64_MAX;
-	if (at >= INT64_MAX / NS)
-		return INT64_MAX / NS * NS;
-	if (at <= INT64_MIN / NS)
-		return INT64_MIN / NS * NS;
+	if (at >= FRAME_TS_MAX / NS)
+		return FRAME_TS_MAX;
+	if (at <= -FRAME_TS_MAX / NS)
+		return -FRAME_TS_MAX;
 	return at * NS + frac;
 }
 

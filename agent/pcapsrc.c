@@ -53,10 +53,10 @@ static int64_t time_of(const struct pcap_pkthdr *h)
 {
 	int64_t sec = h->ts.tv_sec;
 
-	if (sec >= INT64_MAX / NS)
-		return INT64_MAX / NS * NS;
-	if (sec <= INT64_MIN / NS)
-		return INT64_MIN / NS * NS;
+	if (sec >= FRAME_TS_MAX / NS)
+		return FRAME_TS_MAX;
+	if (sec <= -FRAME_TS_MAX / NS)
+		return -FRAME_TS_MAX;
 	return sec * NS + h->ts.tv_usec;	/* opened with ns precision */
 }
 

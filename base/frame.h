@@ -23,8 +23,11 @@ enum frame_flags {
 	FRAME_ENTERING = 1 << 7,	/* ... or to enter it; neither: unknown */
 };
 
+/* The end of time, in the year 2116: beyond it sources give this one. Sums and differences of two times fit into 64 bits. */
+#define FRAME_TS_MAX ((INT64_C(1) << 62) - 1)
+
 struct frame {
-	int64_t ts;		/* ns since the epoch */
+	int64_t ts;		/* ns since the epoch, from -FRAME_TS_MAX to FRAME_TS_MAX */
 	const uint8_t *data;
 	uint32_t caplen;	/* bytes at data */
 	uint32_t wirelen;	/* bytes on the wire, >= caplen */

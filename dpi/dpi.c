@@ -96,11 +96,21 @@ static const char *end_reason(const struct flow *f)
 	return "timeout";
 }
 
+/* A frame's time on the core's clock, which stands still at the end of time: captures that say so cannot make it overflow. */
+static int64_t on_clock(const struct dpi *d, int64_t ts)
+{
+	int64_t now;
+
+	if (__builtin_add_overflow(ts, d->skew, &now) || now > FRAME_TS_MAX)
+		return FRAME_TS_MAX;	/* skew is never below 0 */
+	return now < -FRAME_TS_MAX ? -FRAME_TS_MAX : now;
+}
+
 static void flow_timer(struct dpi *d, struct flow *f)
 {
 	uint32_t idle = (uint32_t)(d->now / FLOW_TICK) - f->seen;	/* f->seen may be a second too old */
 	int64_t when = f->timer.when, ends = d->now - d->now % FLOW_TICK - (int64_t)idle * FLOW_TICK + SEC + flow_timeout(f), at = ends;
-	int64_t report = d->conf.flow_report, made = f->start + d->skew;
+	int64_t report = d->conf.flow_report, made = on_clock(d, f->start);
 
 	if (ends <= d->now) {
 		flow_end(d, f, end_reason(f));
@@ -272,8 +282,8 @@ static struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t 
 		flow_set(f, F_APP_KNOWN);	/* there is nothing to find out */
 	else if (p->t.ipproto == IPPROTO_TCP)
 		seek_announced(x);
-	if (d->conf.flow_report && f->timer.when > f->start + d->skew + d->conf.flow_report)
-		wheel_arm(&d->flows.wheel, &f->timer, f->start + d->skew + d->conf.flow_report);
+	if (d->conf.flow_report && f->timer.when > on_clock(d, f->start) + d->conf.flow_report)
+		wheel_arm(&d->flows.wheel, &f->timer, on_clock(d, f->start) + d->conf.flow_report);
 	return f;
 }
 
@@ -665,11 +675,11 @@ static void due(struct dpi *d, unsigned max)
 
 static void clock_to(struct dpi *d, int64_t ts)
 {
-	int64_t now = ts + d->skew;
+	int64_t now = on_clock(d, ts);
 
 	d->last_ts = ts;
 	if (d->now - now > JUMP_BACK) {
-		d->skew += d->now - now;
+		d->skew = d->now - (ts > -FRAME_TS_MAX ? ts : -FRAME_TS_MAX);
 		now = d->now;
 	}
 	if (now > d->now)

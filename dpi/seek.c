@@ -295,9 +295,9 @@ static void ask_at_last(struct px *x)
 	struct probe_in in;
 	bool more;
 
-	if (!l || l->found || l->turned || l->datagrams || !turnable(x->f))
+	if (!l || !l->nruns || l->found || l->turned || l->datagrams || !turnable(x->f))
 		return;
-	in = question(x, DIR_TOSERVER);
+	in = question(x, (enum dir)(l->run[l->nruns - 1] & 1));
 	for (int i = 0; i < 2; i++)
 		in.dir[i] = cur_of(l->buf[i], l->len[i]);
 	l->turned = true;

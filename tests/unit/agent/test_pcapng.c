@@ -196,10 +196,10 @@ static void test_times(void)
 		{ 0x80 | 63, 0, (1ULL << 63) - 1, 999999999 },
 		{ 6, -2, 500000, -1500000000 },
 		/* what does not fit is the end of time */
-		{ 0, 0, UINT64_MAX, INT64_MAX / 1000000000 * 1000000000 },
-		{ 0, INT64_MAX, INT64_MAX, INT64_MAX / 1000000000 * 1000000000 },
-		{ 6, INT64_MAX, 1, INT64_MAX / 1000000000 * 1000000000 },
-		{ 6, INT64_MIN, 1, INT64_MIN / 1000000000 * 1000000000 },
+		{ 0, 0, UINT64_MAX, FRAME_TS_MAX },
+		{ 0, INT64_MAX, INT64_MAX, FRAME_TS_MAX },
+		{ 6, INT64_MAX, 1, FRAME_TS_MAX },
+		{ 6, INT64_MIN, 1, -FRAME_TS_MAX },
 	};
 
 	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++) {

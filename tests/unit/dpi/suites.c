@@ -9,6 +9,10 @@ extern const struct unit_test tests_dhcp[];
 extern const struct unit_test tests_dhcpv6[];
 extern const struct unit_test tests_dns[];
 extern const struct unit_test tests_feed[];
+extern const struct unit_test tests_echo[];
+extern const struct unit_test tests_xdmcp[];
+extern const struct unit_test tests_mgcp[];
+extern const struct unit_test tests_slp[];
 extern const struct unit_test tests_expect[];
 extern const struct unit_test tests_seek[];
 extern const struct unit_test tests_flow[];
@@ -113,6 +117,10 @@ const struct unit_suite unit_suites[] = {
 	{ "dhcpv6", tests_dhcpv6 },
 	{ "dns", tests_dns },
 	{ "feed", tests_feed },
+	{ "echo", tests_echo },
+	{ "xdmcp", tests_xdmcp },
+	{ "mgcp", tests_mgcp },
+	{ "slp", tests_slp },
 	{ "expect", tests_expect },
 	{ "seek", tests_seek },
 	{ "flow", tests_flow },

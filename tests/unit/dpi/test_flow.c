@@ -272,6 +272,25 @@ static void test_time_jumps_back(void)
 	core_close(&c);
 }
 
+/* Captures that claim the ends of time, one after the other: the clock stands still there. */
+static void test_ends_of_time(void)
+{
+	struct dpi_conf conf = { .max_flows = 64, .memcap = 16 << 20, .midstream = true, .flow_report = 10 * SEC };
+	static const int64_t times[] = { FRAME_TS_MAX, -FRAME_TS_MAX, FRAME_TS_MAX, 0, -FRAME_TS_MAX, FRAME_TS_MAX };
+	struct core c = { 0 };
+
+	core_open(&c, &conf);
+	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		c.now = times[i] - 1000;
+		core_send(&c, &(struct spec){ .udp = true, .sport = (uint16_t)(1 + i % 3), .p = "q", .n = 1 });
+	}
+	CU_ASSERT_EQUAL(core_flows(&c), 3);
+	CU_ASSERT(c.d->now <= FRAME_TS_MAX);
+	dpi_flush(c.d);
+	c.now = 0;
+	core_close(&c);
+}
+
 static void test_event(void)
 {
 	struct core c = { 0 };
@@ -531,6 +550,7 @@ const struct unit_test tests_flow[] = {
 	{ "timeout of an established connection", test_established_timeout },
 	{ "reports", test_report },
 	{ "time jumps back", test_time_jumps_back },
+	{ "the ends of time", test_ends_of_time },
 	{ "flow event", test_event },
 	{ "ids", test_ids },
 	{ "fragments", test_fragments },
