@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/reconcile.h"
 #include "base/log.h"
 
 #define BIG_TCP 65536u	/* beyond it NFQUEUE cuts super-packets (TRAPS): no GSO then */
@@ -205,6 +206,8 @@ static struct tc_want tc_wanted(const struct node *n, const struct workload *w, 
 	}
 	return t;
 }
+
+bool attach_excludes(const struct workload *w) { return w->queue.ready && w->lifted <= node_now(); }
 
 int attach_mirror(struct node *n, struct workload *w, bool exclude)
 {

@@ -21,6 +21,8 @@ int attach_queue(struct node *, struct workload *, const struct peer_port *peers
 void detach_queue(struct node *, struct workload *, bool netns_gone);
 /* Filters on every link; exclude: the queue's ports are not copied (only when it is ready). */
 int attach_mirror(struct node *, struct workload *, bool exclude);
+/* Should the queue's ports be excluded now? Not while it sends past its queue. */
+bool attach_excludes(const struct workload *);
 /* for_good: the qdisc goes too, which costs a packet or two; else it stays for the next attach_mirror. */
 void detach_mirror(struct node *, struct workload *, bool for_good);
 /* Reads back only. True when all is as wanted. */

@@ -25,6 +25,7 @@
 #define ROUNDS_PER_S (1000 / ROUND_MS)
 #define RESCAN_ROUNDS (5 * ROUNDS_PER_S)
 #define CHECK_ROUNDS (2 * ROUNDS_PER_S)
+#define BYPASS_LIFT 60000000000LL	/* ns */
 #define SCAN_PAUSE 50000000LL	/* ns between two scans for workloads */
 
 const struct counter_desc node_counter_descs[NODE_C_COUNT] = {
@@ -59,13 +60,17 @@ static int start_wait(struct node *n, struct err *err)
 	n->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	n->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	n->sink_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (n->epfd < 0 || n->sigfd < 0 || n->timerfd < 0 || n->sink_wake < 0 || timerfd_settime(n->timerfd, 0, &every, NULL))
+	n->bypassed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (n->epfd < 0 || n->sigfd < 0 || n->timerfd < 0 || n->sink_wake < 0 || n->bypassed_fd < 0 || timerfd_settime(n->timerfd, 0, &every, NULL))
 		return err_set(err, -errno, "main loop: %s", strerror(errno));
 	ev.data.fd = n->sigfd;
 	if (epoll_ctl(n->epfd, EPOLL_CTL_ADD, n->sigfd, &ev))
 		return err_set(err, -errno, "main loop: %s", strerror(errno));
 	ev.data.fd = n->timerfd;
 	if (epoll_ctl(n->epfd, EPOLL_CTL_ADD, n->timerfd, &ev))
+		return err_set(err, -errno, "main loop: %s", strerror(errno));
+	ev.data.fd = n->bypassed_fd;
+	if (epoll_ctl(n->epfd, EPOLL_CTL_ADD, n->bypassed_fd, &ev))
 		return err_set(err, -errno, "main loop: %s", strerror(errno));
 	return 0;
 }
@@ -123,6 +128,9 @@ static int start_workers(struct node *n, struct err *err)
 			.relay = n->relay,
 			.wake = n->wakes[i],
 			.watchdog = n->config->watchdog,
+			.doubts = &n->doubts,
+			.bypassed = node_bypassed,
+			.bypassed_ctx = n,
 			.dpi = {
 				.max_flows = n->config->max_flows / n->nworkers,
 				.memcap = n->config->memcap / n->nworkers,
@@ -178,7 +186,7 @@ struct node *node_start(const struct node_args *args, int *exit_code, struct err
 	}
 	n->args = *args;
 	n->mode_switched = -1;
-	n->epfd = n->sigfd = n->timerfd = n->sink_wake = -1;
+	n->epfd = n->sigfd = n->timerfd = n->sink_wake = n->bypassed_fd = -1;
 	n->started = node_now();
 	n->config = config_load(args->config_file, args->overrides, args->noverrides, err);
 	if (!n->config || load_policy(n, err))
@@ -244,7 +252,7 @@ void node_stop(struct node *n)
 	free(n->policy_name);
 	forget_back(n);
 	config_free(n->config);
-	for (int *fd = (int[]){ n->epfd, n->sigfd, n->timerfd, n->sink_wake, -2 }; *fd != -2; fd++)
+	for (int *fd = (int[]){ n->epfd, n->sigfd, n->timerfd, n->sink_wake, n->bypassed_fd, -2 }; *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
 	free(n);
@@ -488,6 +496,45 @@ static void on_round(struct node *n)
 		node_tell_stats(n);
 }
 
+void node_bypassed(void *ctx, uint32_t workload)
+{
+	struct node *n = ctx;
+	uint64_t one = 1;
+
+	__atomic_store_n(&n->bypassed[workload % NODE_BYPASSED], workload, __ATOMIC_RELEASE);
+	if (write(n->bypassed_fd, &one, sizeof one) != sizeof one)
+		log_debug(AGENT, "a bypass is told already");
+}
+
+/* Workloads that send past their queues: for BYPASS_LIFT nothing is excluded from their mirrors, so that what the queue does not show is
+ * judged from there; and their rules are read back at once, for they may have flushed them. */
+static void on_bypassed(struct node *n)
+{
+	int64_t now = node_now();
+	bool any = false;
+	uint64_t times;
+
+	if (read(n->bypassed_fd, &times, sizeof times) != sizeof times)
+		return;
+	for (struct workload *w = n->reg.first; w; w = w->next) {
+		uint32_t *told = &n->bypassed[w->id % NODE_BYPASSED];
+
+		if (__atomic_load_n(told, __ATOMIC_ACQUIRE) != w->id)
+			continue;
+		__atomic_store_n(told, 0, __ATOMIC_RELAXED);
+		if (w->lifted <= now) {
+			log_warn(AGENT, "workload %s sends past its queue: its connections there are judged from the mirror", w->name);
+			counter_add(&n->counters[NODE_C_BYPASSED], 1);
+			any = true;
+		}
+		w->lifted = now + BYPASS_LIFT;
+	}
+	if (any) {
+		node_check(n);
+		node_reconcile(n, false);
+	}
+}
+
 static void settle(struct node *n)
 {
 	struct err err = { "" };
@@ -536,6 +583,8 @@ int node_run(struct node *n)
 				on_signal(n);
 			else if (evs[i].data.fd == n->timerfd)
 				on_round(n);
+			else if (evs[i].data.fd == n->bypassed_fd)
+				on_bypassed(n);
 			else if (evs[i].data.fd == link_watch_fd(n->links))
 				link_watch_read(n->links, on_link, n, &err);
 		}

@@ -22,6 +22,7 @@
 #include "tc/filter.h"
 
 #define WORKERS_MAX 64
+#define NODE_BYPASSED 256u
 
 /* Counters of the agent itself; agent/counters.def. */
 enum node_counter {
@@ -62,6 +63,9 @@ struct node {
 	struct relay *relay;		/* NULL: one worker */
 	struct evring *rings[WORKERS_MAX];
 	int sink_wake;
+	struct doubts doubts;
+	uint32_t bypassed[NODE_BYPASSED];	/* ids of workloads, by their low bits: written by workers, taken by the main thread */
+	int bypassed_fd;		/* eventfd: there is one */
 	struct sinks *sinks;
 	uint64_t event_mask;		/* last one that the workers were told */
 	struct control *control;
@@ -95,6 +99,8 @@ void node_stop(struct node *);		/* NULL is fine */
 
 /* Brings every workload that changed (all: every one) to what is wanted: new path first, then the world is told, the old path away afterwards. */
 void node_reconcile(struct node *, bool all);
+/* A worker's thread: this workload sends past its queue. */
+void node_bypassed(void *ctx, uint32_t workload);
 /* Reads rules and filters of every workload back. Returns how many are not as wanted (what differs is repaired by the next reconcile). */
 unsigned node_check(struct node *);
 /* Takes in at once what the kernel has told of links and addresses, without the pause between two scans: before an answer is given. */

@@ -200,7 +200,7 @@ static bool mirror_wanted(const struct workload *w) { return w->nlinks && w->lin
 static bool mirror_current(const struct workload *w)
 {
 	for (unsigned i = 0; i < w->nlinks; i++)
-		if (w->links[i].mirror_ready != w->links[i].mirror_wanted || (i == 0 && w->links[i].mirror_wanted && w->links[i].excluding != w->queue.ready))
+		if (w->links[i].mirror_ready != w->links[i].mirror_wanted || (i == 0 && w->links[i].mirror_wanted && w->links[i].excluding != attach_excludes(w)))
 			return false;
 	return true;
 }
@@ -232,7 +232,7 @@ static void old_path(struct node *n, struct workload *w)
 	if (!w->queue.wanted && w->queue.source)
 		detach_queue(n, w, false);
 	if (mirror_wanted(w))
-		attach_mirror(n, w, true);
+		attach_mirror(n, w, attach_excludes(w));
 	else if (mirrored(w))
 		detach_mirror(n, w, false);
 }

@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "nfq/queue.h"
 
 #define BATCH 64		/* frames asked for at once */
 #define TURN 16			/* batches of one source before the others get theirs */
-#define TICK_MS 100
+#define TICK_MS 50
+#define DOUBT 2000000000LL	/* ns: after a full queue, what it did not show may have been let by */
 #define SOURCES_MAX 4096
 #define RELAYED_TURN 1024	/* frames of other workers' sources before the own ones get their turn */
 
@@ -27,6 +29,8 @@ struct entry {
 	unsigned away;		/* held frames that another worker inspects */
 	bool broken;
 	bool answered;		/* to be flushed */
+	bool queue;
+	uint64_t fulls;		/* queue_fulls() when last looked at */
 };
 
 enum command_kind { CMD_ADD, CMD_REMOVE, CMD_WORLD, CMD_MASK, CMD_FLOWS, CMD_SIZES, CMD_BROKEN, CMD_STOP };
@@ -89,6 +93,20 @@ static enum dpi_own on_owner(void *ctx, const struct frame *f, const struct tupl
 	struct worker *w = ctx;
 
 	return w->world ? world_owner(w->world, f, t) : OWN_YES;
+}
+
+static bool on_bypassed(void *ctx, const struct frame *f, const struct tuple *t)
+{
+	struct worker *w = ctx;
+	const struct doubts *doubts = w->conf.doubts;
+	int64_t now = now_ns();
+
+	(void)t;
+	if (doubts && (__atomic_load_n(&doubts->all, __ATOMIC_RELAXED) > now || __atomic_load_n(&doubts->until[f->workload % DOUBTS], __ATOMIC_RELAXED) > now))
+		return false;
+	if (w->conf.bypassed)
+		w->conf.bypassed(w->conf.bypassed_ctx, f->workload);
+	return true;
 }
 
 static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, struct dpi_ends *out)
@@ -160,6 +178,8 @@ static bool relayed(struct worker *w, struct entry *e, const struct frame *f)
 		return true;
 	}
 	counter_add(&w->not_relayed, 1);
+	if (w->conf.doubts)
+		__atomic_store_n(&w->conf.doubts->all, now_ns() + DOUBT, __ATOMIC_RELAXED);
 	return false;
 }
 
@@ -209,6 +229,17 @@ static void take_replies(struct worker *w)
 	}
 }
 
+/* Its queue was full: FAIL_OPEN may have let packets of this workload by. */
+static void look_for_doubt(struct worker *w, struct entry *e, uint32_t workload)
+{
+	uint64_t fulls = queue_fulls(e->src);
+
+	if (fulls == e->fulls || !w->conf.doubts)
+		return;
+	e->fulls = fulls;
+	__atomic_store_n(&w->conf.doubts->until[workload % DOUBTS], now_ns() + DOUBT, __ATOMIC_RELAXED);
+}
+
 /* Runs one source until it has nothing more or its turn is over; true when it should be asked again at once. */
 static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 {
@@ -219,6 +250,8 @@ static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 		n = e->src->ops->batch(e->src, w->frames, BATCH, &err);
 		if (n <= 0)
 			break;
+		if (e->queue)
+			look_for_doubt(w, e, w->frames[0].workload);
 		for (int i = 0; i < n; i++) {
 			const struct frame *f = &w->frames[i];
 
@@ -265,6 +298,7 @@ static int add_source(struct worker *w, const struct entry *from)
 		return -ENOMEM;
 	}
 	*e = *from;
+	e->queue = !strcmp(e->src->ops->name, "queue");
 	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, e->src->ops->fd(e->src), &ev)) {
 		free(e);
 		return -errno;
@@ -496,7 +530,7 @@ static void call(struct worker *w, struct command *c)
 
 struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 {
-	struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .emit = on_emit };
+	struct dpi_ops ops = { .owner = on_owner, .bypassed = on_bypassed, .ends = on_ends, .emit = on_emit };
 	struct worker *w = calloc(1, sizeof *w);
 	struct epoll_event ev = { .events = EPOLLIN };
 	int rc;

@@ -15,6 +15,11 @@
 
 struct worker;
 
+/* Until when a workload's queue may have let something by that no worker saw (FAIL_OPEN), by the id's low bits: what is missing there
+ * says nothing. `all`: frames were lost between workers. ns since the epoch; written and read by any worker. */
+#define DOUBTS 256u
+struct doubts { int64_t until[DOUBTS], all; };
+
 struct worker_conf {
 	unsigned index;
 	struct dpi_conf dpi;	/* this worker's share */
@@ -22,6 +27,10 @@ struct worker_conf {
 	struct relay *relay;	/* borrowed; NULL where there is one worker */
 	int wake;		/* the eventfd that wakes it; borrowed */
 	int64_t watchdog;	/* ns */
+	struct doubts *doubts;	/* borrowed; shared by all workers */
+	/* A connection of this workload went past its queue (DESIGN section 5, the witness). Called by any worker's thread. NULL: nobody cares. */
+	void (*bypassed)(void *ctx, uint32_t workload);
+	void *bypassed_ctx;
 };
 
 /* Starts the thread with an empty world. */

@@ -68,6 +68,7 @@ struct workload {
 	unsigned peers;			/* local servers' ports that its client rules let pass */
 	bool todo;			/* within one reconcile: this one is being worked on */
 	bool changed;			/* links or options changed: to be reconciled */
+	int64_t lifted;			/* ns since the epoch: until then nothing is excluded from its mirror, because it sends past its queue */
 	unsigned backoff;		/* rounds to wait after a failure */
 };
 

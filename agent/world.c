@@ -224,7 +224,10 @@ enum dpi_own world_owner(const struct world *w, const struct frame *f, const str
 	mine = f->path == PATH_NFQ ? (o.kind == OWNER_QUEUE && o.workload == f->workload) || redirected(w, f, t) : o.kind == OWNER_MIRROR;
 	if (mine)
 		return OWN_YES;
-	return f->ts >= w->overlap_start && f->ts < w->overlap_end ? OWN_OVERLAP : OWN_NO;
+	if (f->ts >= w->overlap_start && f->ts < w->overlap_end)
+		return OWN_OVERLAP;
+	/* What leaves a workload goes through its queue before its veth shows it: the witness. What enters may never get so far. */
+	return f->path != PATH_NFQ && f->workload == o.workload && f->flags & FRAME_LEAVING ? OWN_SHOWN : OWN_NO;
 }
 
 uint32_t world_view(const struct world *w, const uint8_t *mac_src, const uint8_t *mac_dst, bool entering, uint32_t *workload)

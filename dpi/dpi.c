@@ -302,16 +302,26 @@ enum pass { PASS, PASS_NOT, PASS_COPY };
 static bool overlapping(const struct dpi *d, const struct frame *fr) { return d->overlap_end && fr->ts < d->overlap_end + OVERLAP_GRACE; }
 
 /* Is the packet ours, and was it not shown already? f NULL: it has no flow (yet). */
-static enum pass guard(struct dpi *d, const struct packet *p, struct flow *f, uint32_t frames)
+static enum pass guard(struct dpi *d, const struct packet *p, const struct flow_key *k, struct flow *f, uint32_t frames)
 {
 	const struct frame *fr = p->frame;
 	bool overlap = overlapping(d, fr);
 	enum dpi_own own = OWN_YES;
 
+	bool past = k && d->witness.used && witness_past(d, p, k);
+
 	/* Two workloads may hold packets of one flow: asked again where another one does than before. */
-	if (d->ops.owner && (!f || f->path != fr->path || f->epoch != d->epoch || (fr->held && !flow_tunnelled(f) && f->view[d->px.dir] != fr->view)))
+	if (d->ops.owner && !past && (!f || f->path != fr->path || f->epoch != d->epoch || (fr->held && !flow_tunnelled(f) && f->view[d->px.dir] != fr->view)))
 		own = d->ops.owner(d->ops.ctx, fr, &p->t);
-	if (own == OWN_NO || (own == OWN_OVERLAP && (!overlap || fr->ts >= d->overlap_end))) {
+	if (k && p->t.ipproto == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN)) == TCP_SYN && !overlap) {
+		if (own == OWN_YES && fr->held && fr->flags & FRAME_LEAVING)
+			witness_held(d, p);
+		else if (own == OWN_SHOWN)
+			witness_note(d, p, k, f, d->px.dir);
+		else if (own == OWN_NO && d->witness.used)
+			witness_also(d, p, k);
+	}
+	if (own == OWN_NO || own == OWN_SHOWN || (own == OWN_OVERLAP && (!overlap || fr->ts >= d->overlap_end))) {
 		count_n(d, DPI_C_GUARD_DROPPED, frames);
 		return PASS_NOT;
 	}
@@ -487,7 +497,7 @@ static enum verdict icmp_packet(struct dpi *d, const struct packet *p, uint32_t 
 {
 	if (p->bad_csum && !p->frame->number)
 		count(d, DPI_C_DECODE_CSUM);
-	else if (within(p) || guard(d, p, NULL, frames) == PASS) {
+	else if (within(p) || guard(d, p, NULL, NULL, frames) == PASS) {
 		if (within(p) || view_counts_packet(&d->views, &d->conf.key, p))
 			tell_icmp_packet(d, p);
 		else
@@ -527,7 +537,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		x->dir = dir_of(f, p, hi);
 	if (within(p) && f)
 		goes_with_outer(x);
-	switch (within(p) ? PASS : guard(d, p, f, frames)) {
+	switch (within(p) ? PASS : guard(d, p, &k, f, frames)) {
 	case PASS_NOT:
 		return judge_answer(d, NULL, p->frame);
 	case PASS_COPY:
@@ -700,7 +710,12 @@ static void clock_to(struct dpi *d, int64_t ts)
 	expect_expire(&d->expect, d->now);
 }
 
-void dpi_tick(struct dpi *d, int64_t now) { clock_to(d, now); }
+void dpi_tick(struct dpi *d, int64_t now)
+{
+	clock_to(d, now);
+	if (d->witness.used)
+		witness_tick(d);
+}
 
 /* ---- the public face ---- */
 
@@ -811,7 +826,11 @@ static bool end_told(void *ctx, struct flow *f)
 	return true;
 }
 
-void dpi_flush(struct dpi *d) { each(d, end_told, d); }
+void dpi_flush(struct dpi *d)
+{
+	each(d, end_told, d);
+	witness_stop(d);
+}
 
 void dpi_free(struct dpi *d)
 {

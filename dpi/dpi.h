@@ -31,6 +31,7 @@ struct tuple {
 
 enum dpi_own {
 	OWN_NO,		/* somebody else inspects this packet: count it, do not look */
+	OWN_SHOWN,	/* the same, and he was shown it before it could come here: a connection that begins without that went past him */
 	OWN_YES,
 	OWN_OVERLAP,	/* two paths may show it just now (a switch): inspect it once, found by fingerprint */
 };
@@ -44,6 +45,9 @@ struct dpi_ops {
 	/* Is this packet ours to inspect here? Asked on the complete tuple (after defragmentation; of the outermost IP packet, not of
 	 * what a tunnel carries) for each packet whose flow is new, was seen on another path, or dates from before dpi_set_epoch. NULL: always. */
 	enum dpi_own (*owner)(void *ctx, const struct frame *, const struct tuple *);
+	/* This connection's beginning (OWN_SHOWN, a SYN or a SYN/ACK) was not shown by its owner, though two ticks went by. True: it is told
+	 * (anomaly `bypass`), and the connection's packets are inspected here from now on. False: the owner may have missed it. NULL: true. */
+	bool (*bypassed)(void *ctx, const struct frame *, const struct tuple *);
 	/* Which workloads are its ends (of a flow in a tunnel: the tunnel's ends)? Asked when a flow is judged: at its first packet, when its app is told, after dpi_set_policy and
 	 * dpi_set_epoch; and for events without a flow. The frame has no bytes where time alone ended the wait. NULL: none. */
 	void (*ends)(void *ctx, const struct frame *, const struct tuple *, struct dpi_ends *out);
@@ -72,7 +76,8 @@ void dpi_free(struct dpi *);
 /* Inspects one frame. Every path out gives a verdict; what cannot be decoded is ALLOW and counted. */
 enum verdict dpi_inspect(struct dpi *, const struct frame *);
 
-/* Time goes on without a frame: expires flows and fragments. Cheap when nothing is due. */
+/* Time goes on without a frame: expires flows and fragments. Cheap when nothing is due. Called about each 50 ms, after whatever frames there
+ * were: what is compared between two paths waits for three of these. */
 void dpi_tick(struct dpi *, int64_t now);
 /* Ends every flow and tells each (shutdown, end of a capture). */
 void dpi_flush(struct dpi *);

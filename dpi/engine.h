@@ -5,6 +5,7 @@
  *   flow.c     the table
  *   tunnel.c   what packets carry; tunnel_flow.c whose flow that is
  *   view.c     which copies of a packet count
+ *   witness.c  connections that went past the path that owns them
  *   dedup.c    packets shown by two paths during a switch
  *   stream.c   TCP as the receiver's kernel judges it; stream_syn.c its beginnings; stream_ooo.c what waits for bytes before it
  *   expect.c   flows that other flows announced
@@ -20,6 +21,7 @@
 #include "dpi/expect.h"
 #include "dpi/flow.h"
 #include "dpi/view.h"
+#include "dpi/witness.h"
 
 #define SEC INT64_C(1000000000)
 #define SEEK_WORDS 3			/* 192 protocols can be told apart while one is sought */
@@ -80,6 +82,7 @@ struct dpi {
 	struct flow_table flows;
 	struct dedup dedup;
 	struct view_cache views;
+	struct witness witness;
 	struct expect expect;
 	const struct proto *const *protos;	/* proto_list */
 	struct port_hint *hints;	/* sorted by port */
@@ -164,6 +167,7 @@ void tell_flow(struct px *, const char *reason);
 void tell_alert(struct px *, const struct record *);		/* NULL: no request was judged */
 void tell_anomaly(struct px *, enum anomaly);			/* once per flow and kind */
 void tell_bad(struct px *, const char *event);
+void tell_flow_anomaly(struct dpi *, const struct packet *, enum anomaly, const struct flow *);	/* rate-limited too; NULL: without a flow */
 void tell_packet_anomaly(struct dpi *, const struct packet *, enum anomaly);	/* without a flow; rate-limited */
 void tell_arp(struct dpi *, const struct packet *);
 void tell_icmp(struct px *);					/* an echo flow */

@@ -418,17 +418,13 @@ static bool on_ack(struct px *x)
 	return true;
 }
 
-/* tcp_check_urg(): the pointer is that of the last urgent byte plus one; an older one says nothing. */
-static void on_urgent(struct px *x)
+/* It reaches past the window, and only the receiver will say whether it was taken: parked. */
+static bool past_window(const struct px *x)
 {
 	const struct packet *p = x->p;
-	struct half *s = sender(x);
-	uint32_t at = p->seq + (p->urgent ? p->urgent - 1u : 0);
+	const struct half *r = &x->f->half[!x->dir];
 
-	if (seq_before(at, s->next) || (s->flags & HALF_URG && !seq_after(at, s->urg_seq)))
-		return;
-	s->urg_seq = at;
-	s->flags |= HALF_URG | HALF_URG_SEEN;
+	return p->payload.n && !p->frame->held && r->flags & HALF_EDGE && seq_after(p->seq + (uint32_t)p->payload.n, r->edge);
 }
 
 /* Bytes that contradict what is still here of the same place. True: a held packet goes no further. */
@@ -466,7 +462,7 @@ static void on_bytes(struct px *x)
 	}
 	if (seq_after(end + fin, s->max_end))
 		s->max_end = end + fin;
-	if (n && !p->frame->held && r->flags & HALF_EDGE && seq_after(end, r->edge)) {
+	if (past_window(x)) {
 		ooo_park(x, x->dir, p->seq, b, n, fin, 0, PARK_BEYOND);
 		return;
 	}
@@ -529,8 +525,8 @@ void stream_packet(struct px *x)
 		return;
 	if (f->state == FLOW_NEW && f->pkts[!x->dir])
 		flow_move(&x->d->flows, f, FLOW_OPEN, x->now);	/* midstream: the other end was heard as well */
-	if (p->tcp_flags & TCP_URG)
-		on_urgent(x);
+	if (p->tcp_flags & TCP_URG && !past_window(x))
+		urgent_said(s, urgent_place(p));
 	end = p->seq + wire_payload(p) + (p->tcp_flags & TCP_FIN ? 1 : 0);
 	on_bytes(x);
 	if (!x->refused && seq_after(end, s->max_end) && !(s->flags & HALF_FIN))

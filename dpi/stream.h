@@ -21,7 +21,8 @@ struct seg {
 	bool parked;			/* not to be taken yet (stream.c): it acknowledges `ack`, which nobody was seen to send; or */
 	bool beyond;			/* ... it reaches past the window: taken when the receiver acknowledges some of it; or */
 	bool doubted;			/* ... its checksum is wrong (stream_doubted): taken when the receiver acknowledges all of it */
-	uint32_t ack;
+	bool urgent;			/* of beyond: its urgent byte is at urgent_at, if it was taken */
+	uint32_t ack, urgent_at;
 	uint8_t bytes[];
 };
 
@@ -30,6 +31,17 @@ static inline bool seq_after(uint32_t a, uint32_t b) { return (int32_t)(a - b) >
 static inline struct half *sender(const struct px *x) { return &x->f->half[x->dir]; }
 static inline struct half *receiver(const struct px *x) { return &x->f->half[!x->dir]; }
 static inline uint32_t second(const struct px *x) { return (uint32_t)(x->now / SEC); }
+
+/* tcp_check_urg(): the pointer is that of the last urgent byte plus one ... */
+static inline uint32_t urgent_place(const struct packet *p) { return p->seq + (p->urgent ? p->urgent - 1u : 0); }
+/* ... and an older one says nothing. */
+static inline void urgent_said(struct half *h, uint32_t at)
+{
+	if (seq_before(at, h->next) || (h->flags & HALF_URG && !seq_after(at, h->urg_seq)))
+		return;
+	h->urg_seq = at;
+	h->flags |= HALF_URG | HALF_URG_SEEN;
+}
 
 /* Bytes of payload on the wire: more than are here where the capture is cut. */
 static inline uint32_t wire_payload(const struct packet *p)

@@ -134,8 +134,11 @@ void ooo_admit(struct half *h, uint32_t ack)
 	struct seg *s = h->ooo;
 
 	for (unsigned n = h->ooo_n; n; n--, s = s->next)
-		if ((s->beyond && seq_before(s->seq, ack)) || (s->doubted && !seq_after(s->seq + s->len, ack)))
+		if ((s->beyond && seq_before(s->seq, ack)) || (s->doubted && !seq_after(s->seq + s->len, ack))) {
 			s->parked = s->beyond = s->doubted = false;
+			if (s->urgent)
+				urgent_said(h, s->urgent_at);
+		}
 }
 
 uint32_t ooo_doubted_end(const struct half *h, uint32_t at, uint32_t ack)
@@ -255,6 +258,8 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 		s->beyond = parked && why == PARK_BEYOND;
 		s->doubted = parked && why == PARK_DOUBTED;
 		s->ack = parked ? *parked : 0;
+		s->urgent = s->beyond && x->p->tcp_flags & TCP_URG;
+		s->urgent_at = s->urgent ? urgent_place(x->p) : 0;
 		if (!bare && n)
 			memcpy(s->bytes, p, n);
 		seg_link(d, h, s, after);

@@ -252,7 +252,9 @@ static void ask_workloads(struct dpi *d, const struct packet *p, struct event *e
 	ev->dst_workload = e.workload[1];
 }
 
-void tell_packet_anomaly(struct dpi *d, const struct packet *p, enum anomaly a)
+void tell_packet_anomaly(struct dpi *d, const struct packet *p, enum anomaly a) { tell_flow_anomaly(d, p, a, NULL); }
+
+void tell_flow_anomaly(struct dpi *d, const struct packet *p, enum anomaly a, const struct flow *f)
 {
 	int64_t second = p->frame->ts / SEC;
 	struct record *r;
@@ -267,6 +269,7 @@ void tell_packet_anomaly(struct dpi *d, const struct packet *p, enum anomaly a)
 	if (d->anomaly_rate[a].n++ >= ANOMALIES_A_SECOND)
 		return;
 	packet_fill(p, EV_ANOMALY, &ev);
+	ev.flow_id = f ? f->id : 0;
 	ask_workloads(d, p, &ev);
 	r = record_begin(d);
 	anomaly_body(r, anomaly_descs[a].layer, anomaly_descs[a].name);

@@ -75,6 +75,7 @@ class in_netns:
 
 class Lab:
     alive = []          # for the runner: what a failed test left standing
+    bypass_expected = False     # a test in which a workload sends past its queue
 
     def __init__(self, prefix=None, containers=('web', 'client', 'db'), outside=True):
         self.prefix = prefix or 'tq%d' % (os.getpid() % 10000)
@@ -313,7 +314,11 @@ class Lab:
 
     def stop_tapqd(self, sig=signal.SIGTERM, seconds=20):
         self.tapqd.send_signal(sig)
-        return self.tapqd.wait(seconds)
+        code = self.tapqd.wait(seconds)
+        if not self.bypass_expected:
+            false = [e for e in self.events('anomaly') if e['anomaly']['event'] == 'bypass']
+            assert not false, 'bypass was told of what went through the queue: %s' % false[:3]
+        return code
 
     def log(self):
         try:

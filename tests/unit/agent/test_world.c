@@ -143,6 +143,14 @@ static void test_one_owner(void)
 				w = world_new(p, 2, NULL, 100, 200);
 				yes = (unsigned)(world_owner(w, &tc, &t) == OWN_YES) + (world_owner(w, &q1, &t) == OWN_YES) + (world_owner(w, &q2, &t) == OWN_YES);
 				CU_ASSERT_EQUAL(yes, 1);
+				/* a copy that left the workload whose queue owns it was shown there first */
+				for (uint32_t id = 0; id <= 2; id++) {
+					struct frame copy = { .ts = 500, .path = PATH_TC, .workload = id, .link = LINK_RAW, .flags = FRAME_LEAVING };
+					bool queued = id == 1 ? !(s2 & SIDE_SERVER) && (s1 & SIDE_CLIENT) : id == 2 && (s2 & SIDE_SERVER);
+
+					if (id == (way ? 2u : 1u))
+						CU_ASSERT_EQUAL(world_owner(w, &copy, &t) == OWN_SHOWN, queued);
+				}
 				CU_ASSERT_EQUAL(world_owner(w, &q2, &t) == OWN_YES, (s2 & SIDE_SERVER) != 0);
 				CU_ASSERT_EQUAL(world_owner(w, &q1, &t) == OWN_YES, !(s2 & SIDE_SERVER) && (s1 & SIDE_CLIENT));
 				tc.ts = q1.ts = q2.ts = 150;	/* while a switch is under way two may show it: told as an overlap, not refused */

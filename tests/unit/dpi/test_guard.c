@@ -50,6 +50,132 @@ static void test_owner(void)
 	core_close(&c);
 }
 
+/* ---- the witness ---- */
+
+/* What leaves the workload went through its queue first. */
+static enum dpi_own queue_first(struct core *c, const struct frame *f)
+{
+	(void)c;
+	return f->path == NFQ ? OWN_YES : f->flags & FRAME_LEAVING ? OWN_SHOWN : OWN_NO;
+}
+
+static void ticks(struct core *c, unsigned n)
+{
+	while (n--)
+		core_tick(c, SEC / 20);
+}
+
+static unsigned bypasses(const struct core *c)
+{
+	unsigned n = 0;
+
+	for (const char *p = c->text; p && (p = strstr(p, "\"event\":\"bypass\"")); p++)
+		n++;
+	return n;
+}
+
+#define MIRROR_SYN(s) { .flags = TCP_SYN, .seq = s, .path = TC, .view = 10, .fflags = FRAME_LEAVING | FRAME_CSUM_VALID }
+#define QUEUE_SYN(s) { .flags = TCP_SYN, .seq = s, .path = NFQ, .held = true, .fflags = FRAME_LEAVING | FRAME_CSUM_VALID }
+
+/* The queue was never shown it: told within three ticks, with its handshake, and the rest of it is taken from the mirror. */
+static void test_bypass(void)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct core c = { 0 };
+		struct spec syn = MIRROR_SYN(100);
+
+		core_open(&c, NULL);
+		c.owner = queue_first;
+		syn.v6 = v6;
+		core_send(&c, &syn);
+		core_send(&c, &syn);	/* sent again */
+		core_send(&c, &(struct spec){ .v6 = v6, .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .path = TC, .view = 11 });
+		ticks(&c, 2);
+		CU_ASSERT_EQUAL(bypasses(&c), 0);
+		CU_ASSERT_EQUAL(core_flows(&c), 0);
+		ticks(&c, 1);
+		CU_ASSERT_EQUAL(bypasses(&c), 1);
+		CU_ASSERT_EQUAL(core_counter(&c, DPI_C_BYPASS), 1);
+		CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_OPENING);
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_ACK, .seq = 101, .ack = 701, .path = TC, .view = 10, .fflags = FRAME_LEAVING, .p = "GET / HTTP/1.1\r\n\r\n", .n = 18 });
+		CU_ASSERT_EQUAL(core_flow(&c)->app, APP_HTTP);
+		dpi_set_epoch(c.d, c.now, 0);	/* whoever asks anew: still taken here */
+		core_send(&c, &(struct spec){ .v6 = v6, .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 119, .path = TC, .view = 11, .p = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .n = 38 });
+		CU_ASSERT_EQUAL(c.told[EV_HTTP], 1);
+		ticks(&c, 10);
+		CU_ASSERT_EQUAL(bypasses(&c), 1);
+		/* its queue has it again: what the mirror shows is a copy */
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_ACK, .seq = 119, .ack = 739, .path = NFQ, .held = true, .fflags = FRAME_LEAVING });
+		CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 3);
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_ACK, .seq = 119, .ack = 739, .path = TC, .view = 10, .fflags = FRAME_LEAVING });
+		CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 3);
+		CU_ASSERT_PTR_NULL(c.d->witness.entry);
+		core_close(&c);
+	}
+}
+
+/* The queue showed it, before or a little later, or under another port: nothing is told. */
+static void test_no_bypass(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	c.owner = queue_first;
+	core_send(&c, &(struct spec)QUEUE_SYN(100));
+	core_send(&c, &(struct spec)MIRROR_SYN(100));
+	CU_ASSERT_EQUAL(c.d->witness.used, 0);	/* the usual case costs nothing */
+	ticks(&c, 5);
+	core_close(&c);
+
+	core_open(&c, NULL);
+	c.owner = queue_first;
+	core_send(&c, &(struct spec)MIRROR_SYN(100));
+	ticks(&c, 2);
+	core_send(&c, &(struct spec)QUEUE_SYN(100));
+	ticks(&c, 5);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_BYPASS), 0);
+	CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], 1);
+	/* translated inside the workload: the mirror shows another port of its own, but the same number to the same end */
+	core_send(&c, &(struct spec){ .sport = 41000, .flags = TCP_SYN, .seq = 100, .path = TC, .view = 10, .fflags = FRAME_LEAVING });
+	ticks(&c, 5);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_BYPASS), 0);
+	/* what enters may never get as far as the queue */
+	core_send(&c, &(struct spec){ .sport = 42000, .flags = TCP_SYN, .seq = 5, .path = TC, .view = 11, .fflags = FRAME_ENTERING });
+	ticks(&c, 5);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_BYPASS), 0);
+	CU_ASSERT_EQUAL(bypasses(&c), 0);
+	/* the same ports with another number: not what the queue showed */
+	core_send(&c, &(struct spec)MIRROR_SYN(9100));
+	ticks(&c, 3);
+	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_BYPASS), 1);
+	core_close(&c);
+}
+
+/* Many at once: bounded, counted, told ten times a second. */
+static void test_bypass_flood(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	c.owner = queue_first;
+	for (unsigned i = 0; i < 5000; i++) {
+		struct spec syn = MIRROR_SYN(100 + i);
+
+		syn.sport = (uint16_t)(1000 + i);
+		core_send(&c, &syn);
+	}
+	ticks(&c, 3);
+	CU_ASSERT(core_counter(&c, DPI_C_WITNESS_CAP) > 4000);
+	CU_ASSERT(core_counter(&c, DPI_C_BYPASS) > 50);
+	CU_ASSERT(bypasses(&c) >= 10 && bypasses(&c) <= 20);
+	CU_ASSERT(mem_used(c.d->mem) <= flow_table_bytes(&c.d->flows) + MEM_PIECE_MAX);
+	core_tick(&c, 300 * SEC);
+	core_tick(&c, SEC);
+	core_tick(&c, 300 * SEC);
+	CU_ASSERT_PTR_NULL(c.d->witness.entry);
+	core_close(&c);
+}
+
 /* ---- views ---- */
 
 static void test_views(void)
@@ -486,6 +612,9 @@ static void test_icmp_error(void)
 }
 
 const struct unit_test tests_guard[] = {
+	{ "bypass", test_bypass },
+	{ "no bypass", test_no_bypass },
+	{ "bypasses without end", test_bypass_flood },
 	{ "owner", test_owner },
 	{ "views", test_views },
 	{ "views of packets without a flow", test_views_without_flow },

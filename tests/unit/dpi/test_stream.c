@@ -337,6 +337,27 @@ static void test_paws(void)
 	core_close(&c);
 }
 
+/* The urgent byte of one that reaches past the window counts if that was taken, and not if it was not. */
+static void test_past_window_urgent(void)
+{
+	for (int taken = 0; taken < 2; taken++) {
+		struct core c = { 0 };
+
+		core_open(&c, NULL);
+		core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100 });
+		core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .win = 4 });
+		core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701 });
+		core_speak(&c, &proto_toy);
+		core_send(&c, &(struct spec){ .flags = TCP_ACK | TCP_URG, .urg = 3, .seq = 101, .ack = 701, .p = "abUdef", .n = 6 });
+		if (taken)
+			core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 107, .win = 4 });
+		else
+			core_send(&c, &(struct spec){ .flags = TCP_ACK | TCP_URG, .urg = 1, .seq = 101, .ack = 701, .p = "Vbcd", .n = 4 });
+		CU_ASSERT(got(UP, taken ? "abdef" : "bcd"));
+		core_close(&c);
+	}
+}
+
 /* Several that reach past the window, the lower one last, and something in the window among them: no byte is missed. */
 static void test_past_window_twice(void)
 {
@@ -774,6 +795,7 @@ const struct unit_test tests_stream[] = {
 	{ "zero window", test_zero_window },
 	{ "past the window", test_past_window },
 	{ "past the window, several times", test_past_window_twice },
+	{ "past the window, an urgent byte", test_past_window_urgent },
 	{ "false beginnings", test_false_beginnings },
 	{ "before the answer", test_before_the_answer },
 	{ "before the answer, bytes on the SYN", test_before_the_answer_fast },
