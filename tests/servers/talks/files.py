@@ -245,6 +245,10 @@ def git_daemon(s):
 
 @talk(app='svn', port=3690, needs=['svnserve', 'svn'], facts=[
     ('svn', {'url': 'svn://%s/repo' % SERVER, 'agent': ...}),
+    ('svn', {'operation': 'stat', 'path': ''}),
+    ('svn', {'mechanism': 'CRAM-MD5', 'user': 'alice'}),
+    ('svn', {'operation': 'commit'}),
+    ('svn', {'operation': 'add-dir', 'path': 'trunk'}),
     ('svn', {'url': 'svn://%s/nothing' % SERVER}),
 ])
 def svn_svnserve(s):
