@@ -236,6 +236,7 @@ static void end(struct px *px, void *state)
 	struct smb *s = state;
 
 	asks_end(px, &s->asks);
+	px_release(px, s->opens, sizeof(*s->opens));
 }
 
 static const uint16_t ports[] = { 445, 139, 138, 0 };

@@ -16,6 +16,22 @@ struct smb_tree {
 	char name[SMB_SHARE_LEN];
 };
 
+/* Files that version 2 opened lately: the handle, and the name in UTF-16 as it was asked for. A rename or an end names the handle only. */
+#define SMB_OPENS 15u
+#define SMB_NAME_LEN 110u
+
+struct smb_open {
+	uint64_t id[2];			/* asked: the message, 0 */
+	bool asked;
+	uint8_t n;			/* of the name; 0: too long to be kept, or the share itself */
+	uint8_t name[SMB_NAME_LEN];
+};
+
+struct smb_opens {
+	uint32_t next;			/* the slot that is used next */
+	struct smb_open open[SMB_OPENS];
+};
+
 struct smb {
 	struct asks asks;
 	uint32_t next_tree;			/* the slot that is used next */
@@ -23,6 +39,7 @@ struct smb {
 	struct smb_tree asked;			/* of the last TREE_CONNECT; id: not known yet */
 	uint64_t asked_for;			/* its message */
 	uint64_t old_hello;			/* id of a NEGOTIATE of version 1 that waits, which version 2 may answer; 0: none */
+	struct smb_opens *opens;		/* NULL: none yet, or no memory */
 	bool mailslot_told;			/* of datagrams */
 };
 

@@ -54,13 +54,66 @@ static struct bytes part(struct cursor *c, struct cursor message)
 	return cur_ok(c) ? smb_at(message, off, n) : (struct bytes){ NULL, 0 };
 }
 
-/* FileRenameInformation and FileDispositionInformation; false: another kind of SET_INFO. */
-static bool tell_set_info(struct record *r, struct cursor c, struct cursor message)
+/* ---- handles ---- */
+
+static void open_asked(struct px *px, struct smb *s, uint64_t message, struct bytes name)
 {
+	struct smb_open *o;
+
+	if (!s->opens)
+		s->opens = px_alloc(px, sizeof(*s->opens));
+	if (!s->opens)
+		return;
+	o = &s->opens->open[s->opens->next];
+	s->opens->next = (s->opens->next + 1) % SMB_OPENS;
+	*o = (struct smb_open){ .id = { message, 0 }, .asked = true, .n = (uint8_t)(name.n <= SMB_NAME_LEN ? name.n : 0) };
+	if (o->n)
+		memcpy(o->name, name.p, o->n);
+}
+
+/* CREATE's answer: its handle stands 64 bytes behind the header. */
+static void open_given(struct smb *s, uint64_t message, struct cursor c)
+{
+	for (unsigned i = 0; s->opens && i < SMB_OPENS; i++) {
+		struct smb_open *o = &s->opens->open[i];
+
+		if (!o->asked || o->id[0] != message)
+			continue;
+		o->asked = false;
+		cur_skip(&c, 64);
+		o->id[0] = cur_le64(&c);
+		o->id[1] = cur_le64(&c);
+		if (!cur_ok(&c))
+			o->n = 0;
+		return;
+	}
+}
+
+/* The name behind a handle; all ones: that of the CREATE before it in the same compound. */
+static void tell_opened(struct record *r, const struct smb *s, uint64_t a, uint64_t b)
+{
+	bool last = a == UINT64_MAX && b == UINT64_MAX;
+
+	for (unsigned i = 1; s->opens && i <= SMB_OPENS; i++) {
+		const struct smb_open *o = &s->opens->open[(s->opens->next + SMB_OPENS - i) % SMB_OPENS];
+
+		if (!last && (o->asked || o->id[0] != a || o->id[1] != b))
+			continue;
+		if (o->n)
+			told_utf16(r, &smb_f_file, (struct bytes){ o->name, o->n });
+		return;
+	}
+}
+
+/* FileRenameInformation and FileDispositionInformation; false: another kind of SET_INFO. */
+static bool tell_set_info(struct record *r, const struct smb *s, struct cursor c, struct cursor message)
+{
+	struct cursor handle = c;
 	uint8_t type, class;
 	struct bytes b;
 	struct cursor v;
 	uint32_t len;
+	uint64_t id;
 
 	cur_skip(&c, 2);
 	type = cur_u8(&c);
@@ -70,13 +123,14 @@ static bool tell_set_info(struct record *r, struct cursor c, struct cursor messa
 	if (!b.n || !cur_ok(&c) || type != 1 || (class != 10 && class != 13))
 		return false;
 	v = cur_of(b.p, b.n);
-	if (class == 13) {
-		if (!cur_u8(&v))
-			return false;
-		rec_cstr(r, &smb_f_command, "delete");
+	if (class == 13 && !cur_u8(&v))
+		return false;
+	rec_cstr(r, &smb_f_command, class == 13 ? "delete" : "rename");
+	cur_skip(&handle, 16);
+	id = cur_le64(&handle);
+	tell_opened(r, s, id, cur_le64(&handle));
+	if (class == 13)
 		return true;
-	}
-	rec_cstr(r, &smb_f_command, "rename");
 	cur_skip(&v, 16);
 	len = cur_le32(&v);
 	told_utf16(r, &smb_f_target, cur_bytes(&v, len < cur_left(&v) ? len : cur_left(&v)));
@@ -113,11 +167,14 @@ static void tell_request(struct px *px, struct smb *s, const struct head *h, str
 
 		cur_skip(&c, h->command == CREATE ? 40 : 20);
 		gone = cur_le32(&c) & DELETE_ON_CLOSE && h->command == CREATE;
-		told_utf16(r, &smb_f_file, part(&c, message));
+		b = part(&c, message);
+		told_utf16(r, &smb_f_file, b);
+		if (h->command == CREATE)
+			open_asked(px, s, h->id, b);
 		if (gone)
 			rec_bool(r, &smb_f_delete, true);
 	}
-	if (h->command == SET_INFO && !tell_set_info(r, c, message))
+	if (h->command == SET_INFO && !tell_set_info(r, s, c, message))
 		return;
 	px_judge(px, r);
 	asks_add(px, &s->asks, h->id, r);
@@ -132,6 +189,8 @@ static void tell_answer(struct px *px, struct smb *s, const struct head *h, stru
 		return;		/* the answer is still to come */
 	if (h->command == TREE_CONNECT && !h->status)
 		smb_share_given(s, h->id, h->tree);
+	if (h->command == CREATE && !h->status)
+		open_given(s, h->id, c);
 	i = asks_find(&s->asks, h->id);
 	if (h->command == NEGOTIATE && s->old_hello) {
 		i = asks_find(&s->asks, s->old_hello);

@@ -134,9 +134,9 @@ def worked(version, new, delete, rmdir='delete'):
         ('smb', {'version': version, 'command': new, 'status': 'success'}),
         ('smb', {'version': version, 'command': 'create', 'file': up, 'status': 'success'}),
         ('smb', {'version': version, 'command': 'query_directory', 'status': 'success'}),
-        ('smb', {'version': version, 'command': 'rename', 'target': up.replace('up', 'new'), 'status': 'success'}),
+        ('smb', {'version': version, 'command': 'rename', 'file': up, 'target': up.replace('up', 'new'), 'status': 'success'}),
         ('smb', dict({'version': version, 'file': up.replace('up', 'new'), 'status': 'success'}, **delete)),
-        ('smb', {'version': version, 'command': rmdir, 'status': 'success'}),
+        ('smb', {'version': version, 'command': rmdir, 'file': up[:up.index('docs') + 4], 'status': 'success'}),
         ('smb', {'version': version, 'command': 'tree_disconnect', 'status': 'success'}),
     ]
 
