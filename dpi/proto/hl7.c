@@ -24,7 +24,7 @@ static enum probe probe(const struct probe_in *in)
 	const struct cursor *c = &in->dir[in->now];
 	size_t n = cur_left(c);
 
-	if (memcmp(c->pos, lit, n < sizeof(lit) ? n : sizeof(lit)))
+	if (n && memcmp(c->pos, lit, n < sizeof(lit) ? n : sizeof(lit)))
 		return PROBE_NO;
 	if (n < 6)
 		return PROBE_MORE;

@@ -212,6 +212,31 @@ static void test_adrift(void)
 	core_close(&c);
 }
 
+/* Whoever is asked gets bytes of the direction that spoke last. */
+static unsigned asked_nothing;
+static enum probe probe_strict(const struct probe_in *in)
+{
+	asked_nothing += !cur_left(&in->dir[in->now]);
+	return cur_left(&in->dir[UP]) > 4 ? PROBE_NO : PROBE_MORE;
+}
+static const struct proto proto_strict = { .name = "strict", .app = APP_FTP, .l4 = PROTO_TCP | PROTO_UDP, .probe = probe_strict, .parse = toy_like };
+
+static void test_asked_with_bytes(void)
+{
+	static const struct proto *const strict[] = { &proto_strict, NULL };
+
+	asked_nothing = 0;
+	for (int dir = 0; dir < 2; dir++)
+		for (int len = 1; len < 9; len += 7) {
+			struct core c = { 0 };
+
+			open_with(&c, strict);
+			core_data(&c, (enum dir)dir, 5000, 9000, "from here", (size_t)len);
+			core_close(&c);
+			CU_ASSERT_EQUAL(asked_nothing, 0);
+		}
+}
+
 /* Bytes are lost while one is sought: what comes behind them is looked at anew. */
 static void test_lost(void)
 {
@@ -237,5 +262,6 @@ const struct unit_test tests_seek[] = {
 	{ "the guess was right", test_guessed_right },
 	{ "the middle of something", test_adrift },
 	{ "bytes are lost", test_lost },
+	{ "asked with bytes", test_asked_with_bytes },
 	{ 0 },
 };
