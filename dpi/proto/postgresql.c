@@ -393,13 +393,13 @@ static const char *auth_name(uint32_t code)
 	}
 }
 
-/* What comes at a login: how to prove it, then yes; or an error. */
+/* What comes at a login: how to prove it, then yes, settings, and that queries may come; or an error, also after the yes (no such database). */
 static void login_answer(struct px *px, struct pgsql *s, uint8_t type, struct cursor c)
 {
 	struct record *r;
 	uint32_t code;
 
-	if (type != 'R' && type != 'E')
+	if (type != 'R' && type != 'E' && type != 'Z')
 		return;
 	code = type == 'R' ? cur_be32(&c) : 0;
 	if (type == 'R' && code) {
@@ -407,14 +407,19 @@ static void login_answer(struct px *px, struct pgsql *s, uint8_t type, struct cu
 			s->auth = auth_name(code);
 		return;
 	}
-	if (s->asks.n) {
-		r = asks_record(px, &s->asks, 0);
-		if (s->auth)
-			rec_cstr(r, &f_auth, s->auth);
-		if (type == 'E')
-			error_read(r, c);
-		asks_tell(px, &s->asks, 0, r);
+	if (!s->asks.n)
+		return;
+	r = asks_record(px, &s->asks, 0);
+	if (s->auth)
+		rec_cstr(r, &f_auth, s->auth);
+	s->auth = NULL;
+	if (type == 'R') {
+		asks_put(px, &s->asks, 0, r);
+		return;
 	}
+	if (type == 'E')
+		error_read(r, c);
+	asks_tell(px, &s->asks, 0, r);
 }
 
 static void oldest_tell(struct px *px, struct pgsql *s, bool failed, struct cursor c)

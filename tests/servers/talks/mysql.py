@@ -123,3 +123,21 @@ ROLLBACK;
 USE audit
 BOTH ways;
 ''', check=False)
+
+
+@talk(app='mysql', port=3306, needs=NEEDS, facts=[
+    ('mysql', {'command': 'login', 'user': 'clerk', 'database': 'shop'}),
+    ('mysql', {'command': 'query', 'operation': 'LOAD', 'tables': ['items'], 'infile': ...}),
+    ('mysql', {'command': 'query', 'query': 'SELECT COUNT(*) FROM items', 'tables': ['items']}),
+    ('mysql', {'command': 'query', 'operation': 'CALL'}),
+    ('mysql', {'command': 'quit'}),
+    ('mysql', {'command': 'login', 'user': 'clerk', 'compressed': True}),
+], never=[('anomaly', {})])
+def mysql_infile(s):
+    """The server asks for a file of the client's; a login whose commands are compressed."""
+    server(s, '--local-infile=1')
+    name = s.file('items.csv', 'ink,3\npaper,2\n')
+    with s.capture():
+        say = ['mariadb', '--no-defaults', '-h', SERVER, '-u', 'clerk', '-popen sesame', '--skip-ssl']
+        s.say(*say, '--local-infile=1', '-e', "LOAD DATA LOCAL INFILE '%s' INTO TABLE items FIELDS TERMINATED BY ','; SELECT COUNT(*) FROM items; CALL nothing()" % name, 'shop', check=False)
+        s.say(*say, '--compress', '-e', "SELECT REPEAT('x', 2000)", 'shop')

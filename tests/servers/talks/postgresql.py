@@ -136,3 +136,21 @@ def tls_postgresql(s):
     server(s, tls=True)
     with s.capture():
         s.say('psql', '-h', SERVER, '-U', 'clerk', 'shop', '-c', 'SELECT 1', env=dict(ENV, PGSSLMODE='require'))
+
+
+@talk(app='postgresql', port=5432, needs=NEEDS, facts=[
+    ('pgsql', {'command': 'startup', 'user': 'clerk', 'replication': ...}),
+    ('pgsql', {'command': 'query', 'query': ..., 'operation': ...}),
+    ('pgsql', {'command': 'startup', 'user': 'clerk', 'database': 'shop'}),
+    ('pgsql', {'command': 'query', 'operation': 'COPY', 'tables': ['items']}),
+    ('pgsql', {'command': 'query', 'operations': ['INSERT', 'DELETE']}),
+    ('pgsql', {'command': 'startup', 'user': 'clerk', 'database': 'nowhere', 'sqlstate': '3D000'}),
+])
+def postgresql_copy(s):
+    """A connection of replication, COPY to the client, several statements at once, a database that is not there."""
+    server(s)
+    env = dict(ENV, PGSSLMODE='disable')
+    with s.capture():
+        s.say('psql', 'host=%s user=clerk dbname=postgres replication=database' % SERVER, '-c', 'IDENTIFY_SYSTEM', env=env)
+        s.say('psql', '-h', SERVER, '-U', 'clerk', 'shop', '-c', 'COPY items TO STDOUT', '-c', "INSERT INTO items VALUES ('ink', 3); DELETE FROM items WHERE price = 3", env=env)
+        s.say('psql', '-h', SERVER, '-U', 'clerk', 'nowhere', '-c', 'SELECT 1', env=env, check=False)

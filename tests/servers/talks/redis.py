@@ -91,3 +91,19 @@ def redis_inline(s):
             c.sendall(line)
             hear(c, answer)
         c.close()
+
+
+@talk(app='redis', port=6379, needs=['redis-server', 'redis-cli'], facts=[
+    ('redis', {'command': 'PING'}),
+    ('redis', {'command': 'REPLCONF'}),
+    ('redis', {'command': 'PSYNC'}),
+])
+def redis_replica(s):
+    """A replica's first words, and the data that follow them."""
+    from stage import wait_for
+    server(s)
+    s.run('redis-cli', 'SET', 'cart:7', 'two books')
+    with s.capture():
+        p = s.start('redis-server', '--port', '6380', '--bind', '127.0.0.1', '--save', '', '--dir', s.directory('replica'), '--replicaof', SERVER, '6379', on='client')
+        wait_for('the replica has the key', lambda: 'two books' in s.say('redis-cli', '-p', '6380', 'GET', 'cart:7', check=False), 30, 0.2)
+        s.end(p)

@@ -28,6 +28,11 @@ static const struct vector talks[] = {
 	{ "SASL fails", { STEP_UP(STARTUP), STEP_DOWN("R\0\0\0\27\0\0\0\12SCRAM-SHA-256\0\0"), STEP_UP("p\0\0\0\32SCRAM-SHA-256\0\0\0\0\4abcd"),
 	  STEP_DOWN("R\0\0\0\13\0\0\0\13r=x"), STEP_UP("p\0\0\0\7c=x"), STEP_DOWN("E\0\0\0\36SFATAL\0VFATAL\0C28P01\0Mno\0\0") },
 	  P("'startup','user':'bob','database':'shop','application_name':'psql','auth':'sasl','sqlstate':'28P01'"), 0 },
+	{ "let in, but there is no such database", { STEP_UP(STARTUP), STEP_DOWN("R\0\0\0\14\0\0\0\5salt"), STEP_UP("p\0\0\0\16md5abcdef\0"),
+	  STEP_DOWN("R\0\0\0\10\0\0\0\0E\0\0\0\36SFATAL\0VFATAL\0C3D000\0Mno\0\0") },
+	  P("'startup','user':'bob','database':'shop','application_name':'psql','auth':'md5','sqlstate':'3D000'"), 0 },
+	{ "let in, and nothing more", { STEP_UP(STARTUP), STEP_DOWN("R\0\0\0\14\0\0\0\5salt"), STEP_UP("p\0\0\0\16md5abcdef\0"), STEP_DOWN("R\0\0\0\10\0\0\0\0") },
+	  P("'startup','user':'bob','database':'shop','application_name':'psql','auth':'md5'"), 0 },
 	{ "an error and the next", { START, STEP_UP(QUERY), STEP_DOWN(ERROR READY), STEP_UP(QUERY), STEP_DOWN(ROWS) },
 	  STARTUP_TOLD P("'query','query':'select * from a','operation':'SELECT','tables':['a'],'sqlstate':'42P01'") QUERY_TOLD, 0 },
 	{ "extended", { START, STEP_UP("P\0\0\0\"s1\0delete from b where i=$1\0\0\0B\0\0\0\17p\0s1\0\0\0\0\0\0\0D\0\0\0\7Pp\0E\0\0\0\12p\0\0\0\0\0S\0"
