@@ -45,7 +45,7 @@ struct dpi_ops {
 	/* Is this packet ours to inspect here? Asked on the complete tuple (after defragmentation; of the outermost IP packet, not of
 	 * what a tunnel carries) for each packet whose flow is new, was seen on another path, or dates from before dpi_set_epoch. NULL: always. */
 	enum dpi_own (*owner)(void *ctx, const struct frame *, const struct tuple *);
-	/* This connection's beginning (OWN_SHOWN, a SYN or a SYN/ACK) was not shown by its owner, though three ticks went by. True: it is told
+	/* This connection's beginning (OWN_SHOWN, a SYN or a SYN/ACK) was not shown by its owner, though two ticks went by. True: it is told
 	 * (anomaly `bypass`), and the connection's packets are inspected here from now on. False: the owner may have missed it. NULL: true. */
 	bool (*bypassed)(void *ctx, const struct frame *, const struct tuple *);
 	/* Which workloads are its ends (of a flow in a tunnel: the tunnel's ends)? Asked when a flow is judged: at its first packet, when its app is told, after dpi_set_policy and
@@ -77,7 +77,7 @@ void dpi_free(struct dpi *);
 enum verdict dpi_inspect(struct dpi *, const struct frame *);
 
 /* Time goes on without a frame: expires flows and fragments. Cheap when nothing is due. Called about each 50 ms, after whatever frames there
- * were: what is compared between two paths waits for three of these. */
+ * were: what is compared between two paths waits for two of these. */
 void dpi_tick(struct dpi *, int64_t now);
 /* Ends every flow and tells each (shutdown, end of a capture). */
 void dpi_flush(struct dpi *);

@@ -13,7 +13,7 @@
 
 #include "dpi/flow.h"
 
-#define WITNESS_TICKS 3u		/* the last of them may come at once */
+#define WITNESS_TICKS 2u		/* the last of them may come at once */
 #define WITNESS_BYTES 140u		/* link, IPv6 and TCP headers with all their options, and a byte or two */
 #define WITNESS_PACKETS 2u		/* SYN, SYN/ACK */
 #define WITNESS_IDLE (120 * INT64_C(1000000000))
