@@ -211,6 +211,7 @@ def rmi_java(s):
     ('pcp', {'operation': 'desc_request'}),
 ])
 def pcp_pmcd(s):
+    """Debian's pcp is not among the packages of install-deps: it cannot be configured where systemd does not run."""
     conf = s.file('pmcd.conf', 'pmcd 2 dso pmcd_init /var/lib/pcp/pmdas/pmcd/pmda_pmcd.so\n')
     names = s.file('names', 'root { pmcd }\npmcd { version 2:0:6 numagents 2:0:5 }\n')
     s.start('/usr/lib/pcp/bin/pmcd', '-f', '-A', '-U', 'root', '-n', names, '-c', conf, '-l', s.path('pmcd.log'), '-s', s.path('pmcd.socket'), env={'PCP_RUN_DIR': s.directory('run')})
