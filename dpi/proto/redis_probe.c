@@ -50,6 +50,24 @@ static enum probe probe_command(struct cursor c)
 	return cur_starts(&c, "\r\n", 2) ? PROBE_YES : PROBE_NO;
 }
 
+/* The first word of an array is in capitals: programs write commands so, and what a list holds is seldom that. */
+static bool word_is_capital(struct cursor c)
+{
+	struct bytes line;
+	unsigned n = 0;
+
+	cur_line(&c, &line);
+	cur_line(&c, &line);
+	while (cur_left(&c) && cur_peek(&c, 0) != '\r') {
+		uint8_t b = cur_u8(&c);
+
+		if (b < 'A' || b > 'Z')
+			return false;
+		n++;
+	}
+	return n > 2;
+}
+
 /* What a server says before any command, or in the middle of a connection. */
 static enum probe probe_reply(struct cursor c, bool midstream)
 {
@@ -74,6 +92,8 @@ static enum probe probe_reply(struct cursor c, bool midstream)
 		cur_skip(&c, (size_t)n);
 		return cur_starts(&c, "\r\n", 2) ? PROBE_YES : PROBE_NO;
 	}
+	if (word_is_capital(c))
+		return PROBE_NO;	/* the client, taken for the server */
 	return probe_command(c);	/* a message of a subscription, a list that begins with a word */
 }
 

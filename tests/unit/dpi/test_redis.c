@@ -326,6 +326,8 @@ static void test_recognition(void)
 		{ "", "+PONG\r\n", true, PROBE_YES },
 		{ "", "$5\r\nhello\r\n", true, PROBE_YES },
 		{ "", "*3\r\n$7\r\nmessage\r\n", true, PROBE_YES },
+		{ "", "*3\r\n$4\r\nXADD\r\n", true, PROBE_NO },	/* a client's */
+		{ "", "*3\r\n$1\r\nA\r\n", true, PROBE_YES },
 		{ "info\r\n", "", false, PROBE_YES },
 		{ "CONFIG SET dir /var/spool/cron\r\n", "", false, PROBE_YES },
 		{ "HELLO 3\r\n", "", false, PROBE_YES },
