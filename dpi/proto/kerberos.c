@@ -6,6 +6,8 @@
  *     KDC-REP (11, 13)  [0] pvno [1] type [2] padata [3] crealm [4] cname [5] ticket { [1] realm [2] sname } [6] enc
  *     KRB-ERROR (30)    [0] pvno [1] type ... [6] error [7] crealm [8] cname [9] realm [10] sname
  *
+ * Setting a password (RFC 3244): length(2) version(2) n(2), an AP-REQ, AP-REP (n bytes) or KRB-ERROR (n is 0), and what is sealed, which is passed by.
+ *
  * The application tag, the version and the same number again as the type are the evidence. A message over TCP is looked at in its
  * first LOOK bytes; a ticket's rest is passed by. */
 #include "dpi/ber.h"
@@ -78,8 +80,26 @@ static unsigned message_open(struct cursor in, struct cursor *fields)
 	return n;
 }
 
+/* The head of a message that sets a password, of `whole` bytes in all: steps over it; *inner: the size of what it holds. NO: it is none. */
+static enum probe password_head(struct cursor *c, uint64_t whole, uint64_t *inner)
+{
+	struct cursor h = *c;
+	uint16_t n = cur_be16(&h), version = cur_be16(&h), ap = cur_be16(&h);
+
+	if (whole > UINT16_MAX || cur_peek(c, 0) != whole >> 8)
+		return PROBE_NO;
+	if (!cur_ok(&h))
+		return PROBE_MORE;
+	if (n != whole || (version != 1 && version != 0xff80) || ap + 6u > whole)
+		return PROBE_NO;
+	*inner = ap ? ap : whole - 6;
+	cur_skip(c, 6);
+	return PROBE_YES;
+}
+
 static enum probe probe_tcp(struct cursor c)
 {
+	uint64_t inner;
 	struct cursor fields;
 	uint32_t len;
 	uint64_t size = 0;
@@ -88,8 +108,17 @@ static enum probe probe_tcp(struct cursor c)
 	if (cur_left(&c) < 4)
 		return cur_peek(&c, 0) ? PROBE_NO : PROBE_MORE;
 	len = cur_be32(&c);
-	if (len < 10 || len > MESSAGE_MAX || (cur_left(&c) && (cur_peek(&c, 0) & 0xe0) != 0x60))
+	if (len < 10 || len > MESSAGE_MAX)
 		return PROBE_NO;
+	inner = len;
+	if (cur_left(&c) && (cur_peek(&c, 0) & 0xe0) != 0x60) {
+		enum probe p = password_head(&c, len, &inner);
+
+		if (p != PROBE_YES)
+			return p;
+		if (cur_left(&c) && (cur_peek(&c, 0) & 0xe0) != 0x60)
+			return PROBE_NO;
+	}
 	switch (ber_size(cur_of(c.pos, cur_left(&c)), &head, &size)) {
 	case BER_SIZE_MORE:
 		return PROBE_MORE;
@@ -98,23 +127,27 @@ static enum probe probe_tcp(struct cursor c)
 	case BER_SIZE_KNOWN:
 		break;
 	}
-	if (size != len)
+	if (size != inner)
 		return PROBE_NO;
-	if (cur_left(&c) < 24 && cur_left(&c) < len)
+	if (cur_left(&c) < 24 && cur_left(&c) < inner)
 		return PROBE_MORE;
 	return message_open(c, &fields) ? PROBE_YES : PROBE_NO;
 }
 
 static enum probe probe(const struct probe_in *in)
 {
-	const struct cursor *now = &in->dir[in->now];
+	struct cursor now = in->dir[in->now];
 	struct cursor fields;
-	uint64_t size = 0;
+	uint64_t size = 0, inner = cur_left(&now);
 	size_t head = 0;
 	enum probe best = PROBE_MORE;
 
-	if (in->l4 == PROTO_UDP)
-		return message_open(*now, &fields) && ber_size(*now, &head, &size) == BER_SIZE_KNOWN && size == cur_left(now) ? PROBE_YES : PROBE_NO;
+	if (in->l4 == PROTO_UDP) {
+		if ((cur_peek(&now, 0) & 0xe0) != 0x60 && password_head(&now, inner, &inner) != PROBE_YES)
+			return PROBE_NO;
+		now = cur_of(now.pos, cur_left(&now));
+		return message_open(now, &fields) && ber_size(now, &head, &size) == BER_SIZE_KNOWN && size == inner ? PROBE_YES : PROBE_NO;
+	}
 	for (unsigned d = 0; d < 2; d++) {
 		enum probe p = cur_left(&in->dir[d]) ? probe_tcp(in->dir[d]) : PROBE_MORE;
 
@@ -289,12 +322,17 @@ struct state {
 	uint32_t next_tx;
 };
 
-static bool message(struct px *px, struct state *s, enum dir dir, struct cursor in)
+/* One message of `whole` bytes, of which `in` shows the first. */
+static bool message(struct px *px, struct state *s, enum dir dir, struct cursor in, uint64_t whole)
 {
 	struct krb5 k = { .error = -1, .etype = -1 };
 	struct cursor fields;
-	unsigned type = message_open(in, &fields);
+	uint64_t inner;
+	unsigned type;
 
+	if ((cur_peek(&in, 0) & 0xe0) != 0x60 && password_head(&in, whole, &inner) == PROBE_YES)
+		in = cur_of(in.pos, cur_left(&in));
+	type = message_open(in, &fields);
 	if (!type)
 		return false;
 	fields_read(type, fields, &k);
@@ -305,7 +343,7 @@ static bool message(struct px *px, struct state *s, enum dir dir, struct cursor 
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
 	if (px_l4(px) == PROTO_UDP) {
-		if (!message(px, state, dir, *in))
+		if (!message(px, state, dir, *in, cur_left(in)))
 			px_bad(px, "kerberos.malformed");
 		cur_rest(in);
 		return PARSE_DONE;
@@ -323,7 +361,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		if (p != PARSE_DONE)
 			return p;
 		cur_skip(&view, 4);
-		if (!message(px, state, dir, view))
+		if (!message(px, state, dir, view, len))
 			return msg_bad(px, "kerberos.malformed");
 	}
 	return PARSE_DONE;

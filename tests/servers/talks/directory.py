@@ -142,6 +142,19 @@ def kerberos_mit(s):
         say('kvno', 'host/old.lab.example', config='tcp.conf')
 
 
+@talk(ports={464: 'kerberos', '464/udp': 'kerberos', '88/udp': 'kerberos', 88: 'kerberos'}, needs=['krb5kdc', 'kadmind', 'kpasswd', 'kadmin.local'], facts=[
+    ('krb5', {'msg_type': 'KRB_AS_REP', 'cname': 'alice', 'sname': 'kadmin/changepw'}),
+    ('krb5', {'msg_type': 'KRB_AP_REQ', 'sname': 'kadmin/changepw', 'realm': 'LAB.EXAMPLE'}),
+    ('krb5', {'msg_type': 'KRB_AP_REP'}),
+])
+def kerberos_kpasswd(s):
+    env = kdc(s)
+    s.start('kadmind', '-nofork', env=env)
+    s.listening(464)
+    with s.capture():
+        s.say('kpasswd', 'alice', env=env, input='secret\nsecret2\nsecret2\n')
+
+
 @talk(ports={749: 'oncrpc', '88/udp': 'kerberos', 88: 'kerberos'}, needs=['krb5kdc', 'kadmind', 'kadmin', 'kadmin.local'], facts=[
     ('krb5', {'msg_type': 'KRB_AS_REP', 'cname': 'root/admin', 'sname': 'kadmin/admin'}),
     ('oncrpc', {'program': 'kadmin', 'version': 2, 'status': 'success'}),
