@@ -372,6 +372,16 @@ static void sent_by_now(struct px *x)
 	stream_drain(x, (enum dir)!x->dir);
 }
 
+/* It reaches past the window, and only the receiver will say whether it was taken: parked, and what its
+ * header says with it. */
+static bool past_window(const struct px *x)
+{
+	const struct packet *p = x->p;
+	const struct half *r = &x->f->half[!x->dir];
+
+	return p->payload.n && !p->frame->held && r->flags & HALF_EDGE && seq_after(p->seq + (uint32_t)p->payload.n, r->edge);
+}
+
 /* tcp_ack(). False: the packet is thrown away. */
 static bool on_ack(struct px *x)
 {
@@ -408,23 +418,14 @@ static bool on_ack(struct px *x)
 			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
 			return false;
 		}
-	} else {	/* an older one says nothing of window and time */
+	} else if (!past_window(x)) {	/* an older one says nothing of window and time */
 		s->acked = p->ack;
 		window_said(x);
 		timestamp_said(x);
 	}
-	if (seq_after(p->ack, r->next))
+	if (seq_after(p->ack, r->next) && !past_window(x))
 		jump(x, (enum dir)!x->dir, p->ack);
 	return true;
-}
-
-/* It reaches past the window, and only the receiver will say whether it was taken: parked. */
-static bool past_window(const struct px *x)
-{
-	const struct packet *p = x->p;
-	const struct half *r = &x->f->half[!x->dir];
-
-	return p->payload.n && !p->frame->held && r->flags & HALF_EDGE && seq_after(p->seq + (uint32_t)p->payload.n, r->edge);
 }
 
 /* Bytes that contradict what is still here of the same place. True: a held packet goes no further. */

@@ -22,7 +22,9 @@ struct seg {
 	bool beyond;			/* ... it reaches past the window: taken when the receiver acknowledges some of it; or */
 	bool doubted;			/* ... its checksum is wrong (stream_doubted): taken when the receiver acknowledges all of it */
 	bool urgent;			/* of beyond: its urgent byte is at urgent_at, if it was taken */
+	bool acks, has_ts;		/* of beyond: what its header says counts too, if it was taken: */
 	uint32_t ack, urgent_at;
+	uint32_t tsval, second;
 	uint8_t bytes[];
 };
 

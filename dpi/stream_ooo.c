@@ -129,6 +129,19 @@ void ooo_drop_parked(struct dpi *d, struct half *h)
 	}
 }
 
+/* It was taken, with its header. */
+static void header_said(struct half *h, const struct seg *s)
+{
+	if (s->urgent)
+		urgent_said(h, s->urgent_at);
+	if (s->has_ts && (int32_t)(s->tsval - h->ts_recent) >= 0) {
+		h->ts_recent = s->tsval;
+		h->ts_sec = s->second;
+	}
+	if (s->acks && seq_after(s->ack, h->acked))
+		h->acked = s->ack;
+}
+
 void ooo_admit(struct half *h, uint32_t ack)
 {
 	struct seg *s = h->ooo;
@@ -136,8 +149,7 @@ void ooo_admit(struct half *h, uint32_t ack)
 	for (unsigned n = h->ooo_n; n; n--, s = s->next)
 		if ((s->beyond && seq_before(s->seq, ack)) || (s->doubted && !seq_after(s->seq + s->len, ack))) {
 			s->parked = s->beyond = s->doubted = false;
-			if (s->urgent)
-				urgent_said(h, s->urgent_at);
+			header_said(h, s);
 		}
 }
 
@@ -260,6 +272,12 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 		s->ack = parked ? *parked : 0;
 		s->urgent = s->beyond && x->p->tcp_flags & TCP_URG;
 		s->urgent_at = s->urgent ? urgent_place(x->p) : 0;
+		s->acks = s->beyond && !seq_before(x->p->ack, h->acked);
+		s->has_ts = s->acks && flow_hit(x->f, F_TS) && x->p->has_ts && !seq_after(seq, x->f->half[!dir].acked);
+		s->tsval = x->p->tsval;
+		s->second = second(x);
+		if (s->acks)
+			s->ack = x->p->ack;
 		if (!bare && n)
 			memcpy(s->bytes, p, n);
 		seg_link(d, h, s, after);

@@ -195,8 +195,11 @@ static void attack(struct scene *s, struct cursor *c, uint8_t how, uint32_t wind
 		answer(s, window, 0);
 	if (y.flags & TCP_RST && s->r.blocks_lost && y.seq != s->r.nxt)
 		y.seq = s->r.nxt;	/* which ranges it still remembers is not to be known from outside */
-	if (!s->held && y.n && edge == s->r.nxt)	/* whether the pointer of a segment counts that finds no window at all depends on the kernel */
+	if (!s->held && y.n && edge == s->r.nxt) {	/* whether the header of a segment counts that finds no window at all depends on the kernel */
 		y.flags = (uint8_t)(y.flags & ~TCP_URG);
+		y.ack = s->r.una;
+		y.tsval = s->r.ts_recent;
+	}
 	for (size_t i = 0; i < y.n; i++)
 		b[i] = (uint8_t)((y.seq + i) * 7 + (s->consistent ? 0 : what >> 4));
 	*quiet = what & 8;

@@ -337,6 +337,28 @@ static void test_paws(void)
 	core_close(&c);
 }
 
+/* The time of one that reaches past the window counts if that was taken, and not if it was not: else it would make the core blind. */
+static void test_past_window_time(void)
+{
+	for (int taken = 0; taken < 2; taken++) {
+		struct core c = { 0 };
+		struct spec s = { .flags = TCP_ACK, .seq = 101, .ack = 701, .ts = true, .tsval = 90000, .p = "123456", .n = 6 };
+
+		core_open(&c, NULL);
+		core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100, .ts = true, .tsval = 10 });
+		core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .win = 4, .ts = true, .tsval = 5 });
+		core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701, .ts = true, .tsval = 11 });
+		core_speak(&c, &proto_toy);
+		core_send(&c, &s);
+		if (taken)
+			core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 107, .win = 4, .ts = true, .tsval = 6 });
+		s.seq = taken ? 107 : 101, s.tsval = 12, s.p = "abcd", s.n = 4;
+		core_send(&c, &s);
+		CU_ASSERT(got(UP, taken ? "123456" : "abcd"));
+		core_close(&c);
+	}
+}
+
 /* The urgent byte of one that reaches past the window counts if that was taken, and not if it was not. */
 static void test_past_window_urgent(void)
 {
@@ -796,6 +818,7 @@ const struct unit_test tests_stream[] = {
 	{ "past the window", test_past_window },
 	{ "past the window, several times", test_past_window_twice },
 	{ "past the window, an urgent byte", test_past_window_urgent },
+	{ "past the window, its time", test_past_window_time },
 	{ "false beginnings", test_false_beginnings },
 	{ "before the answer", test_before_the_answer },
 	{ "before the answer, bytes on the SYN", test_before_the_answer_fast },
