@@ -330,6 +330,8 @@ static void put_flow(const struct node *n, struct jbuf *out, const struct dpi_fl
 			jb_str(out, i ? "dest_workload" : "src_workload", w->name);
 	}
 	jb_str(out, "app_proto", app_name(f->app));
+	if (f->app_hint != APP_UNKNOWN)
+		jb_str(out, "app_proto_hint", app_name(f->app_hint));
 	jb_str(out, "path", path_name(f->path));
 	jb_str(out, "state", f->state);
 	jb_str(out, "verdict", verdict_name(f->verdict));

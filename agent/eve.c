@@ -304,6 +304,8 @@ static void put_tuple(struct jbuf *j, const struct event *ev)
 		jb_u64(j, "icmp_code", ev->dport);
 	}
 	jb_str(j, "app_proto", app_name((enum app)ev->app));
+	if (ev->app_hint != APP_UNKNOWN)
+		jb_str(j, "app_proto_hint", app_name((enum app)ev->app_hint));
 	if (ev->app_orig != APP_UNKNOWN)
 		jb_str(j, "app_proto_orig", app_name((enum app)ev->app_orig));
 	eve_community_id(ev, id);

@@ -899,6 +899,7 @@ static bool list_one(void *ctx, struct flow *f)
 		.last = f->last,
 		.state = flow_state_name((enum flow_state)f->state),
 		.app = (enum app)f->app,
+		.app_hint = flow_hint(f),
 		.path = f->path,
 		.verdict = (enum verdict)f->verdict,
 		.enforced = stops && flow_hit(f, F_STOPPED),

@@ -98,7 +98,7 @@ struct dpi_flow_info {
 	uint64_t pkts[2], bytes[2];	/* to server, to client; IP lengths */
 	int64_t start, last;
 	const char *state;
-	enum app app;
+	enum app app, app_hint;	/* as in struct event */
 	uint8_t path;
 	enum verdict verdict;
 	bool enforced;

@@ -161,6 +161,7 @@ enum verdict judge_answer(struct dpi *, struct flow *, const struct frame *);
 enum verdict judge_icmp_error(struct dpi *, const struct packet *);
 
 /* ---- tell.c ---- */
+enum app flow_hint(const struct flow *);
 void tell_fill(const struct px *, enum event_type, struct event *);
 void tell_emit(struct dpi *, struct event *, const struct record *);
 void tell_flow(struct px *, const char *reason);

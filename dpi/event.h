@@ -108,6 +108,7 @@ struct event {
 	uint16_t sport, dport;		/* host order; for ICMP: type and code */
 	uint16_t vlan[2];		/* VLAN ids, outer first */
 	uint16_t app;			/* enum app */
+	uint16_t app_hint;		/* app UNKNOWN because recognition gave up: what its port suggests (hints.def); APP_UNKNOWN: nothing */
 	uint16_t app_orig;		/* what the flow spoke before that handed over to app; APP_UNKNOWN: nothing */
 	uint8_t nvlan;
 	uint8_t type;			/* enum event_type */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* names: every name that users see, expanded from the lists (apps.def, counters.def, anomalies.def, event.h), so that
  * logs, events, metrics and manuals cannot drift apart. */
+#include <netinet/in.h>
 #include <string.h>
 
 #include "dpi/app.h"
@@ -50,6 +51,24 @@ const struct anomaly_desc anomaly_descs[ANOM_COUNT] = {
 const char *app_name(enum app a)
 {
 	return (unsigned)a < APP_COUNT ? apps[a].name : apps[APP_UNKNOWN].name;
+}
+
+enum app app_hint(uint8_t ipproto, uint16_t port)
+{
+	static const struct {
+		uint8_t ipproto;
+		uint16_t lo, hi;
+		enum app app;
+	} hints[] = {
+#define X(l4, first, last, id) { IPPROTO_##l4, first, last, APP_##id },
+#include "dpi/hints.def"
+#undef X
+	};
+
+	for (unsigned i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+		if (hints[i].ipproto == ipproto && port >= hints[i].lo && port <= hints[i].hi)
+			return hints[i].app;
+	return APP_UNKNOWN;
 }
 
 enum app app_parent(enum app a)

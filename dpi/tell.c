@@ -37,6 +37,12 @@ FACT(dest_ip, "dest_ip");
 
 static bool is_icmp(uint8_t ipproto) { return ipproto == IPPROTO_ICMP || ipproto == IPPROTO_ICMPV6; }
 
+/* Last of all, and only where recognition gave up: its port. */
+enum app flow_hint(const struct flow *f)
+{
+	return f->app == APP_UNKNOWN && flow_hit(f, F_APP_KNOWN) ? app_hint(f->key.ipproto, flow_port(f, DIR_TOCLIENT)) : APP_UNKNOWN;
+}
+
 void tell_fill(const struct px *x, enum event_type type, struct event *ev)
 {
 	const struct flow *f = x->f;
@@ -59,6 +65,7 @@ void tell_fill(const struct px *x, enum event_type type, struct event *ev)
 	ev->vlan[1] = f->key.vlan[1];
 	ev->nvlan = (uint8_t)((f->key.vlan[0] != 0) + (f->key.vlan[1] != 0));
 	ev->app = f->app;
+	ev->app_hint = (uint16_t)flow_hint(f);
 	ev->app_orig = f->app_orig;
 	ev->type = (uint8_t)type;
 	ev->ipproto = f->key.ipproto;

@@ -253,6 +253,40 @@ static void test_lost(void)
 	core_close(&c);
 }
 
+/* A port says what an unknown flow may be, last of all and beside `unknown`. */
+static void test_hint(void)
+{
+	static const struct { uint16_t port; bool udp; enum app want; } rows[] = {
+		{ 23, false, APP_TELNET }, { 6010, false, APP_X11 }, { 6064, false, APP_UNKNOWN }, { 514, true, APP_SYSLOG }, { 23, true, APP_UNKNOWN }, { 80, false, APP_UNKNOWN },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct core c = { 0 };
+
+		open_with(&c, both);
+		if (rows[i].udp)
+			core_send(&c, &(struct spec){ .udp = true, .dport = rows[i].port, .p = "neither", .n = 7 });
+		else
+			core_send(&c, &(struct spec){ .dport = rows[i].port, .flags = TCP_ACK, .seq = 1, .ack = 1, .p = "neither", .n = 7 });
+		if (!rows[i].udp)
+			CU_ASSERT_EQUAL(flow_hint(core_flow(&c)), APP_UNKNOWN);	/* it is still being sought */
+		core_tick(&c, 6 * SEC);
+		CU_ASSERT_EQUAL(flow_hint(core_flow(&c)), rows[i].want);
+		CU_ASSERT_EQUAL(core_flow(&c)->app, APP_UNKNOWN);
+		dpi_flush(c.d);
+		CU_ASSERT_EQUAL(c.last[EV_FLOW].app_hint, rows[i].want);
+		core_close(&c);
+	}
+	{
+		struct core c = { 0 };
+
+		open_with(&c, alone);
+		core_send(&c, &(struct spec){ .dport = 23, .flags = TCP_ACK, .seq = 1, .ack = 1, .p = "ASK", .n = 3 });
+		CU_ASSERT_EQUAL(flow_hint(core_flow(&c)), APP_UNKNOWN);		/* what it says goes first */
+		core_close(&c);
+	}
+}
+
 const struct unit_test tests_seek[] = {
 	{ "a flow without a beginning is turned", test_turned },
 	{ "the answer is heard first", test_answer_first },
@@ -260,6 +294,7 @@ const struct unit_test tests_seek[] = {
 	{ "turned with what waited", test_with_what_waited },
 	{ "never turned where the beginning was seen", test_never_turned },
 	{ "the guess was right", test_guessed_right },
+	{ "a port hints last", test_hint },
 	{ "the middle of something", test_adrift },
 	{ "bytes are lost", test_lost },
 	{ "asked with bytes", test_asked_with_bytes },
