@@ -219,7 +219,7 @@ static enum decode_result decode_icmp(struct decoder *d)
 	return DECODE_OK;
 }
 
-/* Ports only. A packet too short even for its common header has no ports to be judged by: the transport stays unknown. */
+/* Ports and checksum; chunks are walked when they are fed (sctp.c). A packet too short even for its common header has no ports to be judged by: the transport stays unknown. */
 static enum decode_result decode_sctp(struct decoder *d)
 {
 	struct packet *p = d->out;
@@ -231,6 +231,8 @@ static enum decode_result decode_sctp(struct decoder *d)
 		p->t.sport = sport;
 		p->t.dport = dport;
 		p->l4_known = true;
+		if (csum_judged(d) && !sctp_checksum_right(d->in.pos, cur_left(&d->in)))
+			p->bad_csum = true;
 		d->in = c;
 	}
 	p->payload = cur_rest(&d->in);

@@ -45,4 +45,7 @@ enum decode_result decode_ipv4(struct decoder *);
 enum decode_result decode_ipv6(struct decoder *);
 enum decode_result decode_raw_ip(struct decoder *);	/* by the version */
 
+/* ---- sctp.c ---- */
+bool sctp_checksum_right(const uint8_t *p, size_t n);	/* n >= 12 bytes from the common header on */
+
 #endif

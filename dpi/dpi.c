@@ -423,14 +423,19 @@ static bool bad_checksum(struct px *x)
 	return true;
 }
 
+static void answered(struct px *x)
+{
+	if (x->f->state == FLOW_NEW && x->dir == DIR_TOCLIENT)
+		flow_move(&x->d->flows, x->f, FLOW_OPEN, x->now);
+}
+
 static void datagrams(struct px *x)
 {
 	const struct packet *p = x->p;
 	struct cursor c = cur_of(p->payload.p, p->payload.n);
 	size_t size = p->flags & FRAME_GSO_UDP && p->frame->gso_size ? p->frame->gso_size : p->payload.n;
 
-	if (x->f->state == FLOW_NEW && x->dir == DIR_TOCLIENT)
-		flow_move(&x->d->flows, x->f, FLOW_OPEN, x->now);
+	answered(x);
 	while (cur_left(&c) && x->f->feed != FEED_OFF) {
 		struct bytes b = cur_bytes(&c, size < cur_left(&c) ? size : cur_left(&c));
 
@@ -464,14 +469,16 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 		stream_packet(x);
 		break;
 	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
 		datagrams(x);
+		break;
+	case IPPROTO_SCTP:
+		answered(x);
+		sctp_messages(x);
 		break;
 	default:
 		if (fresh && (f->key.ipproto == IPPROTO_ICMP || f->key.ipproto == IPPROTO_ICMPV6))
 			tell_icmp(x);
-		if (f->state == FLOW_NEW && x->dir == DIR_TOCLIENT)
-			flow_move(&d->flows, f, FLOW_OPEN, x->now);
+		answered(x);
 	}
 	if (f->learn) {
 		seek_turn(x);

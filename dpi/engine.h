@@ -9,6 +9,7 @@
  *   dedup.c    packets shown by two paths during a switch
  *   stream.c   TCP as the receiver's kernel judges it; stream_syn.c its beginnings; stream_ooo.c what waits for bytes before it
  *   expect.c   flows that other flows announced
+ *   sctp.c     messages of SCTP packets
  *   feed.c     bytes to protocols; seek.c which protocol it is
  *   px.c       what protocols may do
  *   judge.c    policy
@@ -131,6 +132,9 @@ void feed_off(struct px *);
 void feed_app(struct px *, enum app);
 /* Bytes at p+n were taken before: true when what is still kept of them differs. */
 bool feed_differs(const struct px *, enum dir, uint32_t seq, const uint8_t *p, size_t n);
+
+/* ---- sctp.c: the flow's SCTP packet at hand ---- */
+void sctp_messages(struct px *);
 
 /* ---- seek.c ---- */
 /* Bytes of a flow without a protocol: takes all n, or sets f->proto and leaves the bytes from the returned offset on to it. */

@@ -113,7 +113,7 @@ void px_lost(struct px *);
 void px_switch(struct px *, const struct proto *next);
 /* The app is more precisely this one (elasticsearch in http, mdns in dns). */
 void px_set_app(struct px *, enum app);
-enum proto_l4 px_l4(const struct px *);	/* what carries the flow: PROTO_UDP: parse() gets datagrams */
+enum proto_l4 px_l4(const struct px *);	/* what carries the flow; PROTO_UDP: parse() gets datagrams; PROTO_SCTP: messages, in the same way */
 int64_t px_time(const struct px *);	/* ns: time of the packet at hand */
 const struct addr *px_addr(const struct px *, enum dir);	/* the same ends' addresses */
 uint16_t px_port(const struct px *, enum dir);	/* DIR_TOSERVER: the initiator's port; DIR_TOCLIENT: the responder's */

@@ -3,14 +3,13 @@
  *
  *   1 length(3) flags(1) command(3) application(4) hop-by-hop(4) end-to-end(4), then AVPs: code(4) flags(1) length(3) { vendor(4) } value, padded
  *
- * The first AVP must be one of those that messages begin with. An SCTP packet is looked through for DATA chunks that hold a whole message. */
+ * The first AVP must be one of those that messages begin with. Over SCTP a message comes alone. */
 #include "dpi/message.h"
 #include "dpi/proto/told.h"
 
 #define HEADER 20u
 #define LENGTH_MAX (1u << 20)
 #define LOOK 4096u
-#define CHUNKS_MAX 32u
 
 static const struct fact f_command = { "command", FACT_OPERATION }, f_app = { "application_id", FACT_PLAIN }, f_session = { "session_id", FACT_PLAIN },
 	f_host = { "origin_host", FACT_PLAIN }, f_realm = { "origin_realm", FACT_PLAIN }, f_dst = { "destination_realm", FACT_OBJECT },
@@ -54,30 +53,12 @@ static bool begins(struct cursor c)
 	return cur_ok(&c) && (code == 263 || code == 264 || code == 268 || code == 296) && !(cur_u8(&c) & 31) && cur_be24(&c) >= 8;
 }
 
-/* The next DATA chunk's payload of an SCTP packet. */
-static bool chunk_next(struct cursor *c, struct cursor *data)
-{
-	for (unsigned i = 0; i < CHUNKS_MAX && cur_left(c) >= 4; i++) {
-		uint8_t type = cur_u8(c), flags = cur_u8(c);
-		uint16_t len = cur_be16(c);
-		size_t pad = (4u - len % 4u) % 4u;
-
-		if (len < 4)
-			return false;
-		*data = cur_sub(c, len - 4u < cur_left(c) ? len - 4u : cur_left(c));
-		cur_skip(c, pad < cur_left(c) ? pad : cur_left(c));
-		if (type == 0 && (flags & 3) == 3 && cur_skip(data, 12))
-			return true;
-	}
-	return false;
-}
-
 static enum probe probe(const struct probe_in *in)
 {
-	struct cursor c = in->dir[in->now], data = cur_of(NULL, 0);
+	struct cursor c = in->dir[in->now];
 
-	if (in->l4 == PROTO_SCTP)
-		return chunk_next(&c, &data) ? (begins(cur_of(data.pos, cur_left(&data))) ? PROBE_YES : PROBE_NO) : PROBE_MORE;
+	if (in->l4 == PROTO_SCTP)	/* a message */
+		return begins(c) ? PROBE_YES : PROBE_NO;
 	c = in->dir[cur_left(&in->dir[DIR_TOSERVER]) ? DIR_TOSERVER : DIR_TOCLIENT];
 	if (cur_left(&c) < 28)
 		return cur_left(&c) && cur_peek(&c, 0) != 1 ? PROBE_NO : PROBE_MORE;
@@ -145,10 +126,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 
 	s->asks.event = EV_APP;
 	if (px_l4(px) == PROTO_SCTP) {
-		struct cursor data = cur_of(NULL, 0);
-
-		while (chunk_next(in, &data))
-			message(px, s, data);
+		message(px, s, *in);
 		cur_rest(in);
 		return PARSE_DONE;
 	}

@@ -52,6 +52,7 @@ extern const struct unit_test tests_quic[];
 extern const struct unit_test tests_rpc[];
 extern const struct unit_test tests_oncrpc[];
 extern const struct unit_test tests_tls[];
+extern const struct unit_test tests_sctp[];
 extern const struct unit_test tests_tunnel[];
 extern const struct unit_test tests_tls_hello[];
 extern const struct unit_test tests_tls_px[];
@@ -157,6 +158,7 @@ const struct unit_suite unit_suites[] = {
 	{ "x509", tests_x509 },
 	{ "sql", tests_sql },
 	{ "stream", tests_stream },
+	{ "sctp", tests_sctp },
 	{ "tunnel", tests_tunnel },
 	{ "stream one side", tests_stream_side },
 	{ "kafka", tests_kafka },
