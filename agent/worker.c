@@ -19,6 +19,7 @@
 #define TURN 16			/* batches of one source before the others get theirs */
 #define TICK_MS 50
 #define DOUBT 2000000000LL	/* ns: after a full queue, what it did not show may have been let by */
+#define DOUBT_BEHIND 500000000LL	/* ns: after a turn that did not read a queue to its end */
 #define SOURCES_MAX 4096
 #define RELAYED_TURN 1024	/* frames of other workers' sources before the own ones get their turn */
 
@@ -229,15 +230,27 @@ static void take_replies(struct worker *w)
 	}
 }
 
-/* Its queue was full: FAIL_OPEN may have let packets of this workload by. */
-static void look_for_doubt(struct worker *w, struct entry *e, uint32_t workload)
+static void doubt(struct worker *w, uint32_t workload, int64_t ns)
+{
+	int64_t *until = &w->conf.doubts->until[workload % DOUBTS], then = now_ns() + ns;
+
+	if (then > __atomic_load_n(until, __ATOMIC_RELAXED))
+		__atomic_store_n(until, then, __ATOMIC_RELAXED);
+}
+
+/* Its queue was full: FAIL_OPEN may have let packets of this workload by. Or it is behind, and whether it was full will be known when it is
+ * read to its end. */
+static void look_for_doubt(struct worker *w, struct entry *e, uint32_t workload, bool behind)
 {
 	uint64_t fulls = queue_fulls(e->src);
 
-	if (fulls == e->fulls || !w->conf.doubts)
+	if (!w->conf.doubts)
 		return;
+	if (fulls != e->fulls)
+		doubt(w, workload, DOUBT);
+	else if (behind)
+		doubt(w, workload, DOUBT_BEHIND);
 	e->fulls = fulls;
-	__atomic_store_n(&w->conf.doubts->until[workload % DOUBTS], now_ns() + DOUBT, __ATOMIC_RELAXED);
 }
 
 /* Runs one source until it has nothing more or its turn is over; true when it should be asked again at once. */
@@ -251,7 +264,7 @@ static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 		if (n <= 0)
 			break;
 		if (e->queue)
-			look_for_doubt(w, e, w->frames[0].workload);
+			look_for_doubt(w, e, w->frames[0].workload, turn == TURN - 1);
 		for (int i = 0; i < n; i++) {
 			const struct frame *f = &w->frames[i];
 
