@@ -21,7 +21,7 @@
 
 #include "dpi/csum.h"
 
-#define IPV6_EXT_MAX 8
+#define IPV6_EXT_MAX 32
 #define IPV6_HLEN 40u
 #define IP_LEN_MAX 65535u
 #define IP_OPTIONS_MAX 8u	/* of one header, padding apart (net.ipv6.max_dst_opts_number) */
@@ -115,6 +115,9 @@ static void tcp_options(struct packet *p, struct cursor c)
 			break;
 		case 19:
 			p->md5 |= size == 18;
+			break;
+		case 29:
+			p->ao |= size >= 4;
 			break;
 		default:
 			break;
@@ -286,9 +289,9 @@ static void ip_bounds(struct decoder *d, struct cursor ip, uint64_t len)
 }
 
 /* False: ip_options_compile() refuses them, or they ask for a source route, which a host does not follow. */
-static bool ipv4_options_taken(struct cursor c)
+static bool ipv4_options_taken(struct cursor c, bool held)
 {
-	unsigned records = 0, stamps = 0;
+	unsigned routes = 0, records = 0, stamps = 0;
 
 	while (cur_left(&c)) {
 		uint8_t kind = cur_u8(&c), size, at;
@@ -306,7 +309,9 @@ static bool ipv4_options_taken(struct cursor c)
 		switch (kind) {
 		case 0x83:	/* loose and strict source routes */
 		case 0x89:
-			return false;
+			if (!held || routes++ || size < 3 || at < 4)	/* of a held packet its stack has judged already whether it follows them */
+				return false;
+			break;
 		case 7:		/* record route: room for an address at the pointer, if that is within */
 			if (records++ || size < 3 || at < 4 || (at <= size && at + 3 > size))
 				return false;
@@ -349,6 +354,9 @@ static enum decode_result decode_ipv4_ah(struct decoder *d)
 	return decode_l4(d);
 }
 
+/* The stack that holds a packet has taken its header, and may have written into its options since. */
+static bool stack_took(const struct packet *p) { return p->frame->held && !p->tunnel; }
+
 enum decode_result decode_ipv4(struct decoder *d)
 {
 	struct packet *p = d->out;
@@ -378,7 +386,10 @@ enum decode_result decode_ipv4(struct decoder *d)
 	opts = cur_sub(&d->in, hlen - 20);
 	if (!cur_ok(&d->in))
 		return decode_bad(d, DPI_C_DECODE_IPV4_SHORT);
-	if (hlen > 20 && !ipv4_options_taken(opts))
+	p->family = 4;	/* what is told of it has its addresses */
+	p->t.src = addr_v4(src);
+	p->t.dst = addr_v4(dst);
+	if (hlen > 20 && !ipv4_options_taken(opts, stack_took(p)))
 		return decode_bad(d, DPI_C_DECODE_IPV4_OPTION);
 	/* Super-packets past 64 KiB (BIG TCP) cannot say their length: 0, or what is left of it in 16 bits. */
 	if (wire > IP_LEN_MAX && (len == 0 || d->out->flags & FRAME_GSO))
@@ -387,11 +398,8 @@ enum decode_result decode_ipv4(struct decoder *d)
 		len = wire;
 	if (len < hlen || len > wire)
 		return decode_bad(d, DPI_C_DECODE_IPV4_LEN);
-	p->family = 4;
-	p->t.src = addr_v4(src);
-	p->t.dst = addr_v4(dst);
 	ip_bounds(d, ip, len);
-	if (!(d->out->flags & (FRAME_CSUM_PARTIAL | FRAME_GSO)) && csum_fold(csum_add(0, p->ip.p, hlen)) != 0xffff)
+	if (!(d->out->flags & (FRAME_CSUM_PARTIAL | FRAME_GSO)) && !stack_took(p) && csum_fold(csum_add(0, p->ip.p, hlen)) != 0xffff)
 		p->bad_csum = true;
 	p->frag_more = frag & 0x2000;
 	p->frag_off = (uint16_t)((frag & 0x1fff) * 8);
@@ -461,10 +469,44 @@ static bool ipv6_options_taken(struct cursor c, bool hop_by_hop)
 			continue;
 		}
 		pad = 0;
-		if (++options > IP_OPTIONS_MAX || (kind >> 6 && !(hop_by_hop && kind == 0xc2)))	/* the jumbo payload's was looked at before */
+		if (++options > IP_OPTIONS_MAX || (hop_by_hop && kind == 5 && size != 2) || (kind >> 6 && !(hop_by_hop && kind == 0xc2)))	/* the jumbo payload's was looked at before */
 			return false;
 	}
 	return true;
+}
+
+/* A first piece must hold all headers up to the transport's (RFC 7112; ipv6frag_thdr_truncated). c: after the fragment header. */
+static bool ipv6_head_whole(struct cursor c, uint8_t next)
+{
+	for (;;) {
+		uint8_t now = next, size;
+
+		switch (now) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+		case IPPROTO_FRAGMENT:
+		case IPPROTO_AH:
+			next = cur_u8(&c);
+			size = cur_u8(&c);
+			if (now == IPPROTO_FRAGMENT)
+				cur_skip(&c, 6);
+			else
+				cur_skip(&c, now == IPPROTO_AH ? (size + 2u) * 4 - 2 : size * 8u + 6);
+			if (!cur_ok(&c))
+				return true;	/* left to the one who puts it together */
+			break;
+		case IPPROTO_NONE:
+			return true;
+		case IPPROTO_TCP:
+			return cur_left(&c) >= 20;
+		case IPPROTO_UDP:
+		case IPPROTO_ICMPV6:
+			return cur_left(&c) >= 8;
+		default:
+			return cur_left(&c) >= 1;
+		}
+	}
 }
 
 /* Walks the extension headers (RFC 8200, 4) up to the transport or a fragment that is not whole. */
@@ -512,6 +554,8 @@ static enum decode_result decode_ipv6_ext(struct decoder *d, uint8_t next)
 		case IPPROTO_FRAGMENT:
 			if (!p->frag_off && !p->frag_more)
 				break;	/* an atomic one (RFC 6946): whole by itself */
+			if (!p->frag_off && !d->missing && !ipv6_head_whole(d->in, next))
+				return decode_bad(d, DPI_C_DECODE_IPV6_EXT_SHORT);
 			p->fragment = true;
 			p->frag_next = named_at;
 			p->t.ipproto = next;
@@ -521,6 +565,9 @@ static enum decode_result decode_ipv6_ext(struct decoder *d, uint8_t next)
 				d->in = before;
 				return decode_l4(d);
 			}
+			/* Mobility, RPL, segments: ipv6_rthdr_rcv() throws them away where nothing was switched on. */
+			if (cur_peek(&body, 0) >= 2 && cur_peek(&body, 0) <= 4)
+				return decode_bad(d, DPI_C_DECODE_IPV6_ROUTING);
 			break;
 		case IPPROTO_AH:
 			cur_skip(&body, 2);
@@ -553,12 +600,12 @@ enum decode_result decode_ipv6(struct decoder *d)
 		return decode_bad(d, DPI_C_DECODE_IPV6_SHORT);
 	if (head >> 28 != 6)
 		return decode_bad(d, DPI_C_DECODE_IPV6_VERSION);
-	len = ipv6_length(d, wire, payload, next, d->in);
-	if (!len)
-		return decode_bad(d, DPI_C_DECODE_IPV6_LEN);
 	p->family = 6;
 	p->t.src = addr_v6(src);
 	p->t.dst = addr_v6(dst);
+	len = ipv6_length(d, wire, payload, next, d->in);
+	if (!len)
+		return decode_bad(d, DPI_C_DECODE_IPV6_LEN);
 	ip_bounds(d, ip, len);
 	return decode_ipv6_ext(d, next);
 }

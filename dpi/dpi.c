@@ -557,6 +557,8 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		return judge_answer(d, f, p->frame);
 	}
 	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !wrong(p) && stream_restarts(x)) {
+		if (f->state == FLOW_NEW)
+			stream_guessed_wrong(x, f->pkts[DIR_TOSERVER] ? DIR_TOSERVER : DIR_TOCLIENT);
 		flow_end(d, f, f->state == FLOW_CLOSED ? end_reason(f) : "restart");
 		f = NULL;
 	}
@@ -743,6 +745,10 @@ enum verdict dpi_inspect(struct dpi *d, const struct frame *fr)
 		count(d, why);
 		if (why != DPI_C_DECODE_LINKTYPE)
 			tell_packet_anomaly(d, &l.p, ANOM_DECODE_BAD);
+		if (fr->held && (why == DPI_C_DECODE_IPV6_EXT_DEEP || why == DPI_C_DECODE_IPV6_ROUTING)) {
+			count(d, DPI_C_VERDICT_DROP);	/* a kernel that is set up for it could take what cannot be judged */
+			return VERDICT_DROP;
+		}
 		return judge_answer(d, NULL, fr);
 	}
 	v = level_packet(d, &l, r);

@@ -122,7 +122,11 @@ enum dpi_counter {
 #define X(id, name, help) DPI_C_##id,
 #include "dpi/counters.def"
 #undef X
-	DPI_C_COUNT
+#define X(id, name, layer, help) DPI_C_ANOM_##id,	/* how often it was met, told or not */
+#include "dpi/anomalies.def"
+#undef X
+	DPI_C_COUNT,
+	DPI_C_ANOM_FIRST = DPI_C_ANOM_STREAM_GAP	/* + enum anomaly */
 };
 extern const struct counter_desc dpi_counter_descs[DPI_C_COUNT];
 const uint64_t *dpi_counters(const struct dpi *);
@@ -134,7 +138,8 @@ enum anomaly {
 #define X(id, name, layer, help) ANOM_##id,
 #include "dpi/anomalies.def"
 #undef X
-	ANOM_COUNT
+	ANOM_COUNT,
+	ANOM_FLOW_COUNT = ANOM_FRAG_OVERLAP	/* those before it are told of flows, once of each */
 };
 struct anomaly_desc { const char *name, *layer, *help; };
 extern const struct anomaly_desc anomaly_descs[ANOM_COUNT];

@@ -28,9 +28,9 @@
 #define SEEK_WORDS 3			/* 192 protocols can be told apart while one is sought */
 #define PROTOCOLS_MAX (SEEK_WORDS * 64)
 #define SEEK_L4 3			/* enum proto_l4: bit 0, 1, 2 */
-#define BAD_TOLD_MAX 16u		/* px_bad events per flow */
+#define BAD_TOLD_MAX 16u		/* px_bad events per flow: fits flow.bad_told */
 #define SWITCHES_MAX 16u		/* px_switch per flow; then nothing more is parsed */
-#define ANOMALIES_A_SECOND 10u		/* of one kind, without a flow */
+#define ANOMALIES_A_SECOND 100u		/* of one kind; more are counted, and the next that is told says how many */
 
 /* A usual port of a protocol, for ordering candidates. */
 struct port_hint {
@@ -95,7 +95,7 @@ struct dpi {
 	uint32_t tunnel_bytes;		/* what flows keep of tunnels */
 	uint64_t parser_bytes_max;	/* what parsers may hold before old flows give theirs back */
 	uint64_t refused_before;	/* counter mem.exhausted when the last packet came */
-	struct { int64_t second; uint32_t n; } anomaly_rate[ANOM_COUNT];
+	struct { int64_t second; uint32_t n; uint64_t left; } anomaly_rate[ANOM_COUNT];
 	uint64_t counters[DPI_C_COUNT];
 	uint64_t app_flows[APP_COUNT];
 	struct record record;		/* of the protocol at work */
@@ -112,6 +112,8 @@ void stream_packet(struct px *);
 void stream_doubted(struct px *);
 /* The packet at hand, with SYN set, begins another connection on the ports of x->f: the flow is over. */
 bool stream_restarts(const struct px *);
+/* The end that was not heard knows nothing of the connection: tells it where bytes in `dir` were taken for its. */
+void stream_guessed_wrong(struct px *, enum dir);
 /* A new flow begins with the packet at hand. */
 void stream_begin(struct px *);
 /* The flow ends: what still waits for an end that was never heard is taken. */
@@ -144,6 +146,7 @@ void seek_tick(struct px *);		/* pending.time may be over */
 void seek_give_up(struct px *);
 void seek_last(struct px *);		/* the last question, then gives up; not while a stream is walked */
 void seek_turn(struct px *);		/* turns the flow where recognition said who began it; not while a stream is walked */
+struct bytes seek_kept(const struct flow *, enum dir);	/* the last bytes of a stream that are kept meanwhile; n 0: none */
 void seek_free(struct dpi *, struct flow *);
 /* A TCP flow that begins: somebody may have announced what it will speak, whatever its bytes look like. */
 void seek_announced(struct px *);

@@ -351,11 +351,12 @@ void feed_gap(struct px *x, enum dir dir, uint64_t len)
 bool feed_differs(const struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n)
 {
 	const struct half *h = &x->f->half[dir];
-	uint32_t start = h->next - h->keep_len, from, to;
+	struct bytes kept = h->keep_len ? (struct bytes){ h->keep, h->keep_len } : seek_kept(x->f, dir);
+	uint32_t stop = h->next - (h->flags & HALF_FIN ? 1 : 0), start = stop - (uint32_t)kept.n, from, to;	/* a FIN has a place, and no byte */
 
-	if (!h->keep_len || h->flags & HALF_URG_SEEN)
+	if (!kept.n || h->flags & HALF_URG_SEEN)
 		return false;
 	from = (int32_t)(seq - start) > 0 ? seq : start;
-	to = (int32_t)(seq + (uint32_t)n - h->next) < 0 ? seq + (uint32_t)n : h->next;
-	return (int32_t)(to - from) > 0 && memcmp(h->keep + (from - start), p + (from - seq), to - from) != 0;
+	to = (int32_t)(seq + (uint32_t)n - stop) < 0 ? seq + (uint32_t)n : stop;
+	return (int32_t)(to - from) > 0 && memcmp(kept.p + (from - start), p + (from - seq), to - from) != 0;
 }

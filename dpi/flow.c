@@ -154,7 +154,7 @@ static uint32_t flow_no(const struct flow_table *t, const struct flow *f)
 
 static void age_in(struct flow_table *t, struct flow *f, uint32_t no, enum flow_lru class)
 {
-	f->lru = (uint8_t)class;
+	f->lru = (unsigned)class & 3;
 	f->newer = 0;
 	f->older = t->newest[class];
 	*(f->older ? &flow_at(t, f->older)->newer : &t->oldest[class]) = no;
@@ -273,7 +273,7 @@ void flow_move(struct flow_table *t, struct flow *f, enum flow_state to, int64_t
 {
 	enum flow_lru class = lru_of(to);
 
-	f->state = (uint8_t)to;
+	f->state = (unsigned)to & 15;
 	if (class != (enum flow_lru)f->lru) {
 		uint32_t no = flow_no(t, f);
 

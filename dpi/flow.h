@@ -99,7 +99,8 @@ struct half {
 	uint32_t ts_recent, ts_sec;	/* the receiver's ts_recent of this sender, and when it was set (s) */
 	uint32_t urg_seq;
 	uint32_t max_window;
-	uint8_t wscale, flags, ooo_n;
+	uint8_t wscale : 4, is_signed : 1;	/* its SYN had a signature (RFC 2385, 5925) */
+	uint8_t flags, ooo_n;
 	uint8_t keep_class;	/* log2 of keep's size */
 };
 
@@ -109,7 +110,12 @@ struct flow {
 	uint32_t seen;		/* tick of the core's clock of its last packet, as exactly as age needs it (FLOW_TICK) */
 	uint32_t epoch;		/* when owner() last said yes */
 	uint32_t policy;	/* version that judged it */
-	uint8_t state, path, feed, lru;
+	uint8_t state : 4, lru : 2;
+	uint8_t held : 1;	/* a frame of it was held: both ends pass there */
+	uint8_t by_facts : 1;	/* requests are judged one by one: rules that come first ask for facts */
+	uint8_t path;
+	uint8_t feed : 3, bad_told : 5;	/* how many px_bad were told */
+	uint8_t switches;	/* how often another protocol took over */
 	/* line 1: counted */
 	uint64_t pkts[2], bytes[2];
 	int64_t last;		/* ns, time of the last frame */
@@ -139,10 +145,7 @@ struct flow {
 	uint32_t workload[2];
 	uint32_t iface;
 	uint16_t anomalies;	/* bit per enum anomaly that was told */
-	uint8_t bad_told : 6;	/* how many px_bad were told */
-	uint8_t held : 1;	/* a frame of it was held: both ends pass there */
-	uint8_t by_facts : 1;	/* requests are judged one by one: rules that come first ask for facts */
-	uint8_t switches;	/* how often another protocol took over */
+	uint8_t ttl[2];		/* TCP: hops to live of the first segment of each direction that was seen leaving its workload; 0: none */
 };
 
 _Static_assert(sizeof(struct flow_key) == 48, "hashed as six words");
@@ -150,7 +153,7 @@ _Static_assert(sizeof(struct half) == 80, "half");
 _Static_assert(offsetof(struct flow, pkts) == 64 && offsetof(struct flow, half) == 128, "hot lines");
 _Static_assert(sizeof(struct flow) <= 384, "flow entry");
 _Static_assert(APP_COUNT <= 256, "flow.app has room");
-_Static_assert(ANOM_COUNT <= 16, "flow.anomalies has room");
+_Static_assert(ANOM_FLOW_COUNT <= 16, "flow.anomalies has room");
 
 /* In the order in which they go when there is no room. */
 enum flow_lru { LRU_CLOSED, LRU_NEW, LRU_OPEN, LRU_COUNT };

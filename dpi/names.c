@@ -39,6 +39,9 @@ const struct counter_desc dpi_counter_descs[DPI_C_COUNT] = {
 #define X(id, text, sentence) [DPI_C_##id] = { .name = text, .help = sentence },
 #include "dpi/counters.def"
 #undef X
+#define X(id, text, where, sentence) [DPI_C_ANOM_##id] = { .name = "anomaly." text, .help = sentence },
+#include "dpi/anomalies.def"
+#undef X
 };
 
 const struct anomaly_desc anomaly_descs[ANOM_COUNT] = {

@@ -55,8 +55,9 @@ struct packet {
 	uint16_t window, urgent;
 	uint8_t tcp_flags;
 	int8_t wscale;		/* -1: option absent */
-	bool has_ts, sack_ok, bad_csum, md5;
+	bool has_ts, sack_ok, bad_csum;
 	bool unfinished;	/* with bad_csum: the checksum is the sum of the pseudo header alone */
+	bool md5, ao;		/* a signature (RFC 2385, 5925) */
 	uint32_t tsval, tsecr;
 	uint16_t mss;		/* 0: option absent */
 	/* ICMP */

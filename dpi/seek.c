@@ -19,6 +19,8 @@
 #include <stdlib.h>
 
 #define RUNS_MAX 64u
+#define SMALL_BYTES 1024u	/* a stream: the limit of packets counts from here on ... */
+#define SMALL_PACKETS 1024u	/* ... or here */
 
 struct learn {
 	uint64_t no[SEEK_WORDS];	/* bit per index in proto_list */
@@ -191,6 +193,13 @@ static void learn_free(struct dpi *d, struct learn *l)
 		if (l->buf[i])
 			mem_release(d->mem, l->buf[i], (size_t)1 << l->class[i]);
 	mem_release(d->mem, l, sizeof(*l));
+}
+
+struct bytes seek_kept(const struct flow *f, enum dir dir)
+{
+	const struct learn *l = f->learn;
+
+	return l && !l->datagrams ? (struct bytes){ l->buf[dir], l->len[dir] } : (struct bytes){ NULL, 0 };
 }
 
 void seek_free(struct dpi *d, struct flow *f)
@@ -453,11 +462,14 @@ static const struct proto *ask_on(struct px *x, const struct probe_in *in, bool 
 	return NULL;
 }
 
+/* A stream may come in segments of a byte: they are not many until they have brought something. */
 static bool at_limit(const struct px *x, const struct learn *l)
 {
 	const struct dpi_conf *c = &x->d->conf;
+	uint32_t bytes = l->len[0] + l->len[1];
+	bool many = l->packets >= c->pending_packets && (l->datagrams || l->adrift || bytes >= SMALL_BYTES || l->packets >= SMALL_PACKETS);
 
-	return l->len[0] + l->len[1] >= c->pending_bytes || l->packets >= c->pending_packets || x->now - l->since >= c->pending_time;
+	return bytes >= c->pending_bytes || many || x->now - l->since >= c->pending_time;
 }
 
 static size_t seek_datagram(struct px *x, enum dir dir, const uint8_t *p, size_t n)

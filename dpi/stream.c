@@ -297,6 +297,14 @@ static bool in_window(struct px *x)
 	return true;
 }
 
+void stream_guessed_wrong(struct px *x, enum dir dir)
+{
+	const struct half *h = &x->f->half[dir];
+
+	if (flow_hit(x->f, F_MIDSTREAM) && h->flags & HALF_KNOWN && h->next != h->isn + 1)
+		tell_anomaly(x, ANOM_STREAM_UNKNOWN);
+}
+
 /* RFC 5961, 3.2 as tcp_validate_incoming() has it; tcp_check_req() before the handshake is over. */
 static void on_rst(struct px *x)
 {
@@ -311,10 +319,13 @@ static void on_rst(struct px *x)
 		exact = true;
 	if (flow_hit(f, F_SACK) && s->ooo && s->ooo_n <= SACK_BLOCKS && p->seq == ooo_end(s))
 		exact = true;	/* the receiver reported bytes up to there (of more ranges it remembers only the last few) */
-	if (exact)
-		stream_close(x, true);
-	else
+	if (!exact) {
 		tell_anomaly(x, ANOM_STREAM_RST_INEXACT);
+		return;
+	}
+	if (f->pkts[x->dir] == 1)
+		stream_guessed_wrong(x, (enum dir)!x->dir);	/* the first word of this end */
+	stream_close(x, true);
 }
 
 static void window_said(struct px *x)
@@ -490,14 +501,49 @@ static bool both_closed(const struct flow *f)
 	return a->flags & b->flags & HALF_FIN && a->acked == b->next && b->acked == a->next;
 }
 
+/* tcp_inbound_hash(): a connection is signed from its SYN on, or never. Not every kernel is built with signatures, so a held
+ * packet goes no further. True: it is not to be taken. */
+static bool signature_wrong(struct px *x)
+{
+	const struct packet *p = x->p;
+
+	if (flow_hit(x->f, F_MIDSTREAM) || !(sender(x)->flags & HALF_KNOWN) || (p->md5 || p->ao) == sender(x)->is_signed)
+		return false;
+	tell_anomaly(x, ANOM_STREAM_SIGNATURE);
+	x->refused = p->frame->held;
+	return p->md5 || !p->ao || x->refused;	/* AO is newer than most kernels: they pass over it */
+}
+
+/* Hops to live of what leaves a workload: the kernel gives all segments the same. With fewer, a segment may be meant to die on its
+ * way to the receiver but after us; what has come to its workload has arrived. True: it did fall. */
+static bool ttl_fell(struct px *x)
+{
+	const struct packet *p = x->p;
+	uint8_t *first = &x->f->ttl[x->dir];
+
+	if (!(p->frame->flags & FRAME_LEAVING))
+		return false;
+	if (!*first)
+		*first = p->ttl;
+	if (p->ttl >= *first || !(p->payload.n || p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+		return false;
+	tell_anomaly(x, ANOM_STREAM_TTL);
+	x->refused = p->frame->held;
+	return true;
+}
+
 void stream_packet(struct px *x)
 {
 	const struct packet *p = x->p;
 	struct flow *f = x->f;
 	struct half *s = sender(x);
 	uint32_t end;
+	bool fell;
 
 	if (f->state == FLOW_CLOSED)
+		return;
+	fell = ttl_fell(x);
+	if (x->refused || (fell && !p->payload.n))
 		return;
 	if ((p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN) {
 		if (p->tcp_flags & TCP_ACK)
@@ -506,7 +552,7 @@ void stream_packet(struct px *x)
 			stream_syn(x);
 		return;
 	}
-	if (!halves_known(x))
+	if (signature_wrong(x) || !halves_known(x))
 		return;
 	if (flow_hit(f, F_MIDSTREAM) && f->pkts[x->dir] == 1 && p->payload.n && !f->held && seq_after(p->seq, s->next))
 		s->next = s->max_end = p->seq;
@@ -524,8 +570,17 @@ void stream_packet(struct px *x)
 	sent_by_now(x);
 	if (!on_ack(x))
 		return;
+	if (fell) {	/* taken when the receiver acknowledges it */
+		end = p->seq + wire_payload(p) + (p->tcp_flags & TCP_FIN ? 1 : 0);
+		if (seq_after(end, s->max_end))
+			s->max_end = end;
+		ooo_park(x, x->dir, p->seq, p->payload.p, p->payload.n, p->tcp_flags & TCP_FIN, 0, PARK_BEYOND);
+		return;
+	}
 	if (f->state == FLOW_NEW && f->pkts[!x->dir])
 		flow_move(&x->d->flows, f, FLOW_OPEN, x->now);	/* midstream: the other end was heard as well */
+	if (p->tcp_flags & TCP_URG && !seq_before(urgent_place(p), s->next))
+		tell_anomaly(x, ANOM_STREAM_URGENT);
 	if (p->tcp_flags & TCP_URG && !past_window(x))
 		urgent_said(s, urgent_place(p));
 	end = p->seq + wire_payload(p) + (p->tcp_flags & TCP_FIN ? 1 : 0);

@@ -7,7 +7,7 @@ static void syn_options(struct half *h, const struct packet *p, uint32_t sec)
 	h->flags &= (uint8_t)~(HALF_WSCALE | HALF_TS | HALF_SACK);
 	h->wscale = 0;
 	if (p->wscale >= 0) {
-		h->wscale = (uint8_t)p->wscale;
+		h->wscale = (unsigned)p->wscale & 15;
 		h->flags |= HALF_WSCALE;
 	}
 	if (p->has_ts) {
@@ -15,6 +15,7 @@ static void syn_options(struct half *h, const struct packet *p, uint32_t sec)
 		h->ts_recent = p->tsval;
 		h->ts_sec = sec;
 	}
+	h->is_signed = p->md5 || p->ao;
 	if (p->sack_ok)
 		h->flags |= HALF_SACK;
 	h->max_window = p->window;

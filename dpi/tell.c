@@ -15,6 +15,7 @@ FACT(age, "age");
 FACT(state, "state");
 FACT(reason, "reason");
 FACT(tcp, "tcp");
+FACT(midstream, "midstream");
 FACT(tcp_flags_ts, "tcp_flags_ts");
 FACT(tcp_flags_tc, "tcp_flags_tc");
 FACT(action, "action");
@@ -29,6 +30,7 @@ FACT(code, "code");
 FACT(hw_type, "hw_type");
 FACT(proto_type, "proto_type");
 FACT(request, "request");
+FACT(left_out, "left_out");
 FACT(opcode, "opcode");
 FACT(src_mac, "src_mac");
 FACT(src_ip, "src_ip");
@@ -149,6 +151,8 @@ void tell_flow(struct px *x, const char *reason)
 		rec_printf(r, &fact_tcp_flags_ts, "%02x", f->tcp_flags[DIR_TOSERVER]);
 		rec_printf(r, &fact_tcp_flags_tc, "%02x", f->tcp_flags[DIR_TOCLIENT]);
 		rec_cstr(r, &fact_state, tcp_state(f));
+		if (flow_hit(f, F_MIDSTREAM))
+			rec_bool(r, &fact_midstream, true);
 		rec_end(r);
 	}
 	tell_emit(d, &ev, r);
@@ -189,22 +193,50 @@ static void anomaly_body(struct record *r, const char *layer, const char *name)
 	rec_cstr(r, &fact_layer, layer);
 }
 
+/* May one more of this kind be told in this second? *left: how many were not since the last that was. */
+static bool anomaly_may(struct dpi *d, enum anomaly a, uint64_t *left)
+{
+	int64_t second = d->last_ts / SEC;
+
+	if (d->anomaly_rate[a].second != second) {
+		d->anomaly_rate[a].second = second;
+		d->anomaly_rate[a].n = 0;
+	}
+	if (d->anomaly_rate[a].n++ >= ANOMALIES_A_SECOND) {
+		d->anomaly_rate[a].left++;
+		count(d, DPI_C_ANOMALIES_LEFT_OUT);
+		return false;
+	}
+	*left = d->anomaly_rate[a].left;
+	d->anomaly_rate[a].left = 0;
+	return true;
+}
+
+static void anomaly_tell(struct dpi *d, struct event *ev, enum anomaly a, uint64_t left)
+{
+	struct record *r = record_begin(d);
+
+	anomaly_body(r, anomaly_descs[a].layer, anomaly_descs[a].name);
+	if (left)
+		rec_u64(r, &fact_left_out, left);
+	tell_emit(d, ev, r);
+}
+
 void tell_anomaly(struct px *x, enum anomaly a)
 {
 	struct dpi *d = x->d;
 	struct flow *f = x->f;
-	struct record *r;
 	struct event ev;
+	uint64_t left;
 
+	count(d, (enum dpi_counter)(DPI_C_ANOM_FIRST + a));
 	if (f->anomalies >> (unsigned)a & 1)
 		return;
 	f->anomalies = (uint16_t)(f->anomalies | 1u << (unsigned)a);
-	if (!wanted(d, EV_ANOMALY))
+	if (!wanted(d, EV_ANOMALY) || !anomaly_may(d, a, &left))
 		return;
 	tell_fill(x, EV_ANOMALY, &ev);
-	r = record_begin(d);
-	anomaly_body(r, anomaly_descs[a].layer, anomaly_descs[a].name);
-	tell_emit(d, &ev, r);
+	anomaly_tell(d, &ev, a, left);
 }
 
 void tell_bad(struct px *x, const char *event)
@@ -263,24 +295,16 @@ void tell_packet_anomaly(struct dpi *d, const struct packet *p, enum anomaly a) 
 
 void tell_flow_anomaly(struct dpi *d, const struct packet *p, enum anomaly a, const struct flow *f)
 {
-	int64_t second = p->frame->ts / SEC;
-	struct record *r;
 	struct event ev;
+	uint64_t left;
 
-	if (!wanted(d, EV_ANOMALY))
-		return;
-	if (d->anomaly_rate[a].second != second) {
-		d->anomaly_rate[a].second = second;
-		d->anomaly_rate[a].n = 0;
-	}
-	if (d->anomaly_rate[a].n++ >= ANOMALIES_A_SECOND)
+	count(d, (enum dpi_counter)(DPI_C_ANOM_FIRST + a));
+	if (!wanted(d, EV_ANOMALY) || !anomaly_may(d, a, &left))
 		return;
 	packet_fill(p, EV_ANOMALY, &ev);
 	ev.flow_id = f ? f->id : 0;
 	ask_workloads(d, p, &ev);
-	r = record_begin(d);
-	anomaly_body(r, anomaly_descs[a].layer, anomaly_descs[a].name);
-	tell_emit(d, &ev, r);
+	anomaly_tell(d, &ev, a, left);
 }
 
 static void icmp_body(struct record *r, const struct packet *p)

@@ -137,6 +137,14 @@ static size_t tcp_opts(const struct spec *s, uint8_t *o)
 		}
 		n += 12;
 	}
+	if (s->sign) {
+		bool md5 = strcmp(s->sign, "md5") == 0;
+
+		memset(o + n, 1, 20);
+		o[n + 2] = md5 ? 19 : 29;
+		o[n + 3] = md5 ? 18 : 16;
+		n += 20;
+	}
 	return n;
 }
 

@@ -32,6 +32,7 @@ struct spec {
 	bool sack;
 	bool ts;
 	uint32_t tsval, tsecr;
+	const char *sign;	/* a signature option: "md5" or "ao" */
 	const void *p;
 	size_t n;
 	/* of the frame */

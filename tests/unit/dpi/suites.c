@@ -46,6 +46,7 @@ extern const struct unit_test tests_sql[];
 extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_stream_side[];
+extern const struct unit_test tests_evasion[];
 extern const struct unit_test tests_kafka[];
 extern const struct unit_test tests_middleware[];
 extern const struct unit_test tests_quic[];
@@ -161,6 +162,7 @@ const struct unit_suite unit_suites[] = {
 	{ "sctp", tests_sctp },
 	{ "tunnel", tests_tunnel },
 	{ "stream one side", tests_stream_side },
+	{ "evasion", tests_evasion },
 	{ "kafka", tests_kafka },
 	{ "oncrpc", tests_oncrpc },
 	{ "radius", tests_radius },

@@ -243,14 +243,140 @@ static void test_ipv6_extensions(void)
 	h.proto = 60;
 	pk_ether(&k, 0x86dd);
 	pk_ip6(&k, &h);
-	for (int i = 0; i < 20; i++) {
-		pk_u8(&k, i < 19 ? 60 : 17);
+	for (int i = 0; i < 40; i++) {
+		pk_u8(&k, i < 39 ? 60 : 17);
 		pk_zero(&k, 7);
 	}
 	l4 = k.n;
 	pk_udp(&k, 1, 2, 0);
 	pk_finish(&k, 14, l4, 17);
 	CU_ASSERT(decode(&k, &p, &why) == DECODE_BAD && why == DPI_C_DECODE_IPV6_EXT_DEEP);
+	CU_ASSERT(p.family == 6 && p.t.src.b[15] == 1);	/* what is told has addresses */
+}
+
+/* One header with these bytes behind its first, before a UDP packet. */
+static enum decode_result one_header(uint8_t number, const char *bytes, size_t n, struct packet *p, enum dpi_counter *why)
+{
+	static struct pkt k;
+	struct pk_ip h = v6;
+	size_t l4;
+
+	k.n = 0;
+	h.proto = number;
+	pk_ether(&k, 0x86dd);
+	pk_ip6(&k, &h);
+	pk_u8(&k, 17);
+	pk_bytes(&k, bytes, n);
+	l4 = k.n;
+	pk_udp(&k, 53, 5353, 0);
+	pk_finish(&k, 14, l4, 17);
+	return decode(&k, p, why);
+}
+
+/* Options and routing headers as the receiver takes them (RFC 8200, 4.2 and 4.4; net/ipv6/exthdrs.c). */
+static void test_ipv6_refused(void)
+{
+	static const struct { const char *what; uint8_t number; const char *bytes; size_t n; bool good; } t[] = {
+		{ "PadN", 60, "\0\1\4\0\0\0\0", 7, true },
+		{ "padding of 8 bytes", 60, "\1\1\6\0\0\0\0\0\0\1\4\0\0\0\0", 15, false },
+		{ "padding that is not zero", 60, "\0\1\4\0\0\0\7", 7, false },
+		{ "unknown, pass over", 60, "\0\x1e\4\0\0\0\0", 7, true },
+		{ "unknown, throw away", 60, "\0\x5e\4\0\0\0\0", 7, false },
+		{ "unknown, throw away and tell", 0, "\0\x9e\4\0\0\0\0", 7, false },
+		{ "an option past the end", 60, "\0\x1e\5\0\0\0\0", 7, false },
+		{ "an option without length", 60, "\0\x1e\3\0\0\0\x1e", 7, false },
+		{ "eight options", 60, "\4\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\1\4\0\0\0\0", 39, true },
+		{ "nine options", 60, "\4\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\x1e\2\0\0\0\0", 39, false },
+		{ "router alert", 0, "\0\5\2\0\0\1\0", 7, true },
+		{ "router alert of a wrong length", 0, "\0\5\3\0\0\0\0", 7, false },
+		{ "routing, nothing left", 43, "\0\0\0\0\0\0\0", 7, true },
+		{ "routing, one left", 43, "\0\0\1\0\0\0\0", 7, false },
+		{ "segment routing", 43, "\0\4\0\0\0\0\0", 7, false },
+		{ "mobility", 43, "\2\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 23, false },
+	};
+
+	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+		enum dpi_counter why = DPI_C_COUNT;
+		struct packet p;
+		enum decode_result r = one_header(t[i].number, t[i].bytes, t[i].n, &p, &why);
+
+		bool taken = r == DECODE_OK && p.t.dport == 5353;
+
+		if (taken != t[i].good)
+			fprintf(stderr, "%s: %d\n", t[i].what, (int)r);
+		CU_ASSERT(taken == t[i].good && (r == DECODE_OK || why == (t[i].number == 43 ? DPI_C_DECODE_IPV6_ROUTING : DPI_C_DECODE_IPV6_OPTION)));
+	}
+}
+
+/* As ip_options_compile() has them; a source route is refused unless the packet is held: then its stack has judged. */
+static void test_ipv4_options(void)
+{
+	static const struct { const char *what; uint8_t bytes[8]; bool good, held; } t[] = {
+		{ "no-operation and end", { 1, 1, 0, 0x83, 1 }, true, true },
+		{ "record route", { 7, 7, 4 }, true, true },
+		{ "record route, full", { 7, 7, 8 }, true, true },
+		{ "record route, no room for an address", { 7, 7, 6 }, false, false },
+		{ "an option past the end", { 7, 9, 4 }, false, false },
+		{ "an option of one byte", { 7, 1, 4 }, false, false },
+		{ "an option without length", { 1, 1, 1, 1, 1, 1, 1, 7 }, false, false },
+		{ "loose source route", { 0x83, 7, 4 }, false, true },
+		{ "strict source route", { 0x89, 7, 4 }, false, true },
+		{ "source route before its bytes", { 0x83, 7, 3 }, false, false },
+		{ "timestamps", { 68, 8, 5, 0 }, true, true },
+		{ "timestamps with addresses, no room", { 68, 8, 5, 1 }, false, false },
+		{ "timestamps that overflowed", { 68, 8, 9, 0xf0 }, false, false },
+		{ "router alert", { 148, 4, 0, 0 }, true, true },
+		{ "unknown", { 0x99, 8 }, true, true },
+	};
+	struct pk_ip h = v4;
+
+	h.opts = 8;
+	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+		for (int held = 0; held < 2; held++) {
+			struct pkt k = { .n = 0 };
+			enum dpi_counter why = DPI_C_COUNT;
+			struct packet p;
+			struct frame f;
+			enum decode_result r;
+			bool good = held ? t[i].held : t[i].good;
+
+			pk_ether(&k, 0x0800);
+			pk_ip4(&k, &h);
+			memcpy(k.b + 34, t[i].bytes, 8);
+			pk_tcp(&k, 1234, 80, 1000, 2000, TCP_ACK, NULL, 0);
+			pk_finish(&k, 14, 42, 6);
+			f = pk_frame(k.b, k.n, LINK_ETHERNET);
+			f.held = held;
+			r = decode_frame(&f, &p, &why);
+			if (r != (good ? DECODE_OK : DECODE_BAD))
+				fprintf(stderr, "%s: %d\n", t[i].what, (int)r);
+			CU_ASSERT(good ? r == DECODE_OK && !p.bad_csum : r == DECODE_BAD && why == DPI_C_DECODE_IPV4_OPTION);
+			/* what the stack wrote into the options since it checked the header */
+			k.b[41] ^= 1;
+			if (good && decode_frame(&f, &p, &why) == DECODE_OK)
+				CU_ASSERT_EQUAL(p.bad_csum, !held);
+		}
+	}
+}
+
+/* RFC 7112: the first piece has all headers. */
+static void test_first_piece(void)
+{
+	for (size_t n = 0; n <= 32; n += 8) {
+		struct pkt k = { .n = 0 };
+		struct pk_ip h = v6;
+		struct packet p;
+		enum dpi_counter why;
+
+		h.proto = 44;
+		pk_ether(&k, 0x86dd);
+		pk_ip6(&k, &h);
+		pk_bytes(&k, "\x3c\0\0\1\0\0\0\7", 8);
+		pk_bytes(&k, "\6\0\1\4\0\0\0\0", 8);
+		pk_zero(&k, n);
+		pk_finish(&k, 14, 0, 0);
+		CU_ASSERT_EQUAL(decode(&k, &p, &why), n >= 20 ? DECODE_OK : DECODE_BAD);
+	}
 }
 
 static void test_fragment_fields(void)
@@ -506,6 +632,9 @@ const struct unit_test tests_decode[] = {
 	{ "bent headers are named", test_bent },
 	{ "VLAN tags in bytes and metadata", test_vlan },
 	{ "IPv6 extension headers", test_ipv6_extensions },
+	{ "IPv6 headers that are refused", test_ipv6_refused },
+	{ "IPv4 options", test_ipv4_options },
+	{ "first pieces", test_first_piece },
 	{ "fragments", test_fragment_fields },
 	{ "link types", test_links },
 	{ "NFLOG, PPP, PPPoE, MPLS", test_more_links },

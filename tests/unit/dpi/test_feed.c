@@ -447,9 +447,15 @@ static void test_give_up(void)
 
 	begin_seeking(&v, NULL, PROBE_MORE, PROBE_MORE, PROBE_MORE);
 	for (int i = 0; i < 20; i++)
-		say(&v, UP, "x");
+		say_n(&v, UP, b, sizeof b);
 	CU_ASSERT_EQUAL(asked[0], 16);		/* packets */
 	CU_ASSERT(core_flow(&v.c)->learn == NULL);
+	core_close(&v.c);
+
+	begin_seeking(&v, NULL, PROBE_MORE, PROBE_MORE, PROBE_MORE);
+	for (int i = 0; i < 1100; i++)
+		say(&v, UP, "x");
+	CU_ASSERT_EQUAL(asked[0], 1024);	/* packets of a byte */
 	core_close(&v.c);
 
 	conf.pending_bytes = 250;

@@ -151,7 +151,7 @@ static void test_no_bypass(void)
 	core_close(&c);
 }
 
-/* Many at once: bounded, counted, told ten times a second. */
+/* Many at once: bounded, counted, told at most so often a second. */
 static void test_bypass_flood(void)
 {
 	struct core c = { 0 };
@@ -167,7 +167,7 @@ static void test_bypass_flood(void)
 	ticks(&c, 3);
 	CU_ASSERT(core_counter(&c, DPI_C_WITNESS_CAP) > 4000);
 	CU_ASSERT(core_counter(&c, DPI_C_BYPASS) > 50);
-	CU_ASSERT(bypasses(&c) >= 10 && bypasses(&c) <= 20);
+	CU_ASSERT(bypasses(&c) >= 50 && bypasses(&c) <= 2 * ANOMALIES_A_SECOND);
 	CU_ASSERT(mem_used(c.d->mem) <= flow_table_bytes(&c.d->flows) + MEM_PIECE_MAX);
 	core_tick(&c, 300 * SEC);
 	core_tick(&c, SEC);

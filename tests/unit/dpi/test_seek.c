@@ -95,6 +95,7 @@ static void test_at_last(void)
 {
 	for (int how = 0; how < 4; how++) {
 		struct core c = { 0 };
+		char many[2000] = "";
 
 		open_with(&c, both);
 		core_data(&c, DOWN, 5000, 9000, "ASK", 3);
@@ -106,9 +107,11 @@ static void test_at_last(void)
 			is_turned(&c, "ASK", "");
 			break;
 		case 1:
-			for (uint32_t i = 3; i < 18; i++)
-				core_data(&c, DOWN, 5000 + i, 9000, "+", 1);
-			is_turned(&c, "ASK+++++++++++++++", "");
+			strcpy(many, "ASK");
+			memset(many + 3, '+', 15 * 70);
+			for (uint32_t i = 0; i < 15; i++)
+				core_data(&c, DOWN, 5003 + 70 * i, 9000, many + 3, 70);
+			is_turned(&c, many, "");
 			break;
 		case 2:
 			core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_RST | TCP_ACK, .seq = 5003, .ack = 9000 });
