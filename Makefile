@@ -155,6 +155,7 @@ check: deps house
 	@tests/valgrind $(B)
 	@$(MAKE) --no-print-directory linear-run
 	@$(MAKE) --no-print-directory lab-run
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/evasion/run
 	@$(MAKE) --no-print-directory $(SANITIZE) lab-run LAB="--sanitized"
 	@echo "all of tapqueue's tests passed"
 

@@ -6,9 +6,10 @@ bytes were taken. Offsets are those of the stream. NEXT follows and shows that b
 
 tells: the anomalies that must be told on both paths, and no other. inline: those of the inline path, where they differ.
 got: what recv() must have returned, where the case would be worthless otherwise; the kernel decides the rest."""
+import struct
 from dataclasses import dataclass
 
-from raw import Close, Hello, Say, Seg, Sync
+from raw import Close, Hello, Seg, Sync
 
 
 def get(word):
@@ -35,12 +36,10 @@ class Case:
     isn: int = 1000
     ts: bool = False
     families: tuple = (4, 6)
-    way: str = 'in'         # out: the workload sends, to a kernel beyond the node; connect: the workload's kernel calls
+    way: str = 'in'         # out: the workload sends, to a kernel beyond the node
     tfo: bool = False       # the server takes data on a SYN
     late: int = 0           # so many steps come before tapqd is there
-    lose: tuple = ()        # replay of the run without these packets of the hand-made end (by number)
     either: bool = False    # only told on the inline path too: nothing that arrives shows which bytes count
-    idle: tuple = ()        # replay of the run with (packet, seconds) of silence before it
 
 
 def p(text, a, b=None, **kw):
@@ -273,6 +272,22 @@ OUT = [
     Case('low TTL outbound, same bytes again', [p(GOOD, 0, ttl=1), p(GOOD, 0), nxt()], (TTL,), way='out', got=('good', 'next')),
 ]
 
+def in_ip(peer, packet):
+    """The same in another header of its family: nobody there opens it."""
+    return peer.ip(Seg(0), 4 if peer.family == 4 else 41, packet)
+
+
+def in_vxlan(peer, packet):
+    inner = b'\x02\0\0\0\0\x01\x02\0\0\0\0\x02' + (b'\x08\0' if peer.family == 4 else b'\x86\xdd') + packet
+    vxlan = b'\x08\0\0\0\0\0\x2a\0' + inner
+    return peer.ip(Seg(0), 17, peer.udp(5555, 4789, vxlan))
+
+
+TUNNELS = [
+    Case('IP in IP', [p(EVIL, 0, wrap=in_ip), p(GOOD, 0), nxt()], (TUNNEL,), got=('good', 'next')),
+    Case('VXLAN', [p(EVIL, 0, wrap=in_vxlan), p(GOOD, 0), nxt()], (TUNNEL,), got=('good', 'next')),
+]
+
 LATE = [
     Case('mid-stream: the rest of a request first', [p(GOOD, 0, 9), Sync(), p(GOOD, 9), nxt()], (MID,), late=2),
     Case('mid-stream: at a request', [p(GOOD, 0), Sync(), nxt()], (MID,), late=2),
@@ -280,4 +295,4 @@ LATE = [
 ]
 
 GROUPS = [('order', ORDER), ('overlap', OVERLAPS), ('thrown away', IGNORED), ('resets and ends in the middle', RESETS), ('handshakes', SYNS), ('ends', ENDS), ('urgent', URGENT),
-          ('numbers', NUMBERS), ('flags', FLAGS), ('lengths', LENGTHS), ('fragments', FRAGS), ('headers', EXT), ('offloads', GSO), ('outbound', OUT), ('mid-stream', LATE)]
+          ('numbers', NUMBERS), ('flags', FLAGS), ('lengths', LENGTHS), ('fragments', FRAGS), ('headers', EXT), ('offloads', GSO), ('outbound', OUT), ('tunnels', TUNNELS), ('mid-stream', LATE)]

@@ -33,7 +33,7 @@ class Seg:
     ext: tuple = ()         # IPv6: extension headers as (number, bytes); IPv4: () or options as one (None, bytes)
     gso: int = 0            # sent as one super-packet of segments of so many bytes
     partial: bool = False   # the checksum is left to the device
-    wrap: bytes = None      # an outer header in front of the IP packet (tunnels): function(family, packet) in cases.py
+    wrap: object = None     # what the IP packet is put into (tunnels): function(peer, packet) in cases.py
     seq: int = None         # absolute
 
 
@@ -49,12 +49,6 @@ class Hello:
     tfo: bool = False
     opt: bytes = b''
     isn: int = None         # another connection on the same ports
-
-
-@dataclass
-class Say:
-    """The kernel's end writes this."""
-    data: bytes
 
 
 @dataclass
@@ -213,9 +207,13 @@ class Peer:
         for number, b in reversed(g.ext):
             exts = bytes([nxt]) + b + exts
             nxt = number
-        if frag is not None:
-            exts += b''
         return struct.pack('!IHBB', 6 << 28, (len(exts) + len(body) + g.lie) & 0xffff, nxt, g.ttl) + self.pack('', self.me) + self.pack('', self.you) + exts + body
+
+    def udp(self, sport, dport, data):
+        h = struct.pack('!HHHH', sport, dport, 8 + len(data), 0)
+        a, b = self.pack('', self.me), self.pack('', self.you)
+        c = csum(a + b + struct.pack('!II', 8 + len(data), 17) + h + data) or 0xffff
+        return h[:6] + struct.pack('!H', c) + data
 
     def send(self, g):
         seg, hlen = self.tcp(g)
