@@ -434,7 +434,7 @@ static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n,
 	l = learn_start(x, no, datagram);
 	if (l && !found && !more) {
 		l->packets = 1;
-		go_adrift(l, dir);
+		go_adrift(l, (int)dir);
 	} else if (l) {
 		l->packets = 1;
 		l->turned = turned;
@@ -555,7 +555,7 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 			seek_give_up(x);
 	} else if (!more) {
 		if (in.midstream && !at_limit(x, l))
-			go_adrift(l, dir);
+			go_adrift(l, (int)dir);
 		else
 			seek_give_up(x);
 	}
