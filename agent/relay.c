@@ -4,6 +4,7 @@
 #include "agent/relay.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/spsc.h"
 #include "base/steer.h"
@@ -32,6 +33,13 @@ void relay_free(struct relay *r)
 	if (!r)
 		return;
 	for (unsigned i = 0; i < r->n * r->n; i++) {
+		const struct relay_answer *a;
+		size_t n;
+
+		while (r->lane[i].answers && (a = spsc_peek(r->lane[i].answers, &n))) {
+			free(a->denied);
+			spsc_pop(r->lane[i].answers);
+		}
 		spsc_free(r->lane[i].frames);
 		spsc_free(r->lane[i].answers);
 	}
@@ -99,10 +107,17 @@ const struct relayed *relay_next(struct relay *r, unsigned self, unsigned *from)
 
 void relay_done(struct relay *r, unsigned self, unsigned from) { spsc_pop(lane(r, from, self)->frames); }
 
-void relay_reply(struct relay *r, unsigned self, unsigned to, void *source, uint64_t token, enum verdict v)
+void relay_reply(struct relay *r, unsigned self, unsigned to, const struct relayed *m, enum verdict v)
 {
-	struct relay_answer a = { .source = source, .token = token, .verdict = v };
+	struct relay_answer a = { .source = m->source, .token = m->frame.token, .verdict = v };
 
+	if (v == VERDICT_DENY) {	/* who reads the queue refuses it, when all that it accepted before has left */
+		a.denied = malloc(sizeof(*a.denied) + m->frame.caplen);
+		if (a.denied) {
+			*a.denied = m->frame;
+			a.denied->data = memcpy(a.denied + 1, m->frame.data, m->frame.caplen);
+		}
+	}
 	spsc_put(lane(r, to, self)->answers, &a, sizeof a, NULL, 0);
 }
 

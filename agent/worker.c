@@ -156,6 +156,15 @@ static void count_traffic(struct worker *w, const struct frame *f)
 	counter_add(&t->bytes[f->path][in], f->wirelen);
 }
 
+/* A reset counts only at the very next byte that its receiver awaits: what was accepted before it has to be on its way. */
+static void refuse_frame(const struct entry *e, const struct frame *f)
+{
+	if (!e->refuse)
+		return;
+	e->src->ops->flush(e->src);
+	e->refuse(e->refuse_ctx, f);
+}
+
 static void inspect(struct worker *w, struct entry *e, const struct frame *f)
 {
 	enum verdict v = dpi_inspect(w->dpi, f);
@@ -163,8 +172,8 @@ static void inspect(struct worker *w, struct entry *e, const struct frame *f)
 	if (!f->held)
 		return;
 	e->src->ops->answer(e->src, f, v);
-	if (v == VERDICT_DENY && e->refuse)
-		e->refuse(e->refuse_ctx, f);
+	if (v == VERDICT_DENY)
+		refuse_frame(e, f);
 }
 
 /* True when the frame went to the worker that its flow belongs to. */
@@ -192,7 +201,6 @@ static void run_relayed(struct worker *w)
 
 	w->behind = false;
 	for (unsigned n = 0; w->conf.relay && (m = relay_next(w->conf.relay, w->conf.index, &from)); n++) {
-		const struct entry *e = m->source;	/* of worker `from`, which keeps it until the answer is back */
 		enum verdict v;
 
 		if (n == RELAYED_TURN) {
@@ -200,11 +208,8 @@ static void run_relayed(struct worker *w)
 			break;
 		}
 		v = dpi_inspect(w->dpi, &m->frame);
-		if (m->frame.held) {
-			if (v == VERDICT_DENY && e->refuse)
-				e->refuse(e->refuse_ctx, &m->frame);
-			relay_reply(w->conf.relay, w->conf.index, from, m->source, m->frame.token, v);
-		}
+		if (m->frame.held)
+			relay_reply(w->conf.relay, w->conf.index, from, m, v);
 		relay_done(w->conf.relay, w->conf.index, from);
 	}
 }
@@ -220,6 +225,9 @@ static void take_replies(struct worker *w)
 		struct frame f = { .held = true, .token = a.token };
 
 		e->src->ops->answer(e->src, &f, (enum verdict)a.verdict);
+		if (a.denied)
+			refuse_frame(e, a.denied);
+		free(a.denied);
 		e->away--;
 		e->answered = any = true;
 	}

@@ -27,7 +27,7 @@ struct source_ops {
 	const char *name;	/* "ring", "queue", "pcap" */
 	/* Descriptor to poll for reading; -1 when batch() should simply be called. */
 	int (*fd)(const struct source *);
-	/* Fills up to max frames, borrowed until the next batch() or flush().
+	/* Fills up to max frames, borrowed until the next batch() or, where they are not held, flush().
 	 * Returns their number; 0: nothing now; -EPIPE: the end (file); other -errno: broken. */
 	int (*batch)(struct source *, struct frame *out, unsigned max, struct err *);
 	/* Answers a held frame; others are ignored. May be gathered until flush(). */

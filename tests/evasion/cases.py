@@ -6,10 +6,10 @@ bytes were taken. Offsets are those of the stream. NEXT follows and shows that b
 
 tells: the anomalies that must be told on both paths, and no other. inline: those of the inline path, where they differ.
 got: what recv() must have returned, where the case would be worthless otherwise; the kernel decides the rest."""
-import struct
+import socket, struct
 from dataclasses import dataclass
 
-from raw import Close, Hello, Seg, Sync
+from raw import Called, Close, Hello, Seg, Sync, csum
 
 
 def get(word):
@@ -36,9 +36,10 @@ class Case:
     isn: int = 1000
     ts: bool = False
     families: tuple = (4, 6)
-    way: str = 'in'         # out: the workload sends, to a kernel beyond the node
+    way: str = 'in'         # out: the workload sends, to a kernel beyond the node; call: the workload's kernel connects, and asks for GOOD and NEXT
     tfo: bool = False       # the server takes data on a SYN
     late: int = 0           # so many steps come before tapqd is there
+    edit: object = None     # the mirror's view is that of a capture of the run, changed by this: function([(time, frame)]) of the connection's own
     either: bool = False    # only told on the inline path too: nothing that arrives shows which bytes count
 
 
@@ -283,9 +284,55 @@ def in_vxlan(peer, packet):
     return peer.ip(Seg(0), 17, peer.udp(5555, 4789, vxlan))
 
 
+def in_other(peer, packet):
+    """In a header of the other family: IPv4 in IPv6, IPv6 in IPv4."""
+    if peer.family == 4:
+        ends = socket.inet_pton(socket.AF_INET6, 'fd77::200') + socket.inet_pton(socket.AF_INET6, 'fd77::b')
+        return 6, struct.pack('!IHBB', 6 << 28, len(packet), 4, 64) + ends + packet
+    head = struct.pack('!BBHHHBBH', 0x45, 0, 20 + len(packet), 1, 0, 64, 41, 0) + socket.inet_aton('10.77.0.200') + socket.inet_aton('10.77.0.11')
+    return 4, head[:10] + struct.pack('!H', csum(head)) + head[12:] + packet
+
+
 TUNNELS = [
+    Case('IPv4 in IPv6, IPv6 in IPv4', [p(EVIL, 0, wrap=in_other), p(GOOD, 0), nxt()], (TUNNEL,), got=('good', 'next')),
     Case('IP in IP', [p(EVIL, 0, wrap=in_ip), p(GOOD, 0), nxt()], (TUNNEL,), got=('good', 'next')),
     Case('VXLAN', [p(EVIL, 0, wrap=in_vxlan), p(GOOD, 0), nxt()], (TUNNEL,), got=('good', 'next')),
+]
+
+ANSWER = b'HTTP/1.1 %d A\r\nContent-Length: 0\r\n\r\n'
+CALLS = [       # what recv() returned and what was judged are the answers here
+    Case('simultaneous open', [Called('simultaneous'), Seg(0, ANSWER % 201), Seg(len(ANSWER % 201), ANSWER % 202)], way='call', got=('201', '202')),
+    Case('split handshake', [Called('split'), Seg(0, ANSWER % 201), Seg(len(ANSWER % 201), ANSWER % 202)], way='call', got=('201', '202')),
+]
+
+
+def idle(seconds):
+    """So long a pause before the second request."""
+    def edit(frames):
+        cut = next(i for i, (_, f) in enumerate(frames) if b'/next' in f)
+        return frames[:cut] + [(t + seconds, f) for t, f in frames[cut:]]
+    return edit
+
+
+def lost(word, again=False):
+    """The tap missed the segments that hold the word. again: it saw the second one of them."""
+    def edit(frames):
+        out, seen = [], 0
+        for t, f in frames:
+            hit = word in f
+            seen += hit
+            if not hit or (again and seen > 1):
+                out.append((t, f))
+        return out
+    return edit
+
+
+REPLAYED = [
+    Case('idle for half an hour, then on', [p(GOOD, 0), Sync(), nxt()], got=('good', 'next'), edit=idle(1800)),
+    Case('idle for thirty days, then on', [p(GOOD, 0), Sync(), nxt()], (MID,), got=('good', 'next'), edit=idle(30 * 86400), inline=()),
+    Case('a segment lost to the tap: a whole request', [p(GOOD, 0), Sync(), nxt(), Sync(), Seg(2 * N, get('more'))], (GAP,), got=('good', 'next', 'more'), edit=lost(b'/next'), inline=()),
+    Case('a segment lost to the tap: in the middle of a request', [p(GOOD, 0, 9), p(GOOD, 9, 15), p(GOOD, 15), Sync(), nxt()], (GAP, MID), got=('good', 'next'), edit=lost(GOOD[9:15]), inline=()),
+    Case('a segment lost to the tap, sent again', [p(GOOD, 0), p(GOOD, 0), nxt()], got=('good', 'next'), edit=lost(b'/good', again=True)),
 ]
 
 LATE = [
@@ -295,4 +342,5 @@ LATE = [
 ]
 
 GROUPS = [('order', ORDER), ('overlap', OVERLAPS), ('thrown away', IGNORED), ('resets and ends in the middle', RESETS), ('handshakes', SYNS), ('ends', ENDS), ('urgent', URGENT),
-          ('numbers', NUMBERS), ('flags', FLAGS), ('lengths', LENGTHS), ('fragments', FRAGS), ('headers', EXT), ('offloads', GSO), ('outbound', OUT), ('tunnels', TUNNELS), ('mid-stream', LATE)]
+          ('numbers', NUMBERS), ('flags', FLAGS), ('lengths', LENGTHS), ('fragments', FRAGS), ('headers', EXT), ('offloads', GSO), ('outbound', OUT), ('tunnels', TUNNELS), ('the kernel calls', CALLS), ('captures', REPLAYED),
+          ('mid-stream', LATE)]

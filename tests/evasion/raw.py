@@ -33,7 +33,7 @@ class Seg:
     ext: tuple = ()         # IPv6: extension headers as (number, bytes); IPv4: () or options as one (None, bytes)
     gso: int = 0            # sent as one super-packet of segments of so many bytes
     partial: bool = False   # the checksum is left to the device
-    wrap: object = None     # what the IP packet is put into (tunnels): function(peer, packet) in cases.py
+    wrap: object = None     # what the IP packet is put into (tunnels): function(peer, packet) in cases.py; gives it back, or (family, packet) of another
     seq: int = None         # absolute
 
 
@@ -49,6 +49,12 @@ class Hello:
     tfo: bool = False
     opt: bytes = b''
     isn: int = None         # another connection on the same ports
+
+
+@dataclass
+class Called:
+    """The kernel's end calls: its SYN was seen. how: what it is answered by, before the answers to its requests."""
+    how: str                # simultaneous, split
 
 
 @dataclass
@@ -241,9 +247,11 @@ class Peer:
             self._out(g, p, vnet)
 
     def _out(self, g, packet, vnet):
+        family = self.family
         if g.wrap:
-            packet = g.wrap(self, packet)
-        self.wire.send(self.family, self.you, self.dmac, packet, vnet, g.pad)
+            wrapped = g.wrap(self, packet)
+            family, packet = wrapped if isinstance(wrapped, tuple) else (family, wrapped)
+        self.wire.send(family, self.you, self.dmac, packet, vnet, g.pad)
 
     # ---- listening ----
     def listen(self, seconds, until):
@@ -295,6 +303,18 @@ class Peer:
         if ok:
             self.send(Seg(0, flags='A'))
         return ok
+
+    def called(self, how):
+        """Answers the SYN of a kernel that connects by a SYN of our own (RFC 9293 3.5, figure 7), split: by an ACK before it. True: connected."""
+        if not self.listen(3, lambda me, p: p[7] & 0x12 == 2):
+            return False
+        if how == 'split':
+            self.send(Seg(0, flags='A', seq=(self.isn - 1) & MASK))
+        self.send(Seg(0, flags='S'))
+        if not self.listen(3, lambda me, p: p[7] & 0x12 == 0x12):
+            return False
+        self.send(Seg(0, flags='A'))
+        return True
 
     def settled(self, seconds=1.0):
         """A byte at the SYN's place was received long ago: its D-SACK (RFC 2883) comes after everything before it was taken.
