@@ -51,8 +51,8 @@ static bool read_options(struct cursor c, struct coap *m)
 	uint32_t number = 0;
 
 	m->npath = m->nquery = 0;
-	m->all_known = true;
 	m->host = (struct bytes){ NULL, 0 };
+	m->all_known = true;
 	if ((m->code >> 5 == 0 && m->code > 7) || m->code >> 5 == 1 || m->code >> 5 == 3 || m->code >> 5 > 5 || (m->code & 31) > 30)
 		return false;
 	for (unsigned i = 0; cur_left(&c); i++) {
@@ -90,6 +90,8 @@ static bool read(struct cursor c, struct coap *m)
 
 	m->code = cur_u8(&c);
 	m->npath = m->nquery = 0;
+	m->host = (struct bytes){ NULL, 0 };
+	m->all_known = true;
 	cur_skip(&c, 2);
 	cur_skip(&c, tkl);
 	if (!cur_ok(&c) || first >> 6 != 1 || tkl > 8)

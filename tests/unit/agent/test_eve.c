@@ -217,7 +217,7 @@ static void test_hostile(void)
 
 		for (size_t b = 0; b < sizeof ev; b++)
 			p[b] = (uint8_t)random();
-		ev.has_tuple = ev.has_tx = ev.enforced = random() & 1;
+		ev.has_tuple = ev.has_tx = ev.enforced = ev.outer.has_id = random() & 1;
 		ev.flow_id >>= 11;	/* the core keeps ids below 2^53, which every reader of JSON takes */
 		ev.number >>= 11;
 		ev.outer.flow_id >>= 11;	/* below 2^53, as every id of a flow */
