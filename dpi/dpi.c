@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dpi: the way of a frame through the core, the life of flows, and the public face (dpi.h).
+/* dpi: the way of a frame through the core (life.c: flows begin and end; core.c: the rest of the public face).
  *
  * decode -> defrag -> flow lookup -> guard -> views (or, during a switch, fingerprints) -> counters -> policy -> stream ->
  * protocols -> answer. Each packet counts in one verdict; each inspected packet counts in its flow once, whatever TCP thinks of it.
@@ -12,287 +12,12 @@
  * field holds the pseudo header's sum; segments that a receiving host joined under the checksum of the first; addresses or
  * bytes that somebody changed later. There an unfinished one counts; where the first packet of a direction is wrong, others of
  * that direction count until one is right; and the bytes of any other TCP segment wait until the receiver acknowledges them
- * (stream.c), which it does not before it took them. Live sources tell each packet's state, so nothing is assumed there.
- *
- * Clock. Frames bring the time. d->now never goes back: captures read one after the other may begin before the last one
- * ended, then d->skew grows by the difference. Events carry the time of frames, timers run by d->now.
- *
- * No room for a flow: the one that should go first ends (flow.h), told with reason "evicted". No room for what is kept of streams:
- * old flows give back what they hold, and go on without being parsed (make_room). */
+ * (stream.c), which it does not before it took them. Live sources tell each packet's state, so nothing is assumed there. */
 #include "dpi/tunnel.h"
 
-#include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 
-#define MAX_FLOWS_MIN 16u
-#define MAX_FLOWS_MAX (1u << 24)
-#define MEMCAP_MIN (1u << 20)
-#define PENDING_BYTES 16384u
-#define PENDING_PACKETS 16u
-#define PENDING_TIME (5 * SEC)
-#define DEFRAG_QUEUES_MAX 4096u
-#define EXPECTED_MAX 4096u
-#define JUMP_BACK (10 * SEC)	/* frames may be this late before it is taken for another capture */
-#define TICK (SEC / 10)
-#define TIMERS_A_TICK 4096u	/* handled at once; the rest with the next frames */
-#define TIMERS_A_FRAME 16u
 #define ETHERTYPE_ARP 0x0806
-#define EVICT_TRIES 2
-#define ROOM_TRIES 4			/* flows that give memory back, at most, for each packet */
-#define OVERLAP_GRACE SEC		/* the owner's copy may be this much later than the other path's that was counted */
-
-/* ---- flows ---- */
-
-/* A permutation of 52 bits under the key: four rounds of Feistel over two halves of 26. */
-static uint64_t flow_id(const struct dpi *d, uint64_t n)
-{
-	const uint32_t mask = (1u << 26) - 1;
-	uint32_t l = (uint32_t)(n >> 26) & mask, r = (uint32_t)n & mask;
-
-	for (uint64_t round = 0; round < 4; round++) {
-		uint32_t t = l ^ ((uint32_t)hash_mix64((uint64_t)r ^ round << 32 ^ d->conf.flow_id_seed) & mask);
-
-		l = r;
-		r = t;
-	}
-	return (uint64_t)l << 26 | r;
-}
-
-static void px_without_packet(struct dpi *d, struct flow *f)
-{
-	struct px *x = &d->px;
-
-	x->f = f;
-	x->p = NULL;
-	x->dir = DIR_TOSERVER;
-	x->now = d->now;
-	x->ts = d->last_ts;
-}
-
-void flow_end(struct dpi *d, struct flow *f, const char *reason)
-{
-	struct px saved = d->px, *x = &d->px;	/* it may be another flow's packet that makes room */
-
-	px_without_packet(d, f);
-	if (f->feed != FEED_OFF && reason)
-		stream_finish(x);
-	if (f->feed == FEED_SEEK && reason)
-		seek_last(x);
-	feed_off(x);
-	stream_free(d, f);
-	if (reason)
-		tell_flow(x, reason);
-	tunnel_release(d, f);
-	count(d, DPI_C_FLOWS_END);
-	flow_remove(&d->flows, f);
-	d->px = saved;
-}
-
-static const char *end_reason(const struct flow *f)
-{
-	if (f->state == FLOW_CLOSED)
-		return flow_hit(f, F_RST) ? "rst" : "closed";
-	return "timeout";
-}
-
-/* A frame's time on the core's clock, which stands still at the end of time: captures that say so cannot make it overflow. */
-static int64_t on_clock(const struct dpi *d, int64_t ts)
-{
-	int64_t now;
-
-	if (__builtin_add_overflow(ts, d->skew, &now) || now > FRAME_TS_MAX)
-		return FRAME_TS_MAX;	/* skew is never below 0 */
-	return now < -FRAME_TS_MAX ? -FRAME_TS_MAX : now;
-}
-
-static void flow_timer(struct dpi *d, struct flow *f)
-{
-	uint32_t idle = (uint32_t)(d->now / FLOW_TICK) - f->seen;	/* f->seen may be a second too old */
-	int64_t when = f->timer.when, ends = d->now - d->now % FLOW_TICK - (int64_t)idle * FLOW_TICK + SEC + flow_timeout(f), at = ends;
-	int64_t report = d->conf.flow_report, made = on_clock(d, f->start);
-
-	if (ends <= d->now) {
-		flow_end(d, f, end_reason(f));
-		return;
-	}
-	px_without_packet(d, f);
-	seek_tick(&d->px);
-	if (report) {
-		if (when > made && (when - made) % report == 0)
-			tell_flow(&d->px, "report");
-		made += ((d->now - made) / report + 1) * report;
-		if (made < at)
-			at = made;
-	}
-	wheel_arm(&d->flows.wheel, &f->timer, at);
-}
-
-static struct flow *flow_make(struct dpi *d, const struct flow_key *k, uint64_t hash)
-{
-	struct flow *f = flow_insert(&d->flows, k, hash, d->now);
-
-	for (int i = 0; !f && i < EVICT_TRIES; i++) {
-		struct flow *victim = flow_victim(&d->flows);
-
-		if (!victim)
-			break;
-		count(d, DPI_C_FLOWS_EVICTED);
-		flow_end(d, victim, "evicted");
-		f = flow_insert(&d->flows, k, hash, d->now);
-	}
-	if (!f)
-		return NULL;
-	do
-		f->id = flow_id(d, d->flows_made++);
-	while (!f->id);
-	count(d, DPI_C_FLOWS_NEW);
-	return f;
-}
-
-/* ---- memory ---- */
-
-/* What parsers hold: everything that is not of entries and their tunnels, fragments and segments. */
-static uint64_t parser_bytes(const struct dpi *d)
-{
-	uint64_t others = flow_table_bytes(&d->flows) + d->ooo_bytes + d->tunnel_bytes + defrag_bytes(d->defrag), used = mem_used(d->mem);
-
-	if (d->overlap_end)
-		others += 2 * DEDUP_PIECES * MEM_PIECE_MAX;
-	return used > others ? used - others : 0;
-}
-
-static void take_back(struct dpi *d, struct flow *f, enum flow_holds what)
-{
-	struct px saved = d->px, *x = &d->px;
-
-	px_without_packet(d, f);
-	count(d, DPI_C_MEM_TAKEN_BACK);
-	if (what == HOLDS_SEGMENTS) {
-		tell_anomaly(x, ANOM_STREAM_CAP);
-		ooo_purge(d, &f->half[0]);
-		ooo_purge(d, &f->half[1]);
-	} else {
-		tell_anomaly(x, ANOM_MEMORY_CAP);
-		if (f->feed == FEED_SEEK)
-			seek_give_up(x);
-		feed_off(x);
-	}
-	d->px = saved;
-}
-
-/* Before a packet is looked at, so that nothing is in the middle of anything: where parsers or waiting segments hold nearly all that they
- * may, old flows give theirs back, some with each packet. They stay in the table and are parsed no more. Whoever speaks now finds room. */
-static void make_room(struct dpi *d)
-{
-	uint64_t refused = d->counters[DPI_C_MEM_REFUSED], held = parser_bytes(d);
-	bool parsers = held > d->parser_bytes_max || refused != d->refused_before;
-	struct flow *f;
-
-	d->refused_before = refused;
-	d->flows.pressed = d->flows.used > d->flows.max / 2 || d->flows.nchunks == d->flows.chunks_max || held > d->parser_bytes_max / 2 ||
-			   d->ooo_bytes > d->ooo_bytes_max / 2;
-	for (int i = 0; parsers && i < ROOM_TRIES && (f = flow_holder(&d->flows, HOLDS_PARSER)); i++) {
-		take_back(d, f, HOLDS_PARSER);
-		parsers = parser_bytes(d) > d->parser_bytes_max;
-	}
-	for (int i = 0; d->ooo_bytes > d->ooo_bytes_max - d->ooo_bytes_max / 8 && i < ROOM_TRIES && (f = flow_holder(&d->flows, HOLDS_SEGMENTS)); i++)
-		take_back(d, f, HOLDS_SEGMENTS);
-}
-
-/* ---- whose flow is it ---- */
-
-/* True when the sender of a packet without a flow is its responder. TCP without a SYN is a guess: a port that a protocol
- * usually listens at, else one below 1024, else the lower one is the responder's (recognition may find it wrong: seek.c). For datagrams the first sender began:
- * a guess by ports would let a sender choose by its own port which rules it is judged by. */
-static bool sent_by_responder(const struct dpi *d, const struct packet *p)
-{
-	bool src, dst;
-
-	if (p->t.ipproto == IPPROTO_ICMP)
-		return p->icmp_type == 0;
-	if (p->t.ipproto == IPPROTO_ICMPV6)
-		return p->icmp_type == 129;
-	if (p->t.ipproto != IPPROTO_TCP)
-		return false;
-	if (p->tcp_flags & TCP_SYN)
-		return p->tcp_flags & TCP_ACK;
-	src = seek_port_known(d, IPPROTO_TCP, p->t.sport);
-	dst = seek_port_known(d, IPPROTO_TCP, p->t.dport);
-	if (src != dst)
-		return src;
-	src = p->t.sport < 1024;
-	dst = p->t.dport < 1024;
-	return src != dst ? src : p->t.sport < p->t.dport;
-}
-
-/* May this packet begin a flow? */
-static bool begins(struct dpi *d, const struct packet *p)
-{
-	if (p->bad_csum && !p->frame->number)
-		return false;
-	if (p->t.ipproto != IPPROTO_TCP)
-		return true;
-	if (p->tcp_flags & TCP_RST)
-		return false;
-	if (p->tcp_flags & TCP_SYN)
-		return !(p->tcp_flags & TCP_FIN);
-	return d->conf.midstream;
-}
-
-static struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t hash, bool sender_hi)
-{
-	struct dpi *d = x->d;
-	const struct packet *p = x->p;
-	struct flow_tunnel *tunnel = NULL;
-	bool down = sent_by_responder(d, p);
-	struct flow *f;
-
-	if (!begins(d, p)) {
-		if (p->bad_csum)
-			count(d, DPI_C_DECODE_CSUM);
-		else
-			count(d, DPI_C_FLOWS_UNKNOWN);
-		return NULL;
-	}
-	if (p->tunnel)
-		tunnel = tunnel_keep(d, p, sender_hi, down);
-	f = p->tunnel && !tunnel ? NULL : flow_make(d, k, hash);
-	if (!f) {
-		tunnel_drop(d, tunnel);
-		count(d, DPI_C_FLOWS_REFUSED);
-		return NULL;
-	}
-	if (tunnel)
-		f->tunnel = tunnel;
-	if (sender_hi != down)
-		flow_set(f, F_INIT_HI);
-	f->start = f->last = p->frame->ts;
-	f->path = p->frame->path;
-	f->epoch = d->epoch - x->borrowed;	/* whose it is must be asked again */
-	f->iface = p->frame->iface;
-	f->policy = d->policy_version - 1;	/* judged by none yet */
-	x->f = f;
-	x->dir = down ? DIR_TOCLIENT : DIR_TOSERVER;
-	if (p->t.ipproto == IPPROTO_TCP)
-		stream_begin(x);
-	else if (p->t.ipproto != IPPROTO_UDP && p->t.ipproto != IPPROTO_SCTP)
-		f->feed = FEED_OFF;
-	if (f->feed == FEED_OFF)
-		flow_set(f, F_APP_KNOWN);	/* there is nothing to find out */
-	else if (p->t.ipproto == IPPROTO_TCP)
-		seek_announced(x);
-	if (d->conf.flow_report && f->timer.when > on_clock(d, f->start) + d->conf.flow_report)
-		wheel_arm(&d->flows.wheel, &f->timer, on_clock(d, f->start) + d->conf.flow_report);
-	return f;
-}
-
-static enum dir dir_of(const struct flow *f, const struct packet *p, bool sender_hi)
-{
-	if (addr_eq(&p->t.src, &p->t.dst) && p->t.sport == p->t.dport)
-		return f->key.ipproto == IPPROTO_ICMP || f->key.ipproto == IPPROTO_ICMPV6 ? (enum dir)sent_by_responder(NULL, p) : DIR_TOSERVER;
-	return sender_hi == flow_hit(f, F_INIT_HI) ? DIR_TOSERVER : DIR_TOCLIENT;
-}
 
 /* ---- guard ---- */
 
@@ -456,7 +181,7 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	f->tcp_flags[x->dir] |= x->p->tcp_flags;
 	if (x->p->frame->held)
 		f->held = 1;
-	judge_next_datagram(f);
+	judge_next_datagram(x);
 	judge_flow(x);
 	if (x->p->frame->held && verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE)) {
 		enum verdict v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
@@ -525,7 +250,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 
 	if (is_icmp_without_flow(p))
 		return icmp_packet(d, p, frames);
-	make_room(d);
+	core_make_room(d);
 	hi = flow_key_of(p, &k);
 	if (p->tunnel) {
 		f = tunnel_find(d, p, &k, hi, &hash);
@@ -541,7 +266,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	x->ts = p->frame->ts;
 	x->refused = false;
 	if (f)
-		x->dir = dir_of(f, p, hi);
+		x->dir = flow_dir(f, p, hi);
 	if (within(p) && f)
 		goes_with_outer(x);
 	switch (within(p) ? PASS : guard(d, p, &k, f, frames)) {
@@ -559,7 +284,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !wrong(p) && stream_restarts(x)) {
 		if (f->state == FLOW_NEW)
 			stream_guessed_wrong(x, f->pkts[DIR_TOSERVER] ? DIR_TOSERVER : DIR_TOCLIENT);
-		flow_end(d, f, f->state == FLOW_CLOSED ? end_reason(f) : "restart");
+		flow_end(d, f, f->state == FLOW_CLOSED ? flow_end_reason(f) : "restart");
 		f = NULL;
 	}
 	if (!f) {
@@ -682,52 +407,6 @@ static enum verdict carried(struct dpi *d, enum verdict v)
 	return v;
 }
 
-/* ---- time ---- */
-
-static void due(struct dpi *d, unsigned max)
-{
-	struct wheel_timer *t;
-
-	while (max-- && (t = wheel_next_due(&d->flows.wheel)))
-		flow_timer(d, container_of(t, struct flow, timer));
-}
-
-static void clock_to(struct dpi *d, int64_t ts)
-{
-	int64_t now = on_clock(d, ts);
-
-	d->last_ts = ts;
-	if (d->now - now > JUMP_BACK) {
-		d->skew = d->now - (ts > -FRAME_TS_MAX ? ts : -FRAME_TS_MAX);
-		now = d->now;
-	}
-	if (now > d->now)
-		d->now = now;
-	if (d->overlap_end && ts >= d->overlap_end + OVERLAP_GRACE) {
-		d->overlap_end = 0;
-		dedup_stop(&d->dedup);
-	}
-	if (d->now - d->advanced < TICK) {
-		if (d->flows.wheel.due)
-			due(d, TIMERS_A_FRAME);
-		return;
-	}
-	d->advanced = d->now;
-	wheel_advance(&d->flows.wheel, d->now);
-	due(d, TIMERS_A_TICK);
-	count_n(d, DPI_C_FRAG_TIMEOUT, defrag_expire(d->defrag, ts));
-	expect_expire(&d->expect, d->now);
-}
-
-void dpi_tick(struct dpi *d, int64_t now)
-{
-	clock_to(d, now);
-	if (d->witness.used)
-		witness_tick(d);
-}
-
-/* ---- the public face ---- */
-
 enum verdict dpi_inspect(struct dpi *d, const struct frame *fr)
 {
 	struct level l;
@@ -739,7 +418,7 @@ enum verdict dpi_inspect(struct dpi *d, const struct frame *fr)
 	count_n(d, DPI_C_BYTES, fr->caplen);
 	if (fr->held)
 		count(d, DPI_C_HELD);
-	clock_to(d, fr->ts);
+	core_clock(d, fr->ts);
 	r = decode_frame(fr, &l.p, &why);
 	if (r == DECODE_BAD) {
 		count(d, why);
@@ -754,195 +433,3 @@ enum verdict dpi_inspect(struct dpi *d, const struct frame *fr)
 	v = level_packet(d, &l, r);
 	return d->carrier.p && !verdict_stops(v) ? carried(d, v) : v;
 }
-
-static int conf_check(const struct dpi_conf *c, struct err *err)
-{
-	if (c->max_flows < MAX_FLOWS_MIN || c->max_flows > MAX_FLOWS_MAX)
-		return err_set(err, -EINVAL, "max_flows is %u, must be %u to %u", c->max_flows, MAX_FLOWS_MIN, MAX_FLOWS_MAX);
-	if (c->memcap < MEMCAP_MIN + flow_table_fixed(c->max_flows))
-		return err_set(err, -EINVAL, "memcap of %llu bytes is too small for %u flows: at least %llu", (unsigned long long)c->memcap,
-			       c->max_flows, (unsigned long long)(MEMCAP_MIN + flow_table_fixed(c->max_flows)));
-	if (c->pending_bytes > MEM_PIECE_MAX)
-		return err_set(err, -EINVAL, "pending bytes are %u, at most %u", c->pending_bytes, MEM_PIECE_MAX);
-	return 0;
-}
-
-/* Of the cap: up to three quarters for entries of flows, an eighth for segments that wait, a sixteenth for fragments, the rest for
- * parsers. Where max_flows needs less than three quarters the parsers have more. */
-static void shares(struct dpi *d, uint64_t cap)
-{
-	uint64_t flows = flow_table_share(d->conf.max_flows, cap), waits = cap / 8, pieces = cap / 16;
-
-	d->ooo_bytes_max = waits > UINT32_MAX ? UINT32_MAX : (uint32_t)waits;
-	d->parser_bytes_max = cap - flows - waits - pieces;
-	d->parser_bytes_max -= d->parser_bytes_max / 8;	/* for one packet's needs, and what is lost between sizes */
-}
-
-struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, struct err *err)
-{
-	struct dpi *d;
-	uint64_t cap;
-	unsigned queues, announced;
-
-	if (conf_check(conf, err))
-		return NULL;
-	d = calloc(1, sizeof(*d));
-	if (!d) {
-		err_set(err, -ENOMEM, "no memory for the core");
-		return NULL;
-	}
-	d->conf = *conf;
-	d->ops = *ops;
-	d->px.d = d;
-	d->conf.pending_bytes = conf->pending_bytes ? conf->pending_bytes : PENDING_BYTES;
-	d->conf.pending_packets = conf->pending_packets ? conf->pending_packets : PENDING_PACKETS;
-	d->conf.pending_time = conf->pending_time ? conf->pending_time : PENDING_TIME;
-	d->policy_version = 1;
-	d->protos = proto_list;
-	cap = conf->memcap - flow_table_fixed(conf->max_flows);
-	shares(d, cap);
-	queues = conf->max_flows / 16 < 64 ? 64 : conf->max_flows / 16;
-	announced = conf->max_flows / 64 < 64 ? 64 : conf->max_flows / 64;
-	if (announced > EXPECTED_MAX)
-		announced = EXPECTED_MAX;
-	d->mem = mem_new(cap);
-	if (d->mem)
-		d->defrag = defrag_new(d->mem, queues < DEFRAG_QUEUES_MAX ? queues : DEFRAG_QUEUES_MAX, cap / 16, &conf->key);
-	if (!d->mem || !d->defrag || !flow_table_init(&d->flows, conf->max_flows, d->mem, cap, &conf->key) || !seek_init(d) ||
-	    !expect_init(&d->expect, announced, d->mem, &conf->key)) {
-		dpi_free(d);
-		err_set(err, -ENOMEM, "no memory for the core");
-		return NULL;
-	}
-	dpi_set_event_mask(d, conf->event_mask);
-	return d;
-}
-
-/* Calls fn for each entry in use, in the order of the table's memory. */
-static void each(const struct dpi *d, bool (*fn)(void *ctx, struct flow *), void *ctx)
-{
-	for (uint32_t c = 0; c < d->flows.nchunks; c++)
-		for (uint32_t i = 0; i < FLOWS_PER_CHUNK; i++)
-			if (d->flows.chunk[c][i].state != FLOW_FREE && !fn(ctx, &d->flows.chunk[c][i]))
-				return;
-}
-
-static bool end_silently(void *ctx, struct flow *f)
-{
-	flow_end(ctx, f, NULL);
-	return true;
-}
-
-static bool end_told(void *ctx, struct flow *f)
-{
-	flow_end(ctx, f, f->state == FLOW_CLOSED ? end_reason(f) : "flush");
-	return true;
-}
-
-void dpi_flush(struct dpi *d)
-{
-	each(d, end_told, d);
-	witness_stop(d);
-}
-
-void dpi_free(struct dpi *d)
-{
-	if (!d)
-		return;
-	d->events = 0;
-	each(d, end_silently, d);
-	dedup_stop(&d->dedup);
-	flow_table_free(&d->flows);
-	defrag_free(d->defrag);
-	mem_free_all(d->mem);
-	expect_free(&d->expect);
-	policy_unref(d->policy);
-	free(d->hints);
-	free(d);
-}
-
-void dpi_set_policy(struct dpi *d, struct policy *p)
-{
-	struct policy *old = d->policy;
-
-	d->policy = p ? policy_ref(p) : NULL;
-	d->policy_version++;
-	policy_unref(old);
-}
-
-void dpi_set_epoch(struct dpi *d, int64_t now, int64_t overlap)
-{
-	bool under_way = d->overlap_end != 0;
-
-	d->epoch++;
-	d->overlap_end = overlap > 0 ? now + overlap : 0;
-	if (!d->overlap_end)
-		dedup_stop(&d->dedup);
-	if (d->overlap_end && !under_way) {	/* else what was shown so far still counts */
-		d->overlap_start = now;
-		dedup_start(&d->dedup, d->mem, &d->conf.key, now);
-	}
-}
-
-void dpi_set_event_mask(struct dpi *d, uint64_t mask) { d->events = d->ops.emit ? mask : 0; }
-
-struct lister {
-	bool (*fn)(void *ctx, const struct dpi_flow_info *);
-	void *ctx;
-};
-
-static bool list_one(void *ctx, struct flow *f)
-{
-	const struct lister *l = ctx;
-	bool stops = verdict_stops((enum verdict)f->verdict);
-	struct dpi_flow_info i = {
-		.flow_id = f->id,
-		.tuple = {
-			.src = *flow_addr(f, DIR_TOSERVER),
-			.dst = *flow_addr(f, DIR_TOCLIENT),
-			.sport = flow_port(f, DIR_TOSERVER),
-			.dport = flow_port(f, DIR_TOCLIENT),
-			.ipproto = f->key.ipproto,
-			.domain = flow_domain(f),
-		},
-		.workload = { f->workload[0], f->workload[1] },
-		.pkts = { f->pkts[0], f->pkts[1] },
-		.bytes = { f->bytes[0], f->bytes[1] },
-		.start = f->start,
-		.last = f->last,
-		.state = flow_state_name((enum flow_state)f->state),
-		.app = (enum app)f->app,
-		.app_hint = flow_hint(f),
-		.path = f->path,
-		.verdict = (enum verdict)f->verdict,
-		.enforced = stops && flow_hit(f, F_STOPPED),
-		.reason = (enum reason)f->reason,
-		.rule = f->rule,
-	};
-
-	if (flow_tunnelled(f))
-		i.outer = f->tunnel->outer;
-
-	return l->fn(l->ctx, &i);
-}
-
-void dpi_each_flow(const struct dpi *d, bool (*fn)(void *ctx, const struct dpi_flow_info *), void *ctx)
-{
-	struct lister l = { .fn = fn, .ctx = ctx };
-
-	each(d, list_one, &l);
-}
-
-void dpi_get_sizes(const struct dpi *d, struct dpi_sizes *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->flow = sizeof(struct flow);
-	out->px = sizeof(struct px);
-	out->flows = d->flows.used;
-	out->flows_max = d->flows.max;
-	out->probes_max = d->flows.probes_max;
-	mem_get_stats(d->mem, &out->mem);
-}
-
-const uint64_t *dpi_counters(const struct dpi *d) { return d->counters; }
-const uint64_t *dpi_app_flows(const struct dpi *d) { return d->app_flows; }

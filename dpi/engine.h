@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* engine: what the rooms of the core share. Nothing outside dpi/ includes it (tests/unit/dpi may).
  *
- *   dpi.c      the way of a frame; life and death of flows; the public face
+ *   dpi.c      the way of a frame
+ *   life.c     flows begin and end, the clock, memory that is short
+ *   core.c     the public face
  *   flow.c     the table
  *   tunnel.c   what packets carry; tunnel_flow.c whose flow that is
  *   view.c     which copies of a packet count
@@ -161,7 +163,7 @@ void judge_flow(struct px *);
 /* Judges a request of it, where that is due; later: bits of roles that its facts do not tell yet. */
 void judge_request(struct px *, const struct record *, uint32_t later);
 void judge_unreadable(struct px *);		/* its bytes could not be parsed */
-void judge_next_datagram(struct flow *);
+void judge_next_datagram(struct px *);		/* before the packet at hand is judged */
 /* The answer to the frame at hand, counted. f NULL: allowed. */
 enum verdict judge_answer(struct dpi *, struct flow *, const struct frame *);
 /* The verdict of the flow that an ICMP error quotes. */
@@ -181,7 +183,17 @@ void tell_arp(struct dpi *, const struct packet *);
 void tell_icmp(struct px *);					/* an echo flow */
 void tell_icmp_packet(struct dpi *, const struct packet *);	/* any other ICMP message */
 
-/* ---- dpi.c ---- */
+/* ---- life.c ---- */
 void flow_end(struct dpi *, struct flow *, const char *reason);	/* NULL: silently */
+const char *flow_end_reason(const struct flow *);
+/* A new flow for the packet at hand, whose sender is the key's `hi` or not; NULL: it begins none, or there is no room (counted). */
+struct flow *flow_begin(struct px *, const struct flow_key *, uint64_t hash, bool sender_hi);
+enum dir flow_dir(const struct flow *, const struct packet *, bool sender_hi);	/* of a packet of it */
+void px_without_packet(struct dpi *, struct flow *);	/* d->px is about the flow, and no packet */
+/* Old flows give memory back where it is short: for each packet. */
+void core_make_room(struct dpi *);
+/* Time goes on to that of a frame: what is due is done. */
+void core_clock(struct dpi *, int64_t ts);
+#define OVERLAP_GRACE SEC		/* the owner's copy may be this much later than the other path's that was counted */
 
 #endif

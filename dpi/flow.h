@@ -3,7 +3,7 @@
  *
  * States, who moves a flow into them, and what they mean. Only flow_move() writes f->state.
  *   FREE     not in the table
- *   NEW      one end was heard (TCP: SYN, or midstream)            dpi.c, at flow_insert
+ *   NEW      one end was heard (TCP: SYN, or midstream)            life.c, at flow_insert
  *   OPENING  TCP: a SYN/ACK that answers the SYN                   stream.c
  *   OPEN     both ends were heard (TCP: handshake is complete)     stream.c, dpi.c
  *   CLOSING  TCP: a FIN was taken in order from one end            stream.c

@@ -201,10 +201,13 @@ void judge_unreadable(struct px *x)
 	judge_request(x, r, 0);
 }
 
-/* What was said of the last datagram does not hold for the next. */
-void judge_next_datagram(struct flow *f)
+/* What was said of the last request does not hold for the next; an answer has the standing of what it answers, unless that was refused:
+ * then it is another's. */
+void judge_next_datagram(struct px *x)
 {
-	if (!f->by_facts || is_stream(f) || f->verdict == VERDICT_PENDING)
+	struct flow *f = x->f;
+
+	if (!f->by_facts || is_stream(f) || f->verdict == VERDICT_PENDING || (x->dir == DIR_TOCLIENT && !is_refused(f)))
 		return;
 	f->verdict = VERDICT_PENDING;
 	f->rule = 0;

@@ -10,7 +10,7 @@
  * last NO only means that these bytes were the middle of something: they are let go, and all are asked anew when the other end
  * speaks, for there a message begins (learn.adrift). The same when bytes are lost while a protocol is sought.
  *
- * Who began a TCP connection whose SYNs were not seen is a guess by ports (dpi.c). When all candidates said NO to it, or time is up,
+ * Who began a TCP connection whose SYNs were not seen is a guess by ports (life.c). When all candidates said NO to it, or time is up,
  * they are asked once more with the directions exchanged (learn.turned); a YES then says who the client is, and the flow is turned:
  * when the packet at hand is done with, since whoever walks the stream holds its halves. */
 #include "dpi/engine.h"

@@ -308,6 +308,8 @@ static void test_datagrams(void)
 	static const char good[] = "\0\1\1\0\0\1\0\0\0\0\0\0\1a\4good\7example\0\0\1\0\1", bad[] = "\0\2\1\0\0\1\0\0\0\0\0\0\1a\3bad\7example\0\0\1\0\1";
 	struct policy *p = policy_of(MODE_PROTECT, rules);
 	struct core c = { 0 };
+	static const char reply[] = "\0\1\201\200\0\1\0\0\0\0\0\0\1a\4good\7example\0\0\1\0\1";
+	struct spec answer = { .udp = true, .dport = 53, .p = reply, .n = sizeof(reply) - 1, .held = true };
 	struct spec s = { .udp = true, .dport = 53, .p = good, .n = sizeof(good) - 1, .held = true };
 
 	core_open(&c, NULL);
@@ -322,6 +324,16 @@ static void test_datagrams(void)
 	s.n = sizeof(good) - 1;
 	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
 	CU_ASSERT_EQUAL(c.told[EV_ALERT], 2);
+	/* the answer passes, and the flow stands as its last request does */
+	answer.dir = DOWN;
+	CU_ASSERT_EQUAL(core_send(&c, &answer), VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_flow(&c)->verdict, VERDICT_ALLOW);
+	CU_ASSERT_EQUAL(core_flow(&c)->rule, 1);
+	/* an answer after a refused request is that of another */
+	s.p = bad;
+	s.n = sizeof(bad) - 1;
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_DENY);
+	CU_ASSERT_EQUAL(core_send(&c, &answer), VERDICT_ALLOW);
 	core_close(&c);
 }
 
