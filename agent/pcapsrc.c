@@ -123,11 +123,11 @@ static int pcapsrc_batch(struct source *s, struct frame *out, unsigned max, stru
 	return 1;
 }
 
-static void pcapsrc_answer(struct source *s, const struct frame *f, enum verdict v)
+static void pcapsrc_answer(struct source *s, const struct frame *f, struct answer a)
 {
 	(void)s;
 	(void)f;
-	(void)v;
+	(void)a;
 }
 
 static void pcapsrc_flush(struct source *s) { (void)s; }

@@ -107,11 +107,11 @@ const struct relayed *relay_next(struct relay *r, unsigned self, unsigned *from)
 
 void relay_done(struct relay *r, unsigned self, unsigned from) { spsc_pop(lane(r, from, self)->frames); }
 
-void relay_reply(struct relay *r, unsigned self, unsigned to, const struct relayed *m, enum verdict v)
+void relay_reply(struct relay *r, unsigned self, unsigned to, const struct relayed *m, struct answer answer)
 {
-	struct relay_answer a = { .source = m->source, .token = m->frame.token, .verdict = v };
+	struct relay_answer a = { .source = m->source, .token = m->frame.token, .answer = answer };
 
-	if (v == VERDICT_DENY) {	/* who reads the queue refuses it, when all that it accepted before has left */
+	if (answer.verdict == VERDICT_DENY) {	/* who reads the queue refuses it, when all that it accepted before has left */
 		a.denied = malloc(sizeof(*a.denied) + m->frame.caplen);
 		if (a.denied) {
 			*a.denied = m->frame;

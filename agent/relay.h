@@ -32,8 +32,7 @@ struct relay_answer {
 	void *source;
 	uint64_t token;
 	struct frame *denied;		/* a copy of the frame and its bytes, where the verdict is DENY; NULL: it is not, or there was no memory. free() it */
-	uint32_t verdict;		/* enum verdict */
-	uint32_t pad_;
+	struct answer answer;
 };
 
 /* Called by worker `self` only. */
@@ -41,7 +40,7 @@ bool relay_send(struct relay *, unsigned self, unsigned to, const struct frame *
 const struct relayed *relay_next(struct relay *, unsigned self, unsigned *from);	/* NULL: none; valid until relay_done */
 void relay_done(struct relay *, unsigned self, unsigned from);
 /* The answer to a held frame that was relayed by worker `to`. */
-void relay_reply(struct relay *, unsigned self, unsigned to, const struct relayed *, enum verdict);
+void relay_reply(struct relay *, unsigned self, unsigned to, const struct relayed *, struct answer);
 bool relay_take_reply(struct relay *, unsigned self, struct relay_answer *);
 void relay_wake(struct relay *, unsigned self);	/* after a batch: wakes those that something was put for */
 

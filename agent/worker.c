@@ -167,12 +167,12 @@ static void refuse_frame(const struct entry *e, const struct frame *f)
 
 static void inspect(struct worker *w, struct entry *e, const struct frame *f)
 {
-	enum verdict v = dpi_inspect(w->dpi, f);
+	struct answer a = dpi_inspect(w->dpi, f);
 
 	if (!f->held)
 		return;
-	e->src->ops->answer(e->src, f, v);
-	if (v == VERDICT_DENY)
+	e->src->ops->answer(e->src, f, a);
+	if (a.verdict == VERDICT_DENY)
 		refuse_frame(e, f);
 }
 
@@ -201,15 +201,15 @@ static void run_relayed(struct worker *w)
 
 	w->behind = false;
 	for (unsigned n = 0; w->conf.relay && (m = relay_next(w->conf.relay, w->conf.index, &from)); n++) {
-		enum verdict v;
+		struct answer a;
 
 		if (n == RELAYED_TURN) {
 			w->behind = true;
 			break;
 		}
-		v = dpi_inspect(w->dpi, &m->frame);
+		a = dpi_inspect(w->dpi, &m->frame);
 		if (m->frame.held)
-			relay_reply(w->conf.relay, w->conf.index, from, m, v);
+			relay_reply(w->conf.relay, w->conf.index, from, m, a);
 		relay_done(w->conf.relay, w->conf.index, from);
 	}
 }
@@ -224,7 +224,7 @@ static void take_replies(struct worker *w)
 		struct entry *e = a.source;
 		struct frame f = { .held = true, .token = a.token };
 
-		e->src->ops->answer(e->src, &f, (enum verdict)a.verdict);
+		e->src->ops->answer(e->src, &f, a.answer);
 		if (a.denied)
 			refuse_frame(e, a.denied);
 		free(a.denied);

@@ -53,4 +53,10 @@ enum verdict { VERDICT_ALLOW, VERDICT_PENDING, VERDICT_ALERT, VERDICT_DENY, VERD
 /* True when the packet must not go on. */
 static inline bool verdict_stops(enum verdict v) { return v >= VERDICT_DENY; }
 
+/* What is done with a frame. */
+struct answer {
+	enum verdict verdict;
+	uint32_t flags;		/* none yet */
+};
+
 #endif

@@ -31,7 +31,7 @@ struct source_ops {
 	 * Returns their number; 0: nothing now; -EPIPE: the end (file); other -errno: broken. */
 	int (*batch)(struct source *, struct frame *out, unsigned max, struct err *);
 	/* Answers a held frame; others are ignored. May be gathered until flush(). */
-	void (*answer)(struct source *, const struct frame *, enum verdict);
+	void (*answer)(struct source *, const struct frame *, struct answer);
 	void (*flush)(struct source *);
 	/* ms until batch() should be called although fd() is silent; -1: never. */
 	int (*timeout)(const struct source *);

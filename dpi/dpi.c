@@ -407,7 +407,7 @@ static enum verdict carried(struct dpi *d, enum verdict v)
 	return v;
 }
 
-enum verdict dpi_inspect(struct dpi *d, const struct frame *fr)
+static enum verdict inspect(struct dpi *d, const struct frame *fr)
 {
 	struct level l;
 	enum dpi_counter why = DPI_C_NOT_IP;
@@ -432,4 +432,12 @@ enum verdict dpi_inspect(struct dpi *d, const struct frame *fr)
 	}
 	v = level_packet(d, &l, r);
 	return d->carrier.p && !verdict_stops(v) ? carried(d, v) : v;
+}
+
+struct answer dpi_inspect(struct dpi *d, const struct frame *fr)
+{
+	struct answer a = { .flags = 0 };
+
+	a.verdict = inspect(d, fr);
+	return a;
 }

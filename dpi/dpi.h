@@ -74,7 +74,7 @@ struct dpi *dpi_new(const struct dpi_conf *, const struct dpi_ops *, struct err 
 void dpi_free(struct dpi *);
 
 /* Inspects one frame. Every path out gives a verdict; what cannot be decoded is ALLOW and counted. */
-enum verdict dpi_inspect(struct dpi *, const struct frame *);
+struct answer dpi_inspect(struct dpi *, const struct frame *);
 
 /* Time goes on without a frame: expires flows and fragments. Cheap when nothing is due. Called about each 50 ms, after whatever frames there
  * were: what is compared between two paths waits for two of these. */

@@ -112,10 +112,10 @@ static void settle(struct queue *q, unsigned which, uint32_t id, bool accept)
 		flush_verdicts(q);
 }
 
-static void queue_answer(struct source *s, const struct frame *f, enum verdict v)
+static void queue_answer(struct source *s, const struct frame *f, struct answer a)
 {
 	if (f->held)
-		settle(queue_of(s), (unsigned)(f->token >> 32) & 1, (uint32_t)f->token, !verdict_stops(v));
+		settle(queue_of(s), (unsigned)(f->token >> 32) & 1, (uint32_t)f->token, !verdict_stops(a.verdict));
 }
 
 static void queue_flush(struct source *s) { flush_verdicts(queue_of(s)); }

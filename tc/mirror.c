@@ -248,11 +248,11 @@ static void mirror_flush(struct source *s)
 	ring_release(&of(s)->ring[1]);
 }
 
-static void mirror_answer(struct source *s, const struct frame *f, enum verdict v)
+static void mirror_answer(struct source *s, const struct frame *f, struct answer a)
 {
 	(void)s;
 	(void)f;
-	(void)v;
+	(void)a;
 }
 
 static int mirror_fd(const struct source *s) { return of(s)->epfd; }

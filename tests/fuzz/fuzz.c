@@ -93,7 +93,7 @@ enum verdict fuzz_give(struct dpi *d, struct frame *f, const uint8_t *p, size_t 
 	f->caplen = (uint32_t)n;
 	if (f->wirelen < f->caplen)
 		f->wirelen = f->caplen;
-	v = dpi_inspect(d, f);
+	v = dpi_inspect(d, f).verdict;
 	free(copy);
 	return v;
 }

@@ -64,7 +64,7 @@ static void check(struct source *s, int64_t ts, uint32_t cap, uint32_t len, uint
 	CU_ASSERT_EQUAL(f[0].link, link);
 	CU_ASSERT_EQUAL(f[0].path, PATH_PCAP);
 	CU_ASSERT_FALSE(f[0].held);
-	s->ops->answer(s, f, VERDICT_DENY);
+	s->ops->answer(s, f, (struct answer){ .verdict = VERDICT_DENY });
 	s->ops->flush(s);
 }
 

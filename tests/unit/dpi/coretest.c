@@ -108,7 +108,7 @@ enum verdict core_raw(struct core *c, const struct frame *f)
 
 	g.data = p;
 	g.ts = c->now += 1000;
-	v = dpi_inspect(c->d, &g);
+	v = dpi_inspect(c->d, &g).verdict;
 	guard_free(p, f->caplen);
 	return v;
 }

@@ -226,7 +226,7 @@ void ns_queue_turn(struct ns_queue *q)
 
 			count(q, &frames[i], v);
 			if (v != VERDICT_PENDING)
-				q->src->ops->answer(q->src, &frames[i], v);
+				q->src->ops->answer(q->src, &frames[i], (struct answer){ .verdict = v });
 			if (q->after)
 				q->after(q, &frames[i], v);
 		}

@@ -335,7 +335,7 @@ static void test_out_of_order(void)
 	CU_ASSERT_EQUAL(kc.waiting, late);
 	CU_ASSERT_EQUAL(kc.id_sequence, MANY);
 	for (unsigned i = k.n; i-- > 0; )	/* frames' bytes are gone by now; only the token counts */
-		w.q.src->ops->answer(w.q.src, &k.f[i], (6 + i) % 3 == 0 ? VERDICT_DROP : VERDICT_ALLOW);
+		w.q.src->ops->answer(w.q.src, &k.f[i], (struct answer){ .verdict = (6 + i) % 3 == 0 ? VERDICT_DROP : VERDICT_ALLOW });
 	w.q.src->ops->flush(w.q.src);
 	CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
 	CU_ASSERT_EQUAL(kc.waiting, 0);
@@ -654,7 +654,7 @@ static void test_device_gone(void)
 	CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
 	CU_ASSERT_EQUAL(kc.waiting, 0);
 	for (unsigned i = 0; i < k.n; i++)
-		w.q.src->ops->answer(w.q.src, &k.f[i], i % 5 ? VERDICT_ALLOW : VERDICT_DROP);
+		w.q.src->ops->answer(w.q.src, &k.f[i], (struct answer){ .verdict = i % 5 ? VERDICT_ALLOW : VERDICT_DROP });
 	w.q.src->ops->flush(w.q.src);
 	ns_queue_turn(&w.q);	/* the kernel's refusals are read */
 	CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
