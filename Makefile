@@ -142,6 +142,15 @@ floods-run: $(B)/floods
 linear-run: $(B)/linear
 	@tests/linear/run $(B)/linear
 
+# The benchmark's captures, made when they are asked for: build/bench/http.pcap and its like (tests/bench/captures).
+$(B)/captures: $(call objs,tests/bench/captures/*.c)
+	@$(if $(filter 1,$(V)),,echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libpcap)
+
+$(B)/bench/%.pcap: $(B)/captures
+	@mkdir -p $(@D)
+	@$< $* $@
+
 lab-run: all
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/lab/run $(LAB)
 
