@@ -257,10 +257,10 @@ static int get_group(struct loader *l, struct fy_node *node, struct err *e)
 
 static int top_key(void *ctx, const char *key, struct fy_node *key_node, struct fy_node *value, struct err *e)
 {
-	static const char *const known[] = { "version", "default", "groups", "rules", NULL };
-	static const char *const later[] = { "strict", "pending", "hold", "threats", "sensors", NULL };
+	static const char *const known[] = { "version", "default", "groups", "rules", "pending", "hold", NULL };
+	static const char *const later[] = { "strict", "threats", "sensors", NULL };
 	struct loader *l = ctx;
-	struct fy_node **const at[] = { &l->version, &l->dflt, &l->groups, &l->rules };
+	struct fy_node **const at[] = { &l->version, &l->dflt, &l->groups, &l->rules, &l->pending, &l->hold };
 
 	for (unsigned i = 0; known[i]; i++) {
 		if (strcmp(key, known[i]))
@@ -331,7 +331,9 @@ static int load(struct loader *l, struct err *e)
 	l->pf->m = calloc(POLICY_GROUPS_MAX, sizeof *l->pf->m);
 	if (!l->b || !l->pf->m)
 		return value_no_memory(e);
-	rc = each_entry(l, l->groups, "groups", POLICY_GROUPS_MAX - 1, get_group, e);
+	rc = policy_get_limits(l, e);
+	if (!rc)
+		rc = each_entry(l, l->groups, "groups", POLICY_GROUPS_MAX - 1, get_group, e);
 	if (!rc)
 		rc = each_entry(l, l->rules, "rules", POLICY_RULES_MAX, policy_get_rule, e);
 	if (rc)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* policy_parts: what the files that read a policy share. policy_file.c: the file, groups, who is in them; policy_rule.c: rules and matchers. */
+/* policy_parts: what the files that read a policy share. policy_file.c: the file, groups, who is in them; policy_rule.c: rules and matchers;
+ * policy_limits.c: `pending` and `hold`. */
 #ifndef TQ_AGENT_POLICY_PARTS_H
 #define TQ_AGENT_POLICY_PARTS_H
 
@@ -35,7 +36,7 @@ struct loader {
 	const struct yaml *y;
 	struct policy_file *pf;
 	struct policy_builder *b;
-	struct fy_node *version, *dflt, *groups, *rules;
+	struct fy_node *version, *dflt, *groups, *rules, *pending, *hold;
 	char path[CONFIG_PATH_MAX];	/* of what is being read */
 };
 
@@ -52,5 +53,6 @@ int policy_get_word(struct loader *, struct fy_node *, const char *key, const ch
 int policy_each_item(struct loader *, struct fy_node *, const char *key, int (*fn)(struct loader *, struct fy_node *, void *, struct err *), void *ctx, struct err *);
 
 int policy_get_rule(struct loader *, struct fy_node *, struct err *);
+int policy_get_limits(struct loader *, struct err *);	/* l->pending, l->hold (NULL: the defaults) */
 
 #endif

@@ -8,9 +8,6 @@
 #define MAX_FLOWS_MIN 16u
 #define MAX_FLOWS_MAX (1u << 24)
 #define MEMCAP_MIN (1u << 20)
-#define PENDING_BYTES 16384u
-#define PENDING_PACKETS 16u
-#define PENDING_TIME (5 * SEC)
 #define DEFRAG_QUEUES_MAX 4096u
 #define EXPECTED_MAX 4096u
 
@@ -37,6 +34,20 @@ static void shares(struct dpi *d, uint64_t cap)
 	d->parser_bytes_max -= d->parser_bytes_max / 8;	/* for one packet's needs, and what is lost between sizes */
 }
 
+/* What conf names, else the policy's. */
+static void set_limits(struct dpi *d)
+{
+	const struct dpi_conf *c = &d->conf;
+
+	d->limits = d->policy ? *policy_limits(d->policy) : policy_limits_default;
+	if (c->pending_bytes)
+		d->limits.pending_bytes = c->pending_bytes;
+	if (c->pending_packets)
+		d->limits.pending_packets = c->pending_packets;
+	if (c->pending_time)
+		d->limits.pending_time = c->pending_time;
+}
+
 struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, struct err *err)
 {
 	struct dpi *d;
@@ -53,9 +64,7 @@ struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, stru
 	d->conf = *conf;
 	d->ops = *ops;
 	d->px.d = d;
-	d->conf.pending_bytes = conf->pending_bytes ? conf->pending_bytes : PENDING_BYTES;
-	d->conf.pending_packets = conf->pending_packets ? conf->pending_packets : PENDING_PACKETS;
-	d->conf.pending_time = conf->pending_time ? conf->pending_time : PENDING_TIME;
+	set_limits(d);
 	d->policy_version = 1;
 	d->protos = proto_list;
 	cap = conf->memcap - flow_table_fixed(conf->max_flows);
@@ -126,6 +135,7 @@ void dpi_set_policy(struct dpi *d, struct policy *p)
 
 	d->policy = p ? policy_ref(p) : NULL;
 	d->policy_version++;
+	set_limits(d);
 	policy_unref(old);
 }
 

@@ -60,8 +60,8 @@ struct dpi_conf {
 	uint32_t max_flows;	/* >= 16 */
 	uint64_t memcap;	/* bytes for flows, streams and protocol state together */
 	bool midstream;		/* take up TCP flows whose beginning was not seen */
-	uint32_t pending_bytes, pending_packets;	/* recognition gives up after these; 0: defaults 16 KiB, 16 */
-	int64_t pending_time;	/* ns; 0: 5 s */
+	uint32_t pending_bytes, pending_packets;	/* recognition gives up after these; 0: what the policy says (by default 16 KiB, 16, 5 s) */
+	int64_t pending_time;	/* ns */
 	int64_t flow_report;	/* ns between reports of a long flow; 0: only at its end */
 	uint64_t event_mask;	/* bit per enum event_type that somebody takes; others are not built */
 	struct hash_key key;	/* random in production, fixed in replay */

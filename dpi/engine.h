@@ -70,6 +70,7 @@ struct dpi {
 	struct dpi_conf conf;
 	struct dpi_ops ops;
 	struct policy *policy;
+	struct policy_limits limits;	/* in force */
 	uint32_t policy_version;	/* counts dpi_set_policy, so that NULL is a version too */
 	uint32_t epoch;
 	int64_t overlap_start, overlap_end;	/* ns, time of frames; end 0: none */

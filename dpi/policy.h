@@ -60,7 +60,15 @@ struct rule_spec {		/* borrowed by policy_add_rule for the call */
 	unsigned line;		/* in the policy file, for messages */
 };
 
+/* How much of a flow goes on while its app is sought, and how much of a request is held until it is complete. */
+struct policy_limits {
+	uint32_t pending_bytes, pending_packets, hold_bytes;	/* hold_bytes or hold_time 0: nothing is held */
+	int64_t pending_time, hold_time;	/* ns */
+};
+extern const struct policy_limits policy_limits_default;
+
 struct policy_builder *policy_begin(enum policy_mode default_mode);
+void policy_set_limits(struct policy_builder *, const struct policy_limits *);	/* else the defaults */
 /* Adds a group; names are unique. mode -1: none of its own. Returns its number (>= 1) or -errno. */
 int policy_add_group(struct policy_builder *, const char *name, int mode, struct err *);
 /* Addresses that are in (or, with `not`, subtracted from) the group by themselves. A group that only subtracts and asks
@@ -83,6 +91,7 @@ unsigned policy_version(const struct policy *);		/* unique per built policy in t
 int policy_group_by_name(const struct policy *, const char *name);	/* number or -1 */
 unsigned policy_group_count(const struct policy *);
 unsigned policy_rule_count(const struct policy *);
+const struct policy_limits *policy_limits(const struct policy *);
 
 /* All groups of an end: `workload` holds the caller's bits (NULL: not a local workload). */
 void policy_groups(const struct policy *, const struct addr *, const struct group_set *workload, struct group_set *out);

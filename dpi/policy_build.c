@@ -10,6 +10,10 @@
 #define INDEX_GROUPS_MAX 16u	/* a rule that names more groups on its side stands under `any`, for every flow to look at */
 #define INDEX_ENTRIES_MAX 64u	/* a rule that would make more entries by single ports is looked at whatever the port */
 
+const struct policy_limits policy_limits_default = {
+	.pending_bytes = 16384, .pending_packets = 16, .pending_time = INT64_C(5000000000), .hold_bytes = 16384, .hold_time = 200000000,
+};
+
 /* An array that grows by doubling. */
 struct vec {
 	void *p;
@@ -80,6 +84,7 @@ struct policy_builder *policy_begin(enum policy_mode default_mode)
 	}
 	b->p->ngroups = 1;
 	b->p->default_mode = default_mode;
+	b->p->limits = policy_limits_default;
 	return b;
 }
 
@@ -541,6 +546,8 @@ void policy_unref(struct policy *p)
 unsigned policy_version(const struct policy *p) { return p->version; }
 unsigned policy_group_count(const struct policy *p) { return p->ngroups; }
 unsigned policy_rule_count(const struct policy *p) { return p->nrules; }
+const struct policy_limits *policy_limits(const struct policy *p) { return &p->limits; }
+void policy_set_limits(struct policy_builder *b, const struct policy_limits *l) { b->p->limits = *l; }
 
 int policy_group_by_name(const struct policy *p, const char *name)
 {

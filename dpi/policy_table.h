@@ -71,6 +71,7 @@ struct policy {
 	atomic_uint refs;
 	unsigned version;
 	enum policy_mode default_mode;
+	struct policy_limits limits;
 
 	unsigned ngroups;
 	char **group_name;

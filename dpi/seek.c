@@ -5,7 +5,7 @@
  * looked at in place; only when somebody wants more are they copied, in order of arrival, and given to the protocol in that
  * order when it is found, so that it sees the conversation as it was. A candidate that said NO is not asked again.
  *
- * It ends with YES, with the last NO, or at a limit of dpi_conf.pending_*: then the app is unknown. The copies and what is
+ * It ends with YES, with the last NO, or at a limit of the policy's `pending`: then the app is unknown. The copies and what is
  * known of candidates live in struct learn, only as long as this goes on. Where the beginning of a stream was not seen, the
  * last NO only means that these bytes were the middle of something: they are let go, and all are asked anew when the other end
  * speaks, for there a message begins (learn.adrift). The same when bytes are lost while a protocol is sought.
@@ -324,7 +324,7 @@ void seek_last(struct px *x)
 
 void seek_tick(struct px *x)
 {
-	if (x->f->feed == FEED_SEEK && x->f->learn && x->now - x->f->learn->since >= x->d->conf.pending_time)
+	if (x->f->feed == FEED_SEEK && x->f->learn && x->now - x->f->learn->since >= x->d->limits.pending_time)
 		seek_last(x);
 }
 
@@ -357,7 +357,7 @@ static struct learn *learn_start(struct px *x, const uint64_t *no, bool datagram
 {
 	struct dpi *d = x->d;
 	struct learn *l = mem_zalloc(d->mem, sizeof(*l));
-	int64_t when = x->now + d->conf.pending_time;
+	int64_t when = x->now + d->limits.pending_time;
 
 	if (!l) {
 		count(d, DPI_C_MEM_REFUSED);
@@ -423,11 +423,11 @@ static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n,
 		turned = true;
 		found = ask_turned(x->d, &in, no, &more);
 	}
-	if (!found && (more ? n >= x->d->conf.pending_bytes : datagram || !in.midstream)) {
+	if (!found && (more ? n >= x->d->limits.pending_bytes : datagram || !in.midstream)) {
 		seek_give_up(x);
 		return n;
 	}
-	if (!found && x->d->conf.pending_packets <= 1) {
+	if (!found && x->d->limits.pending_packets <= 1) {
 		seek_give_up(x);
 		return n;
 	}
@@ -462,10 +462,18 @@ static const struct proto *ask_on(struct px *x, const struct probe_in *in, bool 
 	return NULL;
 }
 
+/* Bytes that may still be kept. A policy that was loaded meanwhile may allow fewer than there are. */
+static uint32_t room(const struct dpi *d, const struct learn *l)
+{
+	uint32_t bytes = l->len[0] + l->len[1];
+
+	return bytes < d->limits.pending_bytes ? d->limits.pending_bytes - bytes : 0;
+}
+
 /* A stream may come in segments of a byte: they are not many until they have brought something. */
 static bool at_limit(const struct px *x, const struct learn *l)
 {
-	const struct dpi_conf *c = &x->d->conf;
+	const struct policy_limits *c = &x->d->limits;
 	uint32_t bytes = l->len[0] + l->len[1];
 	bool many = l->packets >= c->pending_packets && (l->datagrams || l->adrift || bytes >= SMALL_BYTES || l->packets >= SMALL_PACKETS);
 
@@ -480,7 +488,7 @@ static size_t seek_datagram(struct px *x, enum dir dir, const uint8_t *p, size_t
 	const struct proto *found;
 	bool more;
 
-	if (n > d->conf.pending_bytes - (l->len[0] + l->len[1])) {
+	if (n > room(d, l)) {
 		seek_give_up(x);
 		return n;
 	}
@@ -509,7 +517,7 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 	struct learn *l = x->f->learn;
 	struct probe_in in;
 	const struct proto *found;
-	size_t k = n, room;
+	size_t k = n;
 	bool more;
 
 	if (!l)
@@ -523,9 +531,8 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 		return n;
 	}
 	l->adrift = false;
-	room = d->conf.pending_bytes - (l->len[0] + l->len[1]);
-	if (k > room && !l->found)
-		k = room;
+	if (k > room(d, l) && !l->found)
+		k = room(d, l);
 	if (!learn_add(d, l, dir, p, k)) {
 		seek_give_up(x);
 		return n;

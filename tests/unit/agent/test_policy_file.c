@@ -144,6 +144,30 @@ static void test_matchers(void)
 	policy_file_free(pf);
 }
 
+static void test_limits(void)
+{
+	static const struct {
+		const char *text;
+		struct policy_limits want;
+	} cases[] = {
+		{ "version: 1\n", { 16384, 16, 16384, 5000000000, 200000000 } },
+		{ "pending: {bytes: 1KiB}\nversion: 1\n", { 1024, 16, 16384, 5000000000, 200000000 } },
+		{ "version: 1\npending: {time: 50ms, packets: 3}\nhold: {bytes: 1MiB, time: 1s}\n", { 16384, 3, 1 << 20, 50000000, 1000000000 } },
+		{ "version: 1\nhold: {bytes: 0, time: 0}\n", { 16384, 16, 0, 5000000000, 0 } },
+	};
+
+	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct err e = { "" };
+		struct policy_file *pf = policy_file_parse(cases[i].text, "p", &e);
+		const struct policy_limits *is = pf ? policy_limits(policy_file_policy(pf)) : NULL, *want = &cases[i].want;
+
+		CU_ASSERT_STRING_EQUAL(e.text, "");
+		CU_ASSERT(is && is->pending_bytes == want->pending_bytes && is->pending_packets == want->pending_packets && is->pending_time == want->pending_time);
+		CU_ASSERT(is && is->hold_bytes == want->hold_bytes && is->hold_time == want->hold_time);
+		policy_file_free(pf);
+	}
+}
+
 /* Each mistake, the line it is on, and words that its message must have. */
 static const struct {
 	const char *text;
@@ -157,8 +181,15 @@ static const struct {
 	{ "- a\n", 1, "mapping" },
 	{ "version: 1\nrulez: []\n", 2, "did you mean rules" },
 	{ "version: 1\nstrict: true\n", 2, "not in this version" },
-	{ "version: 1\n\npending: {bytes: 1}\n", 3, "not in this version" },
-	{ "version: 1\nhold: {time: 1s}\n", 2, "not in this version" },
+	{ "version: 1\n\npending: {bytes: 0}\n", 3, "1 to 64KiB" },
+	{ "version: 1\npending:\n  bytes: 65KiB\n", 3, "pending.bytes" },
+	{ "version: 1\npending:\n  packets: 65536\n", 3, "1 to 65535" },
+	{ "version: 1\npending: {packet: 4}\n", 2, "did you mean" },
+	{ "version: 1\npending: 16\n", 2, "mapping" },
+	{ "version: 1\npending:\n", 2, "pending" },
+	{ "version: 1\nhold: {time: 1001ms}\n", 2, "hold.time" },
+	{ "version: 1\nhold:\n  time: 100ms\n  bytes: 2MiB\n", 4, "hold.bytes" },
+	{ "version: 1\nhold: {packets: 3}\n", 2, "packets" },
 	{ "version: 1\nthreats: {}\n", 2, "not in this version" },
 	{ "version: 1\nsensors: []\n", 2, "not in this version" },
 	{ "version: 1\ndefault: {mode: block}\n", 2, "discover, monitor, protect" },
@@ -249,6 +280,7 @@ const struct unit_test tests_policy_file[] = {
 	{ "groups", test_groups },
 	{ "rules", test_rules },
 	{ "matchers", test_matchers },
+	{ "limits", test_limits },
 	{ "each mistake and its line", test_wrong },
 	{ "no file", test_no_file },
 	{ 0 },

@@ -475,6 +475,38 @@ static void test_give_up(void)
 	core_close(&v.c);
 }
 
+/* A policy allows less than is kept already. */
+static void test_limits_lowered(void)
+{
+	for (int udp = 0; udp < 2; udp++) {
+		struct policy_builder *b = policy_begin(MODE_DISCOVER);
+		struct policy_limits l = policy_limits_default;
+		struct spec s = { .udp = true, .p = "0123456789", .n = 10 };
+		struct conversation v;
+		struct policy *p;
+
+		l.pending_bytes = 25;
+		policy_set_limits(b, &l);
+		p = policy_build(b);
+		begin_seeking(&v, NULL, PROBE_MORE, PROBE_MORE, PROBE_MORE);
+		if (udp) {
+			core_send(&v.c, &(struct spec){ .flags = TCP_RST, .seq = v.next[UP] });
+			core_tick(&v.c, 20 * SEC);
+			CU_ASSERT_EQUAL(core_flows(&v.c), 0);
+		}
+		for (int i = 0; i < 4; i++)
+			udp ? (void)core_send(&v.c, &s) : say(&v, UP, "0123456789");
+		CU_ASSERT_EQUAL(core_flow(&v.c)->feed, FEED_SEEK);
+		dpi_set_policy(v.c.d, p);
+		policy_unref(p);
+		CU_ASSERT_EQUAL(core_flow(&v.c)->feed, FEED_SEEK);
+		udp ? (void)core_send(&v.c, &s) : say(&v, UP, "0123456789");
+		CU_ASSERT_EQUAL(core_flow(&v.c)->feed, FEED_OFF);
+		CU_ASSERT_EQUAL(core_flow(&v.c)->app, APP_UNKNOWN);
+		core_close(&v.c);
+	}
+}
+
 static void test_datagrams(void)
 {
 	struct conversation v;
@@ -585,6 +617,7 @@ const struct unit_test tests_feed[] = {
 	{ "candidates in order", test_order },
 	{ "nobody wants it", test_all_no },
 	{ "limits of recognition", test_give_up },
+	{ "limits lowered", test_limits_lowered },
 	{ "datagrams", test_datagrams },
 	{ "the server speaks first", test_server_first },
 	{ "no memory", test_memory },
