@@ -37,7 +37,7 @@ void relay_free(struct relay *r)
 		size_t n;
 
 		while (r->lane[i].answers && (a = spsc_peek(r->lane[i].answers, &n))) {
-			free(a->denied);
+			free(a->frame);
 			spsc_pop(r->lane[i].answers);
 		}
 		spsc_free(r->lane[i].frames);
@@ -111,11 +111,11 @@ void relay_reply(struct relay *r, unsigned self, unsigned to, const struct relay
 {
 	struct relay_answer a = { .source = m->source, .token = m->frame.token, .answer = answer };
 
-	if (answer.verdict == VERDICT_DENY) {	/* who reads the queue refuses it, when all that it accepted before has left */
-		a.denied = malloc(sizeof(*a.denied) + m->frame.caplen);
-		if (a.denied) {
-			*a.denied = m->frame;
-			a.denied->data = memcpy(a.denied + 1, m->frame.data, m->frame.caplen);
+	if (answer.verdict == VERDICT_DENY || answer.flags & ANSWER_CALM) {	/* who reads the queue refuses it, when all that it accepted before has left, or changes it */
+		a.frame = malloc(sizeof(*a.frame) + m->frame.caplen);
+		if (a.frame) {
+			*a.frame = m->frame;
+			a.frame->data = memcpy(a.frame + 1, m->frame.data, m->frame.caplen);
 		}
 	}
 	spsc_put(lane(r, to, self)->answers, &a, sizeof a, NULL, 0);

@@ -31,7 +31,7 @@ struct relayed {
 struct relay_answer {
 	void *source;
 	uint64_t token;
-	struct frame *denied;		/* a copy of the frame and its bytes, where the verdict is DENY; NULL: it is not, or there was no memory. free() it */
+	struct frame *frame;		/* a copy of it and its bytes, where its answer needs them (DENY, ANSWER_CALM); NULL: it does not, or there was no memory. free() it */
 	struct answer answer;
 };
 

@@ -224,10 +224,10 @@ static void take_replies(struct worker *w)
 		struct entry *e = a.source;
 		struct frame f = { .held = true, .token = a.token };
 
-		e->src->ops->answer(e->src, &f, a.answer);
-		if (a.denied)
-			refuse_frame(e, a.denied);
-		free(a.denied);
+		e->src->ops->answer(e->src, a.frame ? a.frame : &f, a.answer);
+		if (a.frame && a.answer.verdict == VERDICT_DENY)
+			refuse_frame(e, a.frame);
+		free(a.frame);
 		e->away--;
 		e->answered = any = true;
 	}

@@ -53,10 +53,15 @@ enum verdict { VERDICT_ALLOW, VERDICT_PENDING, VERDICT_ALERT, VERDICT_DENY, VERD
 /* True when the packet must not go on. */
 static inline bool verdict_stops(enum verdict v) { return v >= VERDICT_DENY; }
 
+enum answer_flags {
+	ANSWER_CALM = 1 << 2,	/* goes on with its urgent flag and pointer cleared: its receiver takes all of it as it was judged */
+};
+
 /* What is done with a frame. */
 struct answer {
 	enum verdict verdict;
-	uint32_t flags;		/* none yet */
+	uint16_t flags;		/* enum answer_flags, of a frame that may go on */
+	uint16_t l4;		/* ANSWER_CALM: where its TCP header is in the frame */
 };
 
 #endif

@@ -19,7 +19,7 @@
 
 #include <netinet/in.h>
 
-#include "dpi/csum.h"
+#include "base/csum.h"
 
 #define IPV6_EXT_MAX 32
 #define IPV6_HLEN 40u

@@ -18,7 +18,7 @@
 
 #include <stdlib.h>
 
-#include "dpi/csum.h"
+#include "base/csum.h"
 
 #define IPV6_HLEN 40u
 #define FRAG_HLEN 8u

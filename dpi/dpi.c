@@ -436,8 +436,11 @@ static enum verdict inspect(struct dpi *d, const struct frame *fr)
 
 struct answer dpi_inspect(struct dpi *d, const struct frame *fr)
 {
-	struct answer a = { .flags = 0 };
+	struct answer a;
 
+	d->px.answer = 0;
 	a.verdict = inspect(d, fr);
+	a.flags = d->px.answer;
+	a.l4 = d->px.l4;
 	return a;
 }

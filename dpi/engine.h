@@ -51,6 +51,7 @@ struct px {
 	uint32_t frames;	/* that carried it: pieces of a datagram */
 	bool borrowed;		/* another path owns it, but showed it later */
 	bool refused;		/* contradicts bytes that were taken: a held packet is dropped */
+	uint16_t answer, l4;	/* of a held packet: enum answer_flags, and as struct answer has it */
 	/* set by a protocol while it is called */
 	enum dir calling;	/* the direction it was called for */
 	uint32_t need;

@@ -532,13 +532,36 @@ static bool ttl_fell(struct px *x)
 	return true;
 }
 
+/* Is the packet's urgent byte out of band? What becomes of an earlier one that waits to be read then depends on how far the application has
+ * come (tcp_check_urg() in net/ipv4/tcp_input.c): so a held packet goes on without being urgent where there was one, or not at all. */
+static bool takes_urgent(struct px *x)
+{
+	const struct packet *p = x->p;
+	const struct half *s = sender(x);
+
+	if (!(p->tcp_flags & TCP_URG))
+		return false;
+	if (!seq_before(urgent_place(p), s->next))
+		tell_anomaly(x, ANOM_STREAM_URGENT);
+	if (!p->frame->held || (s->flags & (HALF_URG | HALF_URG_SEEN)) != HALF_URG_SEEN)
+		return true;
+	if (s->is_signed || p->tunnel || p->reassembled || p->flags & (FRAME_GSO_TCP | FRAME_TRUNCATED)) {
+		x->refused = true;
+		return false;
+	}
+	x->answer |= ANSWER_CALM;
+	x->l4 = (uint16_t)(p->ip.p + p->l4off - p->frame->data);
+	count(x->d, DPI_C_SEG_CALMED);
+	return false;
+}
+
 void stream_packet(struct px *x)
 {
 	const struct packet *p = x->p;
 	struct flow *f = x->f;
 	struct half *s = sender(x);
 	uint32_t end;
-	bool fell;
+	bool fell, urgent;
 
 	if (f->state == FLOW_CLOSED)
 		return;
@@ -579,9 +602,10 @@ void stream_packet(struct px *x)
 	}
 	if (f->state == FLOW_NEW && f->pkts[!x->dir])
 		flow_move(&x->d->flows, f, FLOW_OPEN, x->now);	/* midstream: the other end was heard as well */
-	if (p->tcp_flags & TCP_URG && !seq_before(urgent_place(p), s->next))
-		tell_anomaly(x, ANOM_STREAM_URGENT);
-	if (p->tcp_flags & TCP_URG && !past_window(x))
+	urgent = takes_urgent(x);
+	if (x->refused)
+		return;
+	if (urgent && !past_window(x))
 		urgent_said(s, urgent_place(p));
 	end = p->seq + wire_payload(p) + (p->tcp_flags & TCP_FIN ? 1 : 0);
 	on_bytes(x);

@@ -270,7 +270,7 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 		s->beyond = parked && why == PARK_BEYOND;
 		s->doubted = parked && why == PARK_DOUBTED;
 		s->ack = parked ? *parked : 0;
-		s->urgent = s->beyond && x->p->tcp_flags & TCP_URG;
+		s->urgent = s->beyond && x->p->tcp_flags & TCP_URG && !(x->answer & ANSWER_CALM);
 		s->urgent_at = s->urgent ? urgent_place(x->p) : 0;
 		s->acks = s->beyond && !seq_before(x->p->ack, h->acked);
 		s->has_ts = s->acks && flow_hit(x->f, F_TS) && x->p->has_ts && !seq_after(seq, x->f->half[!dir].acked);

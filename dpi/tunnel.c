@@ -10,7 +10,7 @@
 
 #include <netinet/in.h>
 
-#include "dpi/csum.h"
+#include "base/csum.h"
 
 #define TYPE_IPV4 0x0800
 #define TYPE_ARP 0x0806

@@ -28,13 +28,15 @@
 #include <linux/netlink.h>
 
 #include "base/counter.h"
+#include "nfq/calm.h"
 #include "nfq/queue_conf.h"
 #include "nfq/verdicts.h"
 
 #define MESSAGE_MAX (72u << 10)		/* 65,535 bytes of packet and its attributes */
 #define ARENA_SIZE (1u << 20)
 #define OUT_SIZE 16384u
-#define VERDICT_SIZE 64u		/* one verdict message has 32 bytes */
+#define CALM_MAX 9216u			/* a packet of a jumbo frame */
+#define VERDICT_SIZE(q) (64u + (q)->ninstead)	/* one verdict message has 32 bytes, and those that its packet goes on with */
 #define CLOCK_APART (10 * INT64_C(1000000000))	/* a kernel's time stamp further from now than this is not of our clock */
 
 struct queue {
@@ -44,6 +46,8 @@ struct queue {
 	uint8_t *arena;
 	uint8_t *out;
 	size_t nout;
+	const uint8_t *instead;		/* VERDICTS_OTHER: goes on with these bytes, `ninstead` of them */
+	uint32_t ninstead;
 	struct verdicts waits[2];	/* TCP, UDP */
 	unsigned building;		/* which of them emit() writes for */
 	int broken;			/* -errno: a send failed for good */
@@ -83,12 +87,14 @@ static void emit(void *ctx, enum verdict_kind kind, uint32_t id)
 	int type = kind == VERDICTS_ACCEPT_UP_TO ? NFQNL_MSG_VERDICT_BATCH : NFQNL_MSG_VERDICT;
 	struct nlmsghdr *h;
 
-	if (q->nout + VERDICT_SIZE > OUT_SIZE)
+	if (q->nout + VERDICT_SIZE(q) > OUT_SIZE)
 		send_out(q);
 	if (q->broken)
 		return;
 	h = nfq_nlmsg_put((char *)q->out + q->nout, type, q->conf.queue_tcp + q->building);
 	nfq_nlmsg_verdict_put(h, (int)id, kind == VERDICTS_DROP ? NF_DROP : NF_ACCEPT);
+	if (kind == VERDICTS_OTHER)
+		nfq_nlmsg_verdict_put_pkt(h, q->instead, q->ninstead);
 	q->nout += MNL_ALIGN(h->nlmsg_len);
 }
 
@@ -100,22 +106,34 @@ static void flush_verdicts(struct queue *q)
 	send_out(q);
 }
 
-static void settle(struct queue *q, unsigned which, uint32_t id, bool accept)
+static void settle(struct queue *q, unsigned which, uint32_t id, enum verdict_kind kind)
 {
 	q->building = which;
-	if (!verdicts_answer(&q->waits[which], id, accept, emit, q)) {
+	if (!verdicts_answer(&q->waits[which], id, kind, emit, q)) {
 		counter_add(&q->st.errors, 1);
 		return;
 	}
-	counter_add(accept ? &q->st.accepted : &q->st.dropped, 1);
+	counter_add(kind == VERDICTS_DROP ? &q->st.dropped : &q->st.accepted, 1);
 	if (q->waits[which].gathered >= VERDICTS_GATHER)
 		flush_verdicts(q);
 }
 
 static void queue_answer(struct source *s, const struct frame *f, struct answer a)
 {
-	if (f->held)
-		settle(queue_of(s), (unsigned)(f->token >> 32) & 1, (uint32_t)f->token, !verdict_stops(a.verdict));
+	struct queue *q = queue_of(s);
+	enum verdict_kind kind = verdict_stops(a.verdict) ? VERDICTS_DROP : VERDICTS_ACCEPT;
+	uint8_t calm[CALM_MAX];
+
+	if (!f->held)
+		return;
+	if (kind == VERDICTS_ACCEPT && a.flags & ANSWER_CALM) {
+		kind = calm_packet(f, a.l4, calm, sizeof calm) ? VERDICTS_OTHER : VERDICTS_DROP;
+		flush_verdicts(q);	/* what was accepted before it goes first */
+		q->instead = calm;
+		q->ninstead = f->caplen;
+	}
+	settle(q, (unsigned)(f->token >> 32) & 1, (uint32_t)f->token, kind);
+	q->ninstead = 0;
 }
 
 static void queue_flush(struct source *s) { flush_verdicts(queue_of(s)); }
@@ -223,7 +241,7 @@ static bool take_packet(struct queue *q, const struct nlmsghdr *h, size_t left, 
 		counter_add(&q->st.user_drops, (uint64_t)gap);
 	if (!whole || nfq_nlmsg_parse(h, attr) < 0 || !attr[NFQA_PAYLOAD]) {
 		counter_add(&q->st.errors, 1);
-		settle(q, which, id, q->conf.fail_open);
+		settle(q, which, id, q->conf.fail_open ? VERDICTS_ACCEPT : VERDICTS_DROP);
 		return false;
 	}
 	fill_frame(q, which, id, ph->hook, attr, f);

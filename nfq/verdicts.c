@@ -89,23 +89,23 @@ int64_t verdicts_received(struct verdicts *v, uint32_t id, verdict_fn fn, void *
 	return gap;
 }
 
-bool verdicts_answer(struct verdicts *v, uint32_t id, bool accept, verdict_fn fn, void *ctx)
+bool verdicts_answer(struct verdicts *v, uint32_t id, enum verdict_kind kind, verdict_fn fn, void *ctx)
 {
 	if (id - v->head >= v->next - v->head) {	/* not in the window */
 		if (!v->lost || v->head - id > INT32_MAX)
 			return false;
 		v->lost--;
-		fn(ctx, accept ? VERDICTS_ACCEPT : VERDICTS_DROP, id);
+		fn(ctx, kind, id);
 		return true;
 	}
 	if (*state(v, id) != ID_WAITING)
 		return false;
-	if (accept) {
+	if (kind == VERDICTS_ACCEPT) {
 		*state(v, id) = ID_ACCEPTED;
 		v->late++;
 	} else {
 		*state(v, id) = ID_DONE;
-		fn(ctx, VERDICTS_DROP, id);
+		fn(ctx, kind, id);
 	}
 	if (id == v->head)
 		advance(v, fn, ctx);

@@ -3,7 +3,7 @@
  *
  * A batch verdict answers every packet of the queue up to its id. So it may be used only for a run of accepts behind which
  * nothing waits: `head` is the oldest id that is not answered yet, and what was accepted before it is gathered. Frames may be answered in any
- * order, much later too (another worker inspects them): an accept beyond the head is sent singly at the next flush, a drop at once.
+ * order, much later too (another worker inspects them): an accept beyond the head is sent singly at the next flush, any other answer at once.
  *
  * The window of ids is bounded. When the oldest unanswered packet falls out of it, that packet and all others are answered
  * singly until it was. Ids that were never received (the kernel could not hand them over) wait for nobody. */
@@ -26,7 +26,7 @@ struct verdicts {
 	uint32_t lost;		/* waiting packets that fell out of the window */
 };
 
-enum verdict_kind { VERDICTS_ACCEPT, VERDICTS_DROP, VERDICTS_ACCEPT_UP_TO };
+enum verdict_kind { VERDICTS_ACCEPT, VERDICTS_DROP, VERDICTS_OTHER /* a message of the caller's own */, VERDICTS_ACCEPT_UP_TO };
 typedef void (*verdict_fn)(void *ctx, enum verdict_kind, uint32_t id);
 
 /* window: ids that can be told apart, a power of two. -ENOMEM. The kernel's first id is 1. */
@@ -34,8 +34,8 @@ int verdicts_init(struct verdicts *, uint32_t window);
 void verdicts_free(struct verdicts *);
 /* A packet was read. Returns how many ids before it were never received. False ids (not newer than the newest) are -1. */
 int64_t verdicts_received(struct verdicts *, uint32_t id, verdict_fn, void *ctx);
-/* True when it was waiting; a second answer is ignored. */
-bool verdicts_answer(struct verdicts *, uint32_t id, bool accept, verdict_fn, void *ctx);
+/* Not by VERDICTS_ACCEPT_UP_TO. True when it was waiting; a second answer is ignored. */
+bool verdicts_answer(struct verdicts *, uint32_t id, enum verdict_kind, verdict_fn, void *ctx);
 void verdicts_flush(struct verdicts *, verdict_fn, void *ctx);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dpi/csum.h"
+#include "base/csum.h"
 
 static void put16(uint8_t *p, size_t v)
 {

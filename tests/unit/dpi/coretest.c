@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dpi/csum.h"
+#include "base/csum.h"
 #include "tests/unit/dpi/flowtest.h"
 #include "tests/unit/dpi/packets.h"
 
@@ -104,13 +104,12 @@ enum verdict core_raw(struct core *c, const struct frame *f)
 {
 	struct frame g = *f;
 	uint8_t *p = guard_copy(f->data, f->caplen);
-	enum verdict v;
 
 	g.data = p;
 	g.ts = c->now += 1000;
-	v = dpi_inspect(c->d, &g).verdict;
+	c->answer = dpi_inspect(c->d, &g);
 	guard_free(p, f->caplen);
-	return v;
+	return c->answer.verdict;
 }
 
 static size_t tcp_opts(const struct spec *s, uint8_t *o)

@@ -17,6 +17,7 @@ struct core {
 	uint32_t workload[2];	/* of 10.0.0.1 / fd00::1 and of 10.0.0.2 / fd00::2 */
 	const struct group_set *groups[2];
 	uint64_t id;		/* of IPv4 packets */
+	struct answer answer;	/* to the last frame */
 };
 
 /* What is not set has the value that is usual: ports 40000 and 80, window 65535, path 1. */

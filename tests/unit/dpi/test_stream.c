@@ -580,6 +580,40 @@ static void test_urgent(void)
 	core_close(&c);
 }
 
+/* How much of two urgent bytes is out of band depends on when the application reads: of a held one after another only the flag is taken. */
+static void test_urgent_twice_held(void)
+{
+	for (int how = 0; how < 4; how++) {	/* 1: a super-packet, 2: signed, 3: seen by the way */
+		struct core c = { 0 };
+		struct spec first = { .flags = TCP_ACK | TCP_URG, .seq = 101, .ack = 701, .urg = 3, .p = "abXc", .n = 4, .held = how != 3 };
+		struct spec second = { .flags = TCP_ACK | TCP_URG, .seq = 105, .ack = 701, .urg = 1, .p = "Yd", .n = 2, .held = how != 3,
+			.sign = how == 2 ? "md5" : NULL, .fflags = how == 1 ? FRAME_GSO_TCP : 0, .gso_size = how == 1 ? 1 : 0 };
+
+		open_and_speak(&c, 100, 700);
+		CU_ASSERT_EQUAL(core_send(&c, &first), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(c.answer.flags, 0);
+		if (how == 2)
+			core_flow(&c)->half[UP].is_signed = 1;
+		CU_ASSERT_EQUAL(core_send(&c, &second), how == 1 || how == 2 ? VERDICT_DROP : VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(c.answer.flags, how ? 0 : ANSWER_CALM);
+		if (!how) {
+			CU_ASSERT_EQUAL(c.answer.l4, 14 + 20);
+			CU_ASSERT(got(UP, "abcYd"));
+			second.seq = 105;	/* sent again: changed again, as its sender still says that it is urgent */
+			second.urg = 5;
+			second.p = "YdefZg";
+			second.n = 6;
+			CU_ASSERT_EQUAL(core_send(&c, &second), VERDICT_ALLOW);
+			CU_ASSERT_EQUAL(c.answer.flags, ANSWER_CALM);
+			CU_ASSERT(got(UP, "abcYdefZg"));
+			CU_ASSERT_EQUAL(c.d->counters[DPI_C_SEG_CALMED], 2);
+		} else {
+			CU_ASSERT(got(UP, how == 3 ? "abcd" : "abc"));
+		}
+		core_close(&c);
+	}
+}
+
 /* ---- ends ---- */
 
 static void test_fin(void)
@@ -828,6 +862,7 @@ const struct unit_test tests_stream[] = {
 	{ "overlaps on a held path", test_overlap_held },
 	{ "a refused packet says nothing", test_refused_says_nothing },
 	{ "urgent byte", test_urgent },
+	{ "an urgent byte after another, held", test_urgent_twice_held },
 	{ "FIN", test_fin },
 	{ "a new connection at once", test_new_connection_at_once },
 	{ "RST", test_rst },

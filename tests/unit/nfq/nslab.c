@@ -226,7 +226,8 @@ void ns_queue_turn(struct ns_queue *q)
 
 			count(q, &frames[i], v);
 			if (v != VERDICT_PENDING)
-				q->src->ops->answer(q->src, &frames[i], (struct answer){ .verdict = v });
+				q->src->ops->answer(q->src, &frames[i], (struct answer){ .verdict = v, .flags = q->flags, .l4 = q->l4 });
+			q->flags = 0;
 			if (q->after)
 				q->after(q, &frames[i], v);
 		}

@@ -38,6 +38,7 @@ struct ns_queue {
 	enum verdict (*judge)(struct ns_queue *, const struct frame *);	/* NULL: accept */
 	void (*after)(struct ns_queue *, const struct frame *, enum verdict);
 	void *ctx;
+	uint16_t flags, l4;	/* of the next answer (struct answer); judge may set them */
 	unsigned frames, in, out, drops, gso, partial;
 	uint64_t bytes;
 	uint32_t max_caplen;

@@ -128,6 +128,58 @@ static void test_tcp_echo(void)
 	}
 }
 
+/* Lets urgent bytes go on as all others. */
+static enum verdict calm_urgent(struct ns_queue *q, const struct frame *f)
+{
+	unsigned *n = q->ctx;
+
+	q->l4 = f->data[0] >> 4 == 4 ? (f->data[0] & 15) * 4 : 40;
+	if (f->data[q->l4 + 13] & 32) {
+		q->flags = ANSWER_CALM;
+		++*n;
+	}
+	return VERDICT_ALLOW;
+}
+
+/* An urgent byte that is calmed is read among the others, whichever hook it met and whether its checksum was finished; the kernel takes the packet. */
+static void test_calm(void)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		struct world w;
+		unsigned calmed = 0;
+		char buf[32];
+		int ls, c, s, end[2];
+
+		if (!world_open(&w, NULL, i & 1 ? IPT_LEGACY : IPT_NFT))
+			return;
+		w.q.judge = calm_urgent;
+		w.q.ctx = &calmed;
+		ls = ns_listen(places[i].server_a ? w.l.a : w.l.b, places[i].addr, 8080);
+		c = ns_connect(places[i].client_a ? w.l.a : w.l.b, places[i].addr, 8080);
+		CU_ASSERT_EQUAL_FATAL(ns_handshake(&w.q, c, ls, &s), 0);
+		end[0] = c;
+		end[1] = s;
+		for (int from = 0; from < 2; from++) {
+			size_t n = 0;
+			ssize_t r;
+
+			CU_ASSERT_EQUAL(send(end[from], "oneX", 4, MSG_OOB), 4);
+			CU_ASSERT_EQUAL(send(end[from], "two", 3, 0), 3);
+			while (n < 7 && (r = ns_recv(&w.q, end[!from], buf + n, sizeof buf - n, 2000)) > 0)
+				n += (size_t)r;
+			CU_ASSERT(n == 7 && !memcmp(buf, "oneXtwo", 7));
+			CU_ASSERT_EQUAL(recv(end[!from], buf, 1, MSG_OOB), -1);
+		}
+		CU_ASSERT(calmed >= 2);
+		CU_ASSERT_EQUAL(stats_of(&w).accepted, w.q.frames);
+		CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
+		close(ls);
+		close(c);
+		close(s);
+		world_close(&w);
+	}
+}
+
 static void test_udp_once(void)
 {
 	for (size_t i = 0; i < PLACES; i++) {
@@ -700,6 +752,7 @@ const struct unit_test tests_queue[] = {
 	{ "udp: each packet once", test_udp_once },
 	{ "bulk arrives whole, in super-packets", test_bulk },
 	{ "without GSO", test_without_gso },
+	{ "an urgent byte that is calmed", test_calm },
 	{ "accept and drop", test_accept_and_drop },
 	{ "answers out of order", test_out_of_order },
 	{ "queue full", test_queue_full },

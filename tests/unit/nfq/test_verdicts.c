@@ -82,7 +82,7 @@ static void run(uint32_t window, uint32_t base, unsigned keep, unsigned drop_per
 
 			held[i] = held[--nheld];
 			k.meant[at] = accept ? ACCEPTED : DROPPED;
-			CU_ASSERT(verdicts_answer(&v, base + at, accept, on_message, &k));
+			CU_ASSERT(verdicts_answer(&v, base + at, accept ? VERDICTS_ACCEPT : VERDICTS_DROP, on_message, &k));
 		}
 		if (random_below(&seed, 40) == 0)
 			verdicts_flush(&v, on_message, &k);
@@ -118,7 +118,7 @@ static void test_in_order_is_one_message(void)
 		k.is[k.n++] = WAITING;
 		k.meant[i] = i == 20 ? DROPPED : ACCEPTED;
 		verdicts_received(&v, i + 1, on_message, &k);
-		verdicts_answer(&v, i + 1, i != 20, on_message, &k);
+		verdicts_answer(&v, i + 1, i != 20 ? VERDICTS_ACCEPT : VERDICTS_DROP, on_message, &k);
 	}
 	CU_ASSERT_EQUAL(v.gathered, 49);
 	verdicts_flush(&v, on_message, &k);
@@ -142,16 +142,16 @@ static void test_waiting_holds_the_batch_back(void)
 	}
 	k.meant[0] = k.meant[2] = ACCEPTED;
 	k.meant[1] = DROPPED;
-	verdicts_answer(&v, 1, true, on_message, &k);
-	verdicts_answer(&v, 3, true, on_message, &k);
+	verdicts_answer(&v, 1, VERDICTS_ACCEPT, on_message, &k);
+	verdicts_answer(&v, 3, VERDICTS_ACCEPT, on_message, &k);
 	verdicts_flush(&v, on_message, &k);
 	CU_ASSERT_EQUAL(k.is[0], ACCEPTED);
 	CU_ASSERT_EQUAL(k.is[1], WAITING);	/* somebody else still looks at it */
 	CU_ASSERT_EQUAL(k.is[2], ACCEPTED);
-	verdicts_answer(&v, 2, false, on_message, &k);
+	verdicts_answer(&v, 2, VERDICTS_DROP, on_message, &k);
 	CU_ASSERT_EQUAL(k.is[1], DROPPED);
-	CU_ASSERT_FALSE(verdicts_answer(&v, 2, true, on_message, &k));	/* a second answer */
-	CU_ASSERT_FALSE(verdicts_answer(&v, 9, true, on_message, &k));	/* never received */
+	CU_ASSERT_FALSE(verdicts_answer(&v, 2, VERDICTS_ACCEPT, on_message, &k));	/* a second answer */
+	CU_ASSERT_FALSE(verdicts_answer(&v, 9, VERDICTS_ACCEPT, on_message, &k));	/* never received */
 	CU_ASSERT_EQUAL(k.wrong + k.missing, 0);
 	verdicts_free(&v);
 }
@@ -172,7 +172,7 @@ static void test_gaps(void)
 	CU_ASSERT_EQUAL(v.lost, 2);
 	k.meant[0] = DROPPED;
 	k.is[0] = WAITING;
-	CU_ASSERT(verdicts_answer(&v, 1, false, on_message, &k));
+	CU_ASSERT(verdicts_answer(&v, 1, VERDICTS_DROP, on_message, &k));
 	CU_ASSERT_EQUAL(k.is[0], DROPPED);
 	CU_ASSERT_EQUAL(v.lost, 1);
 	verdicts_free(&v);

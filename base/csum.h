@@ -3,8 +3,8 @@
  *
  * Sums are kept in memory order, whatever the machine's: a ones' complement sum is the same in both orders but for its
  * bytes' places, so a checksum is right when everything with it sums to 0xffff, and folded complements are stored as they are. */
-#ifndef TQ_DPI_CSUM_H
-#define TQ_DPI_CSUM_H
+#ifndef TQ_BASE_CSUM_H
+#define TQ_BASE_CSUM_H
 
 #include <stddef.h>
 #include <stdint.h>
