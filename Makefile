@@ -149,7 +149,8 @@ $(B)/captures: $(call objs,tests/bench/captures/*.c)
 
 $(B)/bench/%.pcap: $(B)/captures
 	@mkdir -p $(@D)
-	@$< $* $@
+	@$< $* tests/golden $@
+$(patsubst %,$(B)/bench/%.pcap,blend blend-small blend-counted tls tls-counted): $(wildcard tests/golden/*.pcap)
 
 lab-run: all
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/lab/run $(LAB)

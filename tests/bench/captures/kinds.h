@@ -7,5 +7,8 @@
 
 /* Browsers and programs that talk to web servers: `connections`, `requests` on each. Every fourth is IPv6. */
 void make_http(struct capture *, unsigned connections, unsigned requests);
+/* Of the goldens in dir; at least so many packets. */
+void make_tls(struct capture *, const char *dir, unsigned packets);
+void make_blend(struct capture *, const char *dir, unsigned packets);
 
 #endif
