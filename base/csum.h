@@ -10,44 +10,33 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint64_t csum_word(const uint8_t *p)
+/* A sum and one word more, where 2^64 counts as 1 (modulo 0xffff it is). */
+static inline uint64_t csum_plus(uint64_t sum, uint64_t word)
 {
-	uint64_t v;
+	uint64_t s = sum + word;
 
-	memcpy(&v, p, 8);
-	return v;
+	return s + (s < word);
 }
 
-/* n bytes at p added to `sum` (a result of this function or csum_add16, or 0). The pieces before the last have an even length. */
-static inline uint64_t csum_add(uint64_t sum, const uint8_t *p, size_t n)
+/* n bytes at p added to `sum` (a result of one of these functions, or 0). The pieces before the last have an even length. */
+uint64_t csum_add(uint64_t sum, const uint8_t *p, size_t n);
+
+/* The same for four bytes, and for a 16-bit field in host order. */
+static inline uint64_t csum_add4(uint64_t sum, const uint8_t *p)
 {
-	uint64_t lo = 0, hi = 0;	/* halves of words: 2^32 of them fit before a carry is lost */
-	uint8_t tail[8] = { 0 };
+	uint32_t v;
 
-	for (; n >= 32; n -= 32, p += 32) {
-		uint64_t a = csum_word(p), b = csum_word(p + 8), c = csum_word(p + 16), d = csum_word(p + 24);
-
-		lo += (a & 0xffffffffu) + (b & 0xffffffffu) + (c & 0xffffffffu) + (d & 0xffffffffu);
-		hi += (a >> 32) + (b >> 32) + (c >> 32) + (d >> 32);
-	}
-	for (; n >= 8; n -= 8, p += 8) {
-		lo += csum_word(p) & 0xffffffffu;
-		hi += csum_word(p) >> 32;
-	}
-	if (n) {
-		memcpy(tail, p, n);
-		lo += csum_word(tail) & 0xffffffffu;
-		hi += csum_word(tail) >> 32;
-	}
-	return sum + lo + hi;
+	memcpy(&v, p, 4);
+	return csum_plus(sum, v);
 }
 
-/* A 16-bit field in host order. */
 static inline uint64_t csum_add16(uint64_t sum, uint16_t v)
 {
 	const uint8_t b[2] = { (uint8_t)(v >> 8), (uint8_t)v };
+	uint16_t m;
 
-	return csum_add(sum, b, 2);
+	memcpy(&m, b, 2);
+	return csum_plus(sum, m);
 }
 
 static inline uint16_t csum_fold(uint64_t sum)

@@ -42,8 +42,8 @@ static uint64_t csum_pseudo(const struct packet *p, uint8_t ipproto, size_t n)
 	uint64_t sum = 0;
 
 	if (p->family == 4) {
-		sum = csum_add(sum, p->t.src.b + 12, 4);
-		sum = csum_add(sum, p->t.dst.b + 12, 4);
+		sum = csum_add4(sum, p->t.src.b + 12);
+		sum = csum_add4(sum, p->t.dst.b + 12);
 	} else {
 		sum = csum_add(sum, p->t.src.b, 16);
 		sum = csum_add(sum, p->t.dst.b, 16);
