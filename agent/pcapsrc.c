@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One packet per batch: the reader's buffer holds it until the next one is read, so nothing is copied. The first byte tells which reader: libpcap
- * for pcap, pcapng.c for pcapng, of which libpcap refuses files with several kinds of interfaces. */
+/* A batch is what the reader has read already: its buffer holds the packets until the next one, so nothing is copied. (pcapng: one at a time.) The first
+ * byte tells which reader. */
 #include "agent/pcapsrc.h"
 
 #include <errno.h>
-#include <pcap/pcap.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/path.h"
+#include "agent/pcapfile.h"
 #include "agent/pcapng.h"
 #include "base/log.h"
 
-#define NS 1000000000LL
-
 struct pcapsrc {
 	struct source src;
-	pcap_t *pcap;
+	struct pcapfile *pcap;
 	struct pcapng *ng;	/* one of the two */
 	char *file;
 	uint64_t first;
@@ -26,38 +26,26 @@ struct pcapsrc {
 
 static struct pcapsrc *of(const struct source *s) { return (struct pcapsrc *)(uintptr_t)s; }
 
-static uint8_t linktype_of(int dlt)
+/* LINKTYPE_ (draft-ietf-opsawg-pcaplinktype); 12 and 14: what some systems wrote for 101 (raw IP). */
+static uint8_t linktype_of(uint32_t link)
 {
-	switch (dlt) {
-	case DLT_EN10MB: return LINK_ETHERNET;
-	case DLT_RAW:
-	case DLT_IPV4:
-	case DLT_IPV6: return LINK_RAW;
-	case DLT_LINUX_SLL: return LINK_SLL;
-	case DLT_LINUX_SLL2: return LINK_SLL2;
-	case DLT_NULL:
-	case DLT_LOOP: return LINK_NULL;
-	case DLT_NFLOG: return LINK_NFLOG;
-	case DLT_PPP:
-	case DLT_PPP_SERIAL: return LINK_PPP;
-	case DLT_PPP_ETHER: return LINK_PPPOE;
+	switch (link) {
+	case 1: return LINK_ETHERNET;
+	case 12:
+	case 14:
+	case 101:
+	case 228:	/* IPv4 */
+	case 229: return LINK_RAW;
+	case 113: return LINK_SLL;
+	case 276: return LINK_SLL2;
+	case 0:
+	case 108: return LINK_NULL;
+	case 239: return LINK_NFLOG;
+	case 9:
+	case 50: return LINK_PPP;
+	case 51: return LINK_PPPOE;
 	}
 	return LINK_UNSUPPORTED;
-}
-
-/* pcapng names link types by LINKTYPE_ values, which differ from libpcap's own where systems disagreed: raw IP. */
-static uint8_t linktype_of_ng(uint16_t link) { return link == 101 ? LINK_RAW : linktype_of(link); }
-
-/* A file may claim any time: what would not fit becomes the end of time. */
-static int64_t time_of(const struct pcap_pkthdr *h)
-{
-	int64_t sec = h->ts.tv_sec;
-
-	if (sec >= FRAME_TS_MAX / NS)
-		return FRAME_TS_MAX;
-	if (sec <= -FRAME_TS_MAX / NS)
-		return -FRAME_TS_MAX;
-	return sec * NS + h->ts.tv_usec;	/* opened with ns precision */
 }
 
 static int pcapsrc_fd(const struct source *s)
@@ -75,19 +63,31 @@ static int reading_ends(const struct pcapsrc *p, bool cut, const char *why, stru
 	return -EPIPE;
 }
 
-/* Fills ts, data, caplen, wirelen and link. 1, -EPIPE, -EIO. */
-static int read_pcap(struct pcapsrc *p, struct frame *f, struct err *err)
+static void packet_of(struct pcapsrc *p, struct frame *f, int64_t ts, const uint8_t *data, uint32_t caplen, uint32_t wirelen, uint8_t link)
 {
-	struct pcap_pkthdr *h;
-	const u_char *data;
-	int rc = pcap_next_ex(p->pcap, &h, &data);
+	*f = (struct frame){
+		.ts = ts, .data = data, .caplen = caplen, .wirelen = wirelen, .flags = wirelen > caplen ? FRAME_TRUNCATED : 0, .link = link, .path = PATH_PCAP,
+		.number = p->first + p->stats.packets,
+	};
+	p->stats.packets++;
+	p->stats.bytes += caplen;
+}
 
-	if (rc == PCAP_ERROR_BREAK)
+/* Frames; -EPIPE, -EIO. */
+static int read_pcap(struct pcapsrc *p, struct frame *out, unsigned max, struct err *err)
+{
+	struct pcapfile_packet k;
+	struct err why = { "" };
+	unsigned n = 0;
+	int rc = pcapfile_fill(p->pcap, &why);
+
+	if (!rc)
 		return -EPIPE;
 	if (rc < 0)
-		return reading_ends(p, !strncmp(pcap_geterr(p->pcap), "truncated", 9), pcap_geterr(p->pcap), err);
-	*f = (struct frame){ .ts = time_of(h), .data = data, .caplen = h->caplen, .wirelen = h->len > h->caplen ? h->len : h->caplen, .link = p->link };
-	return 1;
+		return reading_ends(p, rc == -EPIPE, why.text, err);
+	while (n < max && pcapfile_next(p->pcap, &k))
+		packet_of(p, &out[n++], k.ts, k.data, k.caplen, k.wirelen, p->link);
+	return (int)n;
 }
 
 static int read_pcapng(struct pcapsrc *p, struct frame *f, struct err *err)
@@ -100,27 +100,17 @@ static int read_pcapng(struct pcapsrc *p, struct frame *f, struct err *err)
 		return -EPIPE;
 	if (rc < 0)
 		return reading_ends(p, rc == -EPIPE, why.text, err);
-	*f = (struct frame){ .ts = k.ts, .data = k.data, .caplen = k.caplen, .wirelen = k.wirelen, .link = linktype_of_ng(k.link) };
+	packet_of(p, f, k.ts, k.data, k.caplen, k.wirelen, linktype_of(k.link));
 	return 1;
 }
 
 static int pcapsrc_batch(struct source *s, struct frame *out, unsigned max, struct err *err)
 {
 	struct pcapsrc *p = of(s);
-	int rc;
 
 	if (!max)
 		return 0;
-	rc = p->ng ? read_pcapng(p, out, err) : read_pcap(p, out, err);
-	if (rc < 0)
-		return rc;
-	if (out->wirelen > out->caplen)
-		out->flags = FRAME_TRUNCATED;
-	out->path = PATH_PCAP;
-	out->number = p->first + p->stats.packets;
-	p->stats.packets++;
-	p->stats.bytes += out->caplen;
-	return 1;
+	return p->ng ? read_pcapng(p, out, err) : read_pcap(p, out, max, err);
 }
 
 static void pcapsrc_answer(struct source *s, const struct frame *f, struct answer a)
@@ -146,8 +136,7 @@ static void pcapsrc_close(struct source *s)
 
 	if (!p)
 		return;
-	if (p->pcap)
-		pcap_close(p->pcap);
+	pcapfile_close(p->pcap);
 	pcapng_close(p->ng);
 	free(p->file);
 	free(p);
@@ -158,30 +147,51 @@ static const struct source_ops ops = {
 	.stats = pcapsrc_stats, .close = pcapsrc_close,
 };
 
-/* Gives the file to the reader that knows it. */
-static int open_reader(struct pcapsrc *p, FILE *f, struct err *err)
+static void close_file(int fd)
 {
-	char why[PCAP_ERRBUF_SIZE] = "";
-	int first = getc(f);
+	if (fd != STDIN_FILENO)
+		close(fd);
+}
 
-	if (first == EOF)
-		return err_set(err, -EIO, "%s", ferror(f) ? strerror(errno) : "the file is empty");
-	ungetc(first, f);
-	if (first == PCAPNG_FIRST_BYTE) {
-		p->ng = pcapng_open(f, err);
-		return p->ng ? 0 : -EIO;
+static int open_pcapng(struct pcapsrc *p, int fd, int first, struct err *err)
+{
+	FILE *f = fd == STDIN_FILENO ? stdin : fdopen(fd, "rb");
+
+	if (!f) {
+		close_file(fd);
+		return err_set(err, -ENOMEM, "%s", strerror(errno));
 	}
-	p->pcap = pcap_fopen_offline_with_tstamp_precision(f, PCAP_TSTAMP_PRECISION_NANO, why);
-	if (!p->pcap)
-		return err_set(err, -EIO, "%s", why);
-	p->link = linktype_of(pcap_datalink(p->pcap));
+	ungetc(first, f);
+	p->ng = pcapng_open(f, err);
+	if (!p->ng && f != stdin)
+		fclose(f);
+	return p->ng ? 0 : -EIO;
+}
+
+/* Gives the file to the reader that knows it. Takes fd. */
+static int open_reader(struct pcapsrc *p, int fd, struct err *err)
+{
+	uint8_t first;
+	ssize_t n = read(fd, &first, 1);
+
+	if (n == 1 && first == PCAPNG_FIRST_BYTE)
+		return open_pcapng(p, fd, first, err);
+	if (n == 1)
+		p->pcap = pcapfile_open(fd, first, err);
+	else
+		err_set(err, -EIO, "%s", n ? strerror(errno) : "the file is empty");
+	if (!p->pcap) {
+		close_file(fd);
+		return -EIO;
+	}
+	p->link = linktype_of(pcapfile_link(p->pcap));
 	return 0;
 }
 
 struct source *pcapsrc_open(const char *file, uint64_t first, struct err *err)
 {
 	struct pcapsrc *p = calloc(1, sizeof *p);
-	FILE *f;
+	int fd;
 
 	if (p)
 		p->file = strdup(file);
@@ -192,13 +202,11 @@ struct source *pcapsrc_open(const char *file, uint64_t first, struct err *err)
 	}
 	p->src.ops = &ops;
 	p->first = first;
-	f = strcmp(file, "-") ? fopen(file, "rbe") : stdin;
-	if (!f) {
+	fd = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	if (fd < 0) {
 		err_set(err, -errno, "%s: %s", file, strerror(errno));
-	} else if (open_reader(p, f, err)) {
+	} else if (open_reader(p, fd, err)) {
 		err_prefix(err, 0, "%s", file);
-		if (f != stdin)
-			fclose(f);
 	} else {
 		return &p->src;
 	}

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The files are written here, byte by byte. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/path.h"
 #include "agent/pcapsrc.h"
@@ -10,7 +14,7 @@
 struct out {
 	uint8_t b[4096];
 	size_t n;
-	bool swapped;
+	bool swapped, patched;
 };
 
 static void put(struct out *o, uint64_t v, unsigned bytes)
@@ -35,6 +39,8 @@ static void pcap_packet(struct out *o, uint32_t sec, uint32_t frac, uint32_t cap
 	put(o, frac, 4);
 	put(o, cap, 4);
 	put(o, len, 4);
+	if (o->patched)		/* Kuznetzov's records */
+		put(o, 0x0102030405060708, 8);
 	memset(o->b + o->n, fill, cap);
 	o->n += cap;
 }
@@ -54,7 +60,7 @@ static void check(struct source *s, int64_t ts, uint32_t cap, uint32_t len, uint
 	struct err e = { "" };
 	struct frame f[8];
 
-	CU_ASSERT_EQUAL_FATAL(s->ops->batch(s, f, 8, &e), 1);
+	CU_ASSERT_EQUAL_FATAL(s->ops->batch(s, f, 1, &e), 1);
 	CU_ASSERT_EQUAL(f[0].ts, ts);
 	CU_ASSERT_EQUAL(f[0].caplen, cap);
 	CU_ASSERT_EQUAL(f[0].wirelen, len);
@@ -87,12 +93,13 @@ static void test_magics(void)
 {
 	static const struct { uint32_t magic; bool swapped; int64_t unit; } m[] = {
 		{ 0xa1b2c3d4, false, 1000 }, { 0xa1b2c3d4, true, 1000 }, { 0xa1b23c4d, false, 1 }, { 0xa1b23c4d, true, 1 },
+		{ 0xa1b2cd34, false, 1000 }, { 0xa1b2cd34, true, 1000 },
 	};
 	struct tmpdir d;
 
 	tmpdir_make(&d);
-	for (unsigned i = 0; i < 4; i++) {
-		struct out o = { .swapped = m[i].swapped };
+	for (unsigned i = 0; i < sizeof m / sizeof m[0]; i++) {
+		struct out o = { .swapped = m[i].swapped, .patched = m[i].magic == 0xa1b2cd34 };
 		struct source *s;
 
 		pcap_head(&o, m[i].magic, 1);
@@ -237,11 +244,83 @@ static void test_bad(void)
 	tmpdir_remove(&d);
 }
 
+/* Packets that are never whole in one read: of a pipe that gives few bytes at a time, and of a file longer than the reader's buffer. */
+static void test_pieces(void)
+{
+	enum { PACKETS = 4000, SIZE = 1300 };
+	struct out o = { 0 };
+	struct tmpdir d;
+	struct err e = { "" };
+	struct source *s;
+	struct frame f[64];
+	const char *path;
+	FILE *file;
+	unsigned seen = 0;
+	int n;
+
+	tmpdir_make(&d);
+	pcap_head(&o, 0xa1b2c3d4, 1);
+	path = tmpdir_write(&d, "f.pcap", o.b, o.n);
+	file = fopen(path, "ab");
+	for (unsigned i = 0; i < PACKETS; i++) {
+		o.n = 0;
+		pcap_packet(&o, i, i, SIZE - i % 7, SIZE, (uint8_t)i);
+		CU_ASSERT_EQUAL(fwrite(o.b, 1, o.n, file), o.n);
+	}
+	fclose(file);
+	s = pcapsrc_open(path, 1, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	while ((n = s->ops->batch(s, f, 64, &e)) > 0) {
+		for (int i = 0; i < n; i++, seen++) {
+			uint32_t cap = SIZE - seen % 7;
+			bool good = f[i].number == seen + 1 && f[i].caplen == cap && f[i].ts == seen * 1000001000LL && f[i].data[0] == (uint8_t)seen && f[i].data[cap - 1] == (uint8_t)seen;
+
+			if (!good)
+				CU_FAIL("a packet of the file");
+		}
+	}
+	CU_ASSERT_EQUAL(n, -EPIPE);
+	CU_ASSERT_EQUAL(seen, PACKETS);
+	s->ops->close(s);
+	tmpdir_remove(&d);
+}
+
+static void test_pipe(void)
+{
+	struct out o = { 0 };
+	struct tmpdir d;
+	struct err e = { "" };
+	struct source *s;
+	int pipe_end;
+	char path[300];
+
+	tmpdir_make(&d);
+	snprintf(path, sizeof path, "%s/pipe", d.path);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+	pipe_end = open(path, O_RDWR);
+	CU_ASSERT_FATAL(pipe_end >= 0);
+	pcap_head(&o, 0xa1b2c3d4, 1);
+	pcap_packet(&o, 1, 0, 20, 20, 1);
+	CU_ASSERT_EQUAL(write(pipe_end, o.b, o.n), (ssize_t)o.n);
+	s = pcapsrc_open(path, 1, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	check(s, 1000000000, 20, 20, 1, 1, LINK_ETHERNET);	/* at once, though more may come */
+	o.n = 0;
+	pcap_packet(&o, 2, 0, 30, 30, 2);
+	CU_ASSERT_EQUAL(write(pipe_end, o.b, o.n), (ssize_t)o.n);
+	check(s, 2000000000, 30, 30, 2, 2, LINK_ETHERNET);
+	close(pipe_end);
+	check_end(s, 2);
+	tmpdir_remove(&d);
+}
+
 const struct unit_test tests_pcapsrc[] = {
 	{ "both byte orders, us and ns", test_magics },
 	{ "link types", test_links },
 	{ "pcapng", test_pcapng },
 	{ "cut off at every byte", test_cut },
+	{ "longer than the reader's buffer", test_pieces },
+	{ "a pipe gives what is there", test_pipe },
 	{ "no capture file", test_bad },
 	{ 0 },
 };
