@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 extern const struct unit_test tests_addr[];
+extern const struct unit_test tests_csum[];
 extern const struct unit_test tests_cursor[];
 extern const struct unit_test tests_err[];
 extern const struct unit_test tests_hash[];
@@ -13,6 +14,7 @@ extern const struct unit_test tests_wheel[];
 
 const struct unit_suite unit_suites[] = {
 	{ "addr", tests_addr },
+	{ "csum", tests_csum },
 	{ "cursor", tests_cursor },
 	{ "err", tests_err },
 	{ "hash", tests_hash },

@@ -2,7 +2,6 @@
 #include "tests/unit/unit.h"
 
 extern const struct unit_test tests_ber[];
-extern const struct unit_test tests_csum[];
 extern const struct unit_test tests_dcerpc[];
 extern const struct unit_test tests_decode[];
 extern const struct unit_test tests_defrag[];
@@ -113,7 +112,6 @@ extern const struct unit_test tests_xmpp[];
 
 const struct unit_suite unit_suites[] = {
 	{ "ber", tests_ber },
-	{ "csum", tests_csum },
 	{ "dcerpc", tests_dcerpc },
 	{ "decode", tests_decode },
 	{ "defrag", tests_defrag },

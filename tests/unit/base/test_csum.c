@@ -3,8 +3,8 @@
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
 
+#include "base/csum.h"
 #include "base/hash.h"
-#include "dpi/csum.h"
 #include "tests/unit/unit.h"
 
 static uint16_t plain(const uint8_t *p, size_t n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "dpi/csum.h"
+#include "base/csum.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
