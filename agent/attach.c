@@ -191,6 +191,7 @@ static struct tc_want tc_wanted(const struct node *n, const struct workload *w, 
 		.to_leaving = n->bridge.ifindex[0],
 		.to_entering = n->bridge.ifindex[1],
 		.blocks = n->config->tc_shared_blocks ? TC_BLOCKS_SHARED : TC_BLOCKS_DEVICE,
+		.quarantine = w->quarantined,
 	};
 
 	/* Only the link that the queue rules name has a queue. */

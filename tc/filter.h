@@ -27,6 +27,7 @@ struct tc_want {		/* what one veth should have */
 	struct app_ports exclude_sport[2], exclude_dport[2];	/* [0] leaving the workload (clsact ingress), [1] entering it (egress):
 					 * packets with these source/destination ports belong to a queue: not copied but for the witness */
 	enum tc_block_mode blocks;
+	bool quarantine;	/* all but ARP and neighbour discovery goes to the bridges instead of on; needs them up: a redirect to a bridge that is down is a hole */
 };
 
 struct tc_state {		/* what was read back */

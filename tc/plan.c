@@ -2,8 +2,8 @@
 /* Building what is wanted, and comparing it with what is there. The layout of the filters is told in plan.h.
  *
  * Order of the changes on one hook, so that no packet is copied twice and few are copied or missed wrongly on the way:
- *   away: root nodes, then the nodes that they lead to, then ports    (an exclusion ends before it is taken apart)
- *   new:  tables, ports, nodes that lead to them, root nodes, mirror  (an exclusion begins when it is whole)
+ *   away: mirror, quarantine, root nodes, then the nodes that they lead to, then ports    (an exclusion ends before it is taken apart)
+ *   new:  tables, ports, nodes that lead to them, root nodes, quarantine, mirror          (an exclusion begins when it is whole)
  * A mirror to another bridge is changed in place. A mirror that has to be made anew is one change after the other. */
 #include "tc/plan.h"
 
@@ -17,7 +17,7 @@
 #include <linux/pkt_cls.h>
 
 /* The order of building. */
-enum rank { RANK_TABLE, RANK_PORT, RANK_AGAIN, RANK_ROOT, RANK_MIRROR, RANK_COUNT };
+enum rank { RANK_TABLE, RANK_PORT, RANK_AGAIN, RANK_ROOT, RANK_QUARANTINE, RANK_MIRROR, RANK_COUNT };
 
 static enum rank rank_of(const struct u32_filter *f)
 {
@@ -25,6 +25,8 @@ static enum rank rank_of(const struct u32_filter *f)
 
 	if (f->divisor)
 		return RANK_TABLE;
+	if (f->pref == PREF_QUARANTINE(0) || f->pref == PREF_QUARANTINE(1))
+		return RANK_QUARANTINE;
 	if (table == U32_ROOT)
 		return f->pref == PREF_MIRROR(0) || f->pref == PREF_MIRROR(1) ? RANK_MIRROR : RANK_ROOT;
 	return t == TABLE_TCP || t == TABLE_UDP ? RANK_AGAIN : RANK_PORT;
@@ -217,13 +219,16 @@ static bool add_protocol(struct builder *b, const struct app_ports *sport, const
 int plan_wanted(const struct tc_want *w, int hook, bool exclude, bool made, struct u32_list *out)
 {
 	struct builder b = { .out = out, .hook = hook };
+	int to = hook ? w->to_entering : w->to_leaving;
 
+	exclude = exclude && !w->quarantine;	/* an exclusion ends classification: what it names would get by */
 	for (int roots = 0; exclude && roots < 2; roots++)
 		for (int tcp = 1; tcp >= 0; tcp--)
 			add_protocol(&b, &w->exclude_sport[hook], &w->exclude_dport[hook], tcp, roots);
+	if (w->quarantine && !b.rc)
+		b.rc = quarantine_wanted(hook, to, out);
 	add(&b, &(struct u32_filter){
-		.handle = U32_HANDLE(U32_ROOT, 0, 1), .pref = PREF_MIRROR(hook), .ethertype = ETH_P_ALL, .flags = TC_U32_TERMINAL,
-		.mirror_to = hook ? w->to_entering : w->to_leaving, .made = made,
+		.handle = U32_HANDLE(U32_ROOT, 0, 1), .pref = PREF_MIRROR(hook), .ethertype = ETH_P_ALL, .flags = TC_U32_TERMINAL, .mirror_to = to, .made = made,
 	});
 	return b.rc;
 }
@@ -270,7 +275,7 @@ static uint64_t sum_ports(const struct app_ports *p)
 
 uint64_t plan_key(const struct tc_want *w)
 {
-	uint64_t h = 1;
+	uint64_t h = 1 + w->quarantine;
 
 	for (int hook = 0; hook < 2; hook++) {
 		h = mix(h, sum_ports(&w->exclude_sport[hook]));

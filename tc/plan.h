@@ -3,8 +3,9 @@
  *
  * On each hook (0: clsact ingress, leaving the workload; 1: egress, entering it), in the order the kernel asks them:
  *   49000/49050 IPv4 and 49001/49051 IPv6  exclusions: unfragmented TCP (SYN not set) and UDP whose port a queue owns end here, by a class
+ *   49020/49070 everything                 quarantine (quarantine.c): all but ARP and neighbour discovery is redirected; nothing is excluded then
  *   49040/49090 everything                 the mirror, `continue`: other people's filters behind it still run
- * What u32 stands at these six is ours, marked or not; elsewhere in 49000..49099 a mark of ours tells.
+ * What u32 stands at these eight is ours, marked or not; elsewhere in 49000..49099 a mark of ours tells.
  * The hooks have preferences of their own, because a dump of one hook also shows the other's u32 filters of the same preference.
  * No packet is copied twice, because only one filter copies. The witness is the condition on SYN: the handshake of an owned
  * port, and every other packet that has SYN set, is never excluded.
@@ -26,11 +27,15 @@
 #define PREF_LAST 49099u
 #define PREF_IP4(hook) (49000u + 50u * (unsigned)(hook))
 #define PREF_IP6(hook) (49001u + 50u * (unsigned)(hook))
+#define PREF_QUARANTINE(hook) (49020u + 50u * (unsigned)(hook))
 #define PREF_MIRROR(hook) (49040u + 50u * (unsigned)(hook))	/* room before it: a filter added without a preference gets the one before the first of ours */
 
 static inline bool pref_ours(uint32_t pref)
 {
-	return pref == PREF_IP4(0) || pref == PREF_IP6(0) || pref == PREF_MIRROR(0) || pref == PREF_IP4(1) || pref == PREF_IP6(1) || pref == PREF_MIRROR(1);
+	for (int h = 0; h < 2; h++)
+		if (pref == PREF_IP4(h) || pref == PREF_IP6(h) || pref == PREF_QUARANTINE(h) || pref == PREF_MIRROR(h))
+			return true;
+	return false;
 }
 
 #define PORT_BUCKETS 64u
@@ -89,6 +94,9 @@ uint64_t plan_key(const struct tc_want *);
 
 /* The filters of one hook in building order. -ENOMEM. */
 int plan_wanted(const struct tc_want *, int hook, bool exclude, bool made, struct u32_list *out);
+
+/* Quarantine's filters of one hook; `to`: the bridge that takes what is cut off (quarantine.c). -ENOMEM. */
+int quarantine_wanted(int hook, int to, struct u32_list *out);
 
 /* Wanted and present in, changes out. 0 or -ENOMEM. */
 int filter_plan(const struct tc_want *, const struct plan_present *, struct plan *);

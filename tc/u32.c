@@ -55,7 +55,7 @@ static int put_selector(struct nl_msg *m, const struct u32_filter *f)
 	s.hmask = htonl(f->hmask);
 	memcpy(buf, &s, sizeof s);
 	for (unsigned i = 0; i < f->nkeys; i++) {
-		k = (struct tc_u32_key){ .mask = htonl(f->key[i].mask), .val = htonl(f->key[i].value & f->key[i].mask), .off = f->key[i].off };
+		k = (struct tc_u32_key){ .mask = htonl(f->key[i].mask), .val = htonl(f->key[i].value & f->key[i].mask), .off = f->key[i].off, .offmask = f->key[i].next ? -1 : 0 };
 		memcpy(buf + sizeof s + i * sizeof k, &k, sizeof k);
 	}
 	return nla_put(m, TCA_U32_SEL, (int)(sizeof s + f->nkeys * sizeof k), buf);
@@ -63,7 +63,11 @@ static int put_selector(struct nl_msg *m, const struct u32_filter *f)
 
 static int put_mirror(struct nl_msg *m, const struct u32_filter *f)
 {
-	struct tc_mirred parms = { .action = TC_ACT_UNSPEC, .eaction = TCA_EGRESS_MIRROR, .ifindex = (uint32_t)f->mirror_to };
+	struct tc_mirred parms = {
+		.action = f->redirect ? TC_ACT_STOLEN : TC_ACT_UNSPEC,
+		.eaction = f->redirect ? TCA_EGRESS_REDIR : TCA_EGRESS_MIRROR,
+		.ifindex = (uint32_t)f->mirror_to,
+	};
 	struct nlattr *list = nla_nest_start(m, TCA_U32_ACT), *one = list ? nla_nest_start(m, 1) : NULL, *opts;
 	uint8_t cookie[COOKIE_LEN];
 
@@ -155,14 +159,14 @@ static bool read_selector(const struct nlattr *a, struct u32_filter *f)
 	f->hmask = ntohl(s.hmask);
 	for (unsigned i = 0; i < s.nkeys; i++) {
 		memcpy(&k, p + sizeof s + i * sizeof k, sizeof k);
-		f->key[i] = (struct u32_key){ .value = ntohl(k.val), .mask = ntohl(k.mask), .off = k.off };
-		if (k.offmask)
+		f->key[i] = (struct u32_key){ .value = ntohl(k.val), .mask = ntohl(k.mask), .off = k.off, .next = k.offmask == -1 };
+		if (k.offmask && k.offmask != -1)
 			return false;
 	}
 	return true;
 }
 
-/* One mirred mirror with our cookie, or odd. True when the cookie is ours. */
+/* One mirred mirror or redirect with our cookie, or odd. True when the cookie is ours. */
 static bool read_action(struct nlattr *acts, struct u32_filter *f)
 {
 	struct nlattr *one, *tb[TCA_ACT_MAX + 1], *op[TCA_MIRRED_MAX + 1];
@@ -180,7 +184,8 @@ static bool read_action(struct nlattr *acts, struct u32_filter *f)
 		}
 		memcpy(&p, nla_data(op[TCA_MIRRED_PARMS]), sizeof p);
 		f->mirror_to = (int)p.ifindex;
-		f->odd |= p.action != TC_ACT_UNSPEC || p.eaction != TCA_EGRESS_MIRROR || !p.ifindex;
+		f->redirect = p.eaction == TCA_EGRESS_REDIR;
+		f->odd |= p.action != (f->redirect ? TC_ACT_STOLEN : TC_ACT_UNSPEC) || (p.eaction != TCA_EGRESS_MIRROR && !f->redirect) || !p.ifindex;
 		if (tb[TCA_ACT_COOKIE] && nla_len(tb[TCA_ACT_COOKIE]) == COOKIE_LEN && !memcmp(nla_data(tb[TCA_ACT_COOKIE]), COOKIE, COOKIE_LEN - 1)) {
 			f->made = ((const uint8_t *)nla_data(tb[TCA_ACT_COOKIE]))[COOKIE_LEN - 1];
 			ours = true;
@@ -256,14 +261,15 @@ bool u32_replaceable(const struct u32_filter *a, const struct u32_filter *b)
 	    a->offoff != b->offoff || a->hoff != b->hoff || a->hmask != b->hmask)
 		return false;
 	for (unsigned i = 0; i < a->nkeys; i++)
-		if (a->key[i].value != b->key[i].value || a->key[i].mask != b->key[i].mask || a->key[i].off != b->key[i].off)
+		if (a->key[i].value != b->key[i].value || a->key[i].mask != b->key[i].mask || a->key[i].off != b->key[i].off || a->key[i].next != b->key[i].next)
 			return false;
 	return true;
 }
 
 bool u32_equal(const struct u32_filter *a, const struct u32_filter *b)
 {
-	return !a->odd && !b->odd && u32_replaceable(a, b) && a->link == b->link && a->classid == b->classid && a->mirror_to == b->mirror_to && a->made == b->made;
+	return !a->odd && !b->odd && u32_replaceable(a, b) && a->link == b->link && a->classid == b->classid && a->mirror_to == b->mirror_to && a->redirect == b->redirect &&
+	       a->made == b->made;
 }
 
 const char *u32_name(const struct u32_filter *f, int hook, char buf[64])

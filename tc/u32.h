@@ -11,7 +11,7 @@
 
 #include <netlink/msg.h>
 
-#define U32_KEYS_MAX 2
+#define U32_KEYS_MAX 11
 #define U32_ROOT 0x800u
 #define U32_HANDLE(table, bucket, node) ((uint32_t)(table) << 20 | (uint32_t)(bucket) << 12 | (uint32_t)(node))
 #define U32_TABLE(handle) ((handle) >> 20)
@@ -20,7 +20,8 @@
 
 struct u32_key {
 	uint32_t value, mask;	/* host order, of the big-endian word at `off` */
-	int32_t off;		/* bytes from where the header in hand begins */
+	int32_t off;		/* bytes from where the header in hand begins ... */
+	bool next;		/* ... or from the next one, where a link with an offset and without TC_U32_EAT led here */
 };
 
 struct u32_filter {
@@ -40,6 +41,7 @@ struct u32_filter {
 	uint32_t link;		/* table to go on in; 0: none */
 	uint32_t classid;	/* ends classification; 0: none */
 	int mirror_to;		/* ifindex of `mirred egress mirror ... continue`; 0: no action */
+	bool redirect;		/* ... of `mirred egress redirect`: the packet goes there instead of on */
 	bool made;		/* in the action's cookie: the clsact was made by us */
 	bool odd;
 };

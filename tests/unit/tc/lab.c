@@ -81,8 +81,6 @@ static int packet_on(int fd, int ifindex)
 
 static bool make(struct lab *l)
 {
-	int c0;
-
 	l->container = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (l->container < 0 || unshare(CLONE_NEWNET))
 		return false;
@@ -98,10 +96,10 @@ static bool make(struct lab *l)
 	l->vbr_in = (int)if_nametoindex("vbr-in");
 	if (setns(l->container, CLONE_NEWNET))
 		return false;
-	c0 = (int)if_nametoindex("c0");
+	l->c0 = (int)if_nametoindex("c0");
 	if (setns(l->node, CLONE_NEWNET))
 		return false;
-	l->raw[0] = packet_on(lab_socket(l, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), c0);
+	l->raw[0] = packet_on(lab_socket(l, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), l->c0);
 	l->raw[1] = packet_on(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), l->v0);
 	return l->v0 && l->vbr && l->vbr_in && l->raw[0] >= 0 && l->raw[1] >= 0;
 }

@@ -19,7 +19,7 @@
 
 struct lab {
 	int node, container;	/* descriptors of the namespaces */
-	int v0, vbr, vbr_in;	/* interface indexes */
+	int v0, c0, vbr, vbr_in;	/* interface indexes */
 	int raw[2];		/* packet sockets: [0] on c0 (what it sends leaves the workload), [1] on v0 (enters it) */
 	unsigned failed;
 };

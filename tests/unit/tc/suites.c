@@ -5,6 +5,7 @@ extern const struct unit_test tests_plan[];
 extern const struct unit_test tests_u32[];
 extern const struct unit_test tests_steer_bpf[];
 extern const struct unit_test tests_copies[];
+extern const struct unit_test tests_stops[];
 extern const struct unit_test tests_filter[];
 extern const struct unit_test tests_mirror[];
 extern const struct unit_test tests_tcx[];
@@ -14,6 +15,7 @@ const struct unit_suite unit_suites[] = {
 	{ "u32", tests_u32 },
 	{ "steer_bpf", tests_steer_bpf },
 	{ "copies", tests_copies },
+	{ "stops", tests_stops },
 	{ "filter", tests_filter },
 	{ "mirror", tests_mirror },
 	{ "tcx", tests_tcx },

@@ -10,7 +10,7 @@
 #include "tc/plan.h"
 #include "tests/unit/unit.h"
 
-#define WANTS 8
+#define WANTS 9
 
 static struct tc_want want_of(unsigned i)
 {
@@ -40,6 +40,10 @@ static struct tc_want want_of(unsigned i)
 	case 6:
 		w.exclude_sport[1] = tcp;
 		w.exclude_dport[1] = few;
+		break;
+	case 7:
+		w.exclude_sport[0] = w.exclude_dport[1] = few;
+		w.quarantine = true;
 		break;
 	default:
 		for (unsigned j = 0; j < APP_PORTS_MAX; j++)
@@ -115,7 +119,7 @@ static unsigned mirrors(const struct u32_list *l)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < l->n; i++)
-		n += l->f[i].mirror_to != 0;
+		n += l->f[i].mirror_to && !l->f[i].redirect;
 	return n;
 }
 
@@ -247,6 +251,61 @@ static void test_tampering(void)
 	free_model(&k);
 }
 
+/* Does one of the filters at quarantine's preference match this packet? At -4 the last bytes of the link header stand. */
+static bool cut(const struct u32_list *l, const uint8_t *packet, size_t len, int hook)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		const struct u32_filter *f = &l->f[i];
+		bool hit = f->pref == PREF_QUARANTINE(hook);
+
+		for (unsigned k = 0; hit && k < f->nkeys; k++) {
+			const uint8_t *p = packet + 4 + f->key[k].off;
+			uint32_t word;
+
+			if ((size_t)(4 + f->key[k].off) + 4 > len)
+				return false;	/* as the kernel: the whole preference */
+			word = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+			hit = (word & f->key[k].mask) == f->key[k].value;
+		}
+		if (hit) {
+			CU_ASSERT(f->redirect && f->mirror_to == (hook ? 21 : 20));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Every ethertype, next header and type of ICMPv6: all is cut off but ARP and neighbour discovery, on both hooks. */
+static void test_quarantine(void)
+{
+	struct tc_want w = want_of(7);
+
+	for (int hook = 0; hook < 2; hook++) {
+		struct u32_list l = { .n = 0 };
+		uint8_t p[4 + 48] = { 0 };
+
+		CU_ASSERT_EQUAL_FATAL(plan_wanted(&w, hook, true, true, &l), 0);
+		CU_ASSERT(l.n < 64);
+		for (unsigned type = 0; type < 65536; type++) {
+			p[2] = (uint8_t)(type >> 8);
+			p[3] = (uint8_t)type;
+			if (type != ETH_P_IPV6)
+				CU_ASSERT_EQUAL(cut(&l, p, 5, hook), type != ETH_P_ARP);
+		}
+		p[2] = 0x86;
+		p[3] = 0xdd;
+		for (unsigned next = 0; next < 256; next++)
+			for (unsigned type = 0; type < 256; type++) {
+				p[4 + 6] = (uint8_t)next;
+				p[4 + 40] = (uint8_t)type;
+				CU_ASSERT_EQUAL(cut(&l, p, 4 + 41, hook), !(next == 58 && type >= 133 && type <= 136));
+			}
+		for (unsigned i = 0; i < l.n; i++)
+			CU_ASSERT(!l.f[i].classid);	/* nothing is excluded */
+		plan_list_free(&l);
+	}
+}
+
 /* A crash left the filters of another bridge: changed in place, nothing else is touched. */
 static void test_other_bridge(void)
 {
@@ -321,6 +380,7 @@ const struct unit_test tests_plan[] = {
 	{ "foreign filters", test_foreign },
 	{ "tampering", test_tampering },
 	{ "another bridge", test_other_bridge },
+	{ "quarantine: all but ARP and neighbour discovery", test_quarantine },
 	{ "where filters belong", test_place },
 	{ "key of a want", test_key },
 	{ 0 },
