@@ -142,6 +142,17 @@ floods-run: $(B)/floods
 linear-run: $(B)/linear
 	@tests/linear/run $(B)/linear
 
+# The programs that do the least there is, which the benchmark compares with (tests/bench/programs).
+$(B)/bench/%: tests/bench/programs/%.c
+	@mkdir -p $(@D)
+	@$(if $(filter 1,$(V)),,echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LIBCFLAGS) -o $@ $< $(LIBS)
+
+# Instructions a packet, stage by stage, against tests/bench/ceilings.tsv; LOWER=1 writes lower ones.
+COUNTED := $(patsubst %,$(B)/bench/%-counted.pcap,http tls blend)
+count-run: $(B)/tapq $(COUNTED) $(B)/bench/read
+	@tests/bench/count $(if $(LOWER),--lower) $(CURDIR)/$(B)
+
 # The benchmark's captures, made when they are asked for: build/bench/http.pcap and its like (tests/bench/captures).
 $(B)/captures: $(call objs,tests/bench/captures/*.c)
 	@$(if $(filter 1,$(V)),,echo "  LD    $@")
@@ -164,6 +175,7 @@ check: deps house
 	@$(MAKE) --no-print-directory fuzz-run FUZZ_RUNS=2000
 	@tests/valgrind $(B)
 	@$(MAKE) --no-print-directory linear-run
+	@$(MAKE) --no-print-directory count-run
 	@$(MAKE) --no-print-directory lab-run
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/evasion/run
 	@$(MAKE) --no-print-directory $(SANITIZE) lab-run LAB="--sanitized"
@@ -240,5 +252,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run floods floods-run linear-run lab-run check check-fast check-lab check-evasion golden corpus fuzz lint captures demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz lint captures demo install uninstall clean
 .DELETE_ON_ERROR:
