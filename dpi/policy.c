@@ -49,7 +49,31 @@ static struct addr masked(const struct addr *a, unsigned len)
 	return m;
 }
 
-void policy_groups(const struct policy *p, const struct addr *a, const struct group_set *workload, struct group_set *out)
+/* Do names hold, for groups that ask for them? */
+struct named {
+	uint64_t yes, may;
+};
+
+static struct named named(const struct policy_names *n, unsigned not, unsigned w)
+{
+	uint64_t addr = n ? n->of_addr[not].bits[w] : 0, later = n && n->later ? ~addr : 0;
+
+	if (!n)
+		return (struct named){ 0, 0 };
+	switch (n->shown) {
+	case SHOWN_NONE:
+		return (struct named){ addr, later };
+	case SHOWN_YES:
+		return (struct named){ addr & n->of_flow[not].bits[w], later & n->of_flow[not].bits[w] };
+	case SHOWN_LATER:
+	case SHOWN_LOST:
+		break;
+	}
+	return (struct named){ 0, addr | later };
+}
+
+void policy_groups_named(const struct policy *p, const struct addr *a, const struct group_set *workload, const struct policy_names *names, struct group_set *out,
+			 struct group_set *sure)
 {
 	struct group_set in = { { 0 } }, not = { { 0 } };
 	bool v4 = addr_is_v4(a);
@@ -64,13 +88,17 @@ void policy_groups(const struct policy *p, const struct addr *a, const struct gr
 		prefix_mark(p, pl, &net, &in, &not);
 	}
 	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++) {
-		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w];
-		uint64_t own = workload ? workload->bits[w] : 0, minus = p->minus_workload.bits[w], minus_cidr = p->minus_cidr.bits[w];
-		uint64_t gone = (not.bits[w] | ~minus_cidr) & (own | ~minus) & (minus_cidr | minus);
+		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w], fqdn = p->has_fqdn.bits[w];
+		uint64_t own = workload ? workload->bits[w] : 0, minus = p->minus_workload.bits[w], minus_cidr = p->minus_cidr.bits[w], minus_fqdn = p->minus_fqdn.bits[w];
+		struct named is = named(names, 0, w), isnt = named(names, 1, w);
+		uint64_t held = (cidr | needs | fqdn) & (in.bits[w] | ~cidr) & (own | ~needs);
+		uint64_t gone = (minus_cidr | minus | minus_fqdn) & (not.bits[w] | ~minus_cidr) & (own | ~minus);
 
-		out->bits[w] = (in.bits[w] | (needs & ~cidr)) & (own | ~needs) & ~gone;
+		sure->bits[w] = held & (is.yes | ~fqdn) & ~(gone & (isnt.yes | isnt.may | ~minus_fqdn));
+		out->bits[w] = held & (is.yes | is.may | ~fqdn) & ~(gone & (isnt.yes | ~minus_fqdn));
 	}
 	set_add(out, POLICY_GROUP_ANY);
+	set_add(sure, POLICY_GROUP_ANY);
 }
 
 enum policy_mode policy_mode_of(const struct policy *p, const struct group_set *s)
@@ -82,6 +110,48 @@ enum policy_mode policy_mode_of(const struct policy *p, const struct group_set *
 			return p->group_mode[w * 64 + (unsigned)__builtin_ctzll(hit)];
 	}
 	return p->default_mode;
+}
+
+/* ---- names ---- */
+
+bool policy_asks_names(const struct policy *p) { return p->fqdn.n != 0; }
+
+void policy_name_of_addr(const struct policy *p, struct policy_names *n, struct bytes clean) { fqdn_mark(&p->fqdn, clean, &n->of_addr[0], &n->of_addr[1]); }
+
+/* What is not a name is none of any group. */
+static void shown(const struct policy *p, struct policy_names *n, struct bytes text)
+{
+	struct group_set in[2] = { { { 0 } }, { { 0 } } };
+	char name[FQDN_NAME_MAX + 1];
+	size_t len = fqdn_name(text, name);
+
+	if (len)
+		fqdn_mark(&p->fqdn, (struct bytes){ (const uint8_t *)name, len }, &in[0], &in[1]);
+	for (unsigned not = 0; not < 2; not++)
+		for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++)
+			n->of_flow[not].bits[w] = n->shown == SHOWN_YES ? n->of_flow[not].bits[w] & in[not].bits[w] : in[not].bits[w];
+	n->shown = SHOWN_YES;
+}
+
+/* A websocket's name was shown by the request that began it. */
+static bool shows_names(enum app a) { return a == APP_TLS || a == APP_DTLS || a == APP_QUIC || (app_is(a, APP_HTTP) && a != APP_WEBSOCKET); }
+
+void policy_name_of_flow(const struct policy *p, struct policy_names *n, bool app_known, enum app app, const struct facts *f)
+{
+	const uint8_t *pos = f ? f->body : NULL, *end = f && f->len ? f->body + f->len : pos;
+	const struct item *it;
+	const void *v;
+
+	n->shown = SHOWN_NONE;
+	while (pos != end && (it = item_next(&pos, end, &v)))
+		if (it->kind == ITEM_STR && it->fact && (it->fact->role == FACT_TLS_SNI || it->fact->role == FACT_HTTP_HOST))
+			shown(p, n, (struct bytes){ v, it->len });
+	if (n->shown == SHOWN_YES || (app_known && !shows_names(app)))
+		return;
+	if (!f)
+		n->shown = SHOWN_LATER;
+	else if (f->partial)
+		n->shown = SHOWN_LOST;
 }
 
 /* ---- fields of requests ---- */
@@ -149,11 +219,17 @@ static bool rule_refuses(const struct rule *r, const struct policy_query *q)
 	return verdict_stops(r->action) && enforced(r, q);
 }
 
-/* A rule that may match once the application, or the facts of a request, are known. */
+/* Its ends are in its groups whatever their names will be. */
+static bool ends_sure(const struct policy *p, const struct rule *r, const struct policy_query *q)
+{
+	return (!q->from_sure || in_any(p, &r->from, q->from_sure)) && (!q->to_sure || in_any(p, &r->to, q->to_sure));
+}
+
+/* A rule that may match once the application, a name, or the facts of a request, are known. */
 static void maybe(struct judge *j, uint32_t no)
 {
 	const struct rule *r = &j->p->rule[no];
-	uint32_t *first = !rule_refuses(r, j->q) ? j->pass : r->nclauses ? j->may_stop : j->stop;
+	uint32_t *first = !rule_refuses(r, j->q) ? j->pass : r->nclauses || !ends_sure(j->p, r, j->q) ? j->may_stop : j->stop;
 
 	if (!j->any_maybe) {
 		memset(j->pass, 0xff, sizeof(j->pass));
@@ -161,6 +237,9 @@ static void maybe(struct judge *j, uint32_t no)
 		memset(j->may_stop, 0xff, sizeof(j->may_stop));
 		j->any_maybe = true;
 	}
+	for (unsigned a = 0; a < APP_COUNT && !r->has_apps; a++)
+		if (no < first[a])
+			first[a] = no;
 	for (unsigned w = 0; w < APP_WORDS; w++)
 		for (uint64_t left = r->apps.bits[w]; left; left &= left - 1) {
 			unsigned a = w * 64 + (unsigned)__builtin_ctzll(left);
@@ -171,7 +250,7 @@ static void maybe(struct judge *j, uint32_t no)
 }
 
 /* By what is known of application (a known one is the rule's) and facts. */
-static enum match rule_holds(const struct rule *r, const struct policy_query *q)
+static enum match asks_hold(const struct rule *r, const struct policy_query *q)
 {
 	bool allows = r->action == VERDICT_ALLOW;
 
@@ -182,6 +261,18 @@ static enum match rule_holds(const struct rule *r, const struct policy_query *q)
 	if (!r->nclauses)
 		return MATCH_YES;
 	return q->facts ? match_facts(r->clause, r->nclauses, q->facts, allows) : MATCH_MAYBE;
+}
+
+/* The same, and of names, where its groups hold as far as they are not decided by names. */
+static enum match rule_holds(const struct policy *p, const struct rule *r, const struct policy_query *q)
+{
+	enum match m = asks_hold(r, q);
+
+	if (m == MATCH_NO || ends_sure(p, r, q))
+		return m;
+	if (!q->names_lost)
+		return MATCH_MAYBE;
+	return r->action == VERDICT_ALLOW ? MATCH_NO : m;
 }
 
 static void scan(struct judge *j, const struct rule_list *l)
@@ -199,7 +290,7 @@ static void scan(struct judge *j, const struct rule_list *l)
 			continue;
 		if (!in_any(p, &r->from, j->q->from) || !in_any(p, &r->to, j->q->to) || !ports_hold(p, r, j->q))
 			continue;
-		switch (rule_holds(r, j->q)) {
+		switch (rule_holds(p, r, j->q)) {
 		case MATCH_NO:
 			continue;
 		case MATCH_MAYBE:
@@ -297,7 +388,7 @@ static enum policy_why why(const struct policy *p, const struct rule *r, const s
 		return WHY_PORTS;
 	if (q->app_known && !q->any_app && !app_holds(r, q->app))
 		return WHY_APPS;
-	switch (rule_holds(r, q)) {
+	switch (rule_holds(p, r, q)) {
 	case MATCH_NO:
 		return WHY_FACTS;
 	case MATCH_MAYBE:

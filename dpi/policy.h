@@ -4,7 +4,7 @@
  * Meaning: CONTRACT section 3. First match wins; a rule matches when from, to, ports, apps and its
  * matcher (match.h) all hold. `any` is everybody; an empty list never means "all" (the builder refuses it).
  * Whether an end belongs to a group is a set of bits that the caller works out when a workload
- * appears (names and labels) and that policy_groups() completes with the address (CIDR).
+ * appears (names and labels) and that policy_groups() completes with the address (CIDR) and what is known of its names.
  *
  * Ownership: a policy is built, then frozen by policy_build(); after that it is only read. */
 #ifndef TQ_DPI_POLICY_H
@@ -30,6 +30,9 @@ struct policy_builder;
 struct group_set {
 	uint64_t bits[POLICY_GROUPS_MAX / 64];
 };
+
+static inline void set_add(struct group_set *s, unsigned g) { s->bits[g / 64] |= UINT64_C(1) << (g % 64); }
+static inline bool set_has(const struct group_set *s, unsigned g) { return s->bits[g / 64] >> (g % 64) & 1; }
 
 struct port_range {
 	uint8_t ipproto;	/* 0: any */
@@ -80,6 +83,8 @@ void policy_group_needs_workload(struct policy_builder *, unsigned group);
 /* For a group that needs no workload property: the caller's bit says that a workload is subtracted. Where CIDRs are subtracted too,
  * only what both name is (keys AND, items OR). */
 void policy_group_minus_workload(struct policy_builder *, unsigned group);
+/* Names that an end must have for the group, or by which it is subtracted from it (a pattern of fqdn.h). With other keys: AND. */
+int policy_group_fqdn(struct policy_builder *, unsigned group, const char *pattern, bool not, struct err *);
 int policy_add_rule(struct policy_builder *, const struct rule_spec *, struct err *);
 /* Freezes; takes the builder. Never fails for lack of rules; NULL when the system has no memory. Initial reference 1. */
 struct policy *policy_build(struct policy_builder *);
@@ -93,13 +98,45 @@ unsigned policy_group_count(const struct policy *);
 unsigned policy_rule_count(const struct policy *);
 const struct policy_limits *policy_limits(const struct policy *);
 
-/* All groups of an end: `workload` holds the caller's bits (NULL: not a local workload). */
-void policy_groups(const struct policy *, const struct addr *, const struct group_set *workload, struct group_set *out);
+/* What is known of the names of an end. A group that asks for names holds it where one of the address's names is the group's, as the other
+ * end learned it from DNS, and every name that the flow itself shows (SNI, Host) is too; a flow that shows none is judged by the address. */
+enum names_shown {
+	SHOWN_NONE,	/* no name is shown and none will be: the address decides */
+	SHOWN_LATER,	/* one may be shown yet */
+	SHOWN_YES,
+	SHOWN_LOST,	/* one may have been shown that could not be read: nothing is allowed by it, everything refused */
+};
+struct policy_names {			/* zeroed: no names are known */
+	enum names_shown shown;
+	bool later;			/* the address may get names yet */
+	struct group_set of_addr[2], of_flow[2];	/* groups that name one of the address's names, all of the flow's: [0], under `not`: [1] */
+};
+#define FQDN_NAME_MAX 253u
+/* A DNS name in small letters, without a dot at its end: its length, 0: it is none (letters, digits, - and _ in labels of 1 to 63 bytes). */
+size_t fqdn_name(struct bytes, char out[FQDN_NAME_MAX + 1]);
+bool policy_asks_names(const struct policy *);		/* some group does: else all that is here may be left out */
+void policy_name_of_addr(const struct policy *, struct policy_names *, struct bytes clean);
+/* What a flow of that app shows. facts NULL: nothing was said yet. */
+void policy_name_of_flow(const struct policy *, struct policy_names *, bool app_known, enum app, const struct facts *);
+
+/* All groups of an end that it is in or may turn out to be in, and those that it is in whatever its names will be. `workload` holds the caller's
+ * bits (NULL: not a local workload); names NULL: it has none. */
+void policy_groups_named(const struct policy *, const struct addr *, const struct group_set *workload, const struct policy_names *names, struct group_set *out,
+			 struct group_set *sure);
+/* The same without names. */
+static inline void policy_groups(const struct policy *p, const struct addr *a, const struct group_set *workload, struct group_set *out)
+{
+	struct group_set sure;
+
+	policy_groups_named(p, a, workload, NULL, out, &sure);
+}
 /* Mode of a local end: that of its first group in file order that has one, else the default. */
 enum policy_mode policy_mode_of(const struct policy *, const struct group_set *);
 
 struct policy_query {
 	const struct group_set *from, *to;
+	const struct group_set *from_sure, *to_sure;	/* of these the ones that do not hang on a name; NULL: all */
+	bool names_lost;	/* the rest hangs on a name that will not be known any more */
 	uint8_t ipproto;
 	uint16_t port;		/* responder's */
 	enum app app;

@@ -53,6 +53,7 @@ static void policy_free(struct policy *p)
 		free(p->group_name[g]);
 	free(p->group_name);
 	free(p->prefix);
+	fqdn_free(&p->fqdn);
 	free(p->rule);
 	free(p->group_no);
 	free(p->port);
@@ -156,6 +157,30 @@ void policy_group_minus_workload(struct policy_builder *b, unsigned group)
 {
 	if (group_exists(b->p, group))
 		set_add(&b->p->minus_workload, group);
+}
+
+int policy_group_fqdn(struct policy_builder *b, unsigned group, const char *pattern, bool not, struct err *e)
+{
+	struct policy *p = b->p;
+	int rc;
+
+	if (!group_exists(p, group))
+		return err_set(e, -EINVAL, "group number %u: no such group", group);
+	if (set_has(&p->has_mode, group))
+		return err_set(e, -EINVAL, "group %s: a group that asks for names has no mode: names are of whom workloads talk to", p->group_name[group]);
+	rc = fqdn_add(&p->fqdn, pattern, group, not);
+	switch (rc) {
+	case 0:
+		set_add(not ? &p->minus_fqdn : &p->has_fqdn, group);
+		return 0;
+	case -EINVAL:
+		return err_set(e, rc, "group %s: %s is no name or pattern of one (letters, digits, - and _ in labels of 1 to 63 bytes, 253 in all; * is any text; "
+			       "other letters in their xn-- form)", p->group_name[group], pattern);
+	case -E2BIG:
+		return err_set(e, rc, "group %s: more than %u patterns with a star elsewhere than as the first label", p->group_name[group], FQDN_GLOBS_MAX);
+	default:
+		return err_set(e, rc, "group %s: out of memory", p->group_name[group]);
+	}
 }
 
 /* ---- rules ---- */
@@ -520,6 +545,7 @@ struct policy *policy_build(struct policy_builder *b)
 	p->port = b->port.p;
 	free(b);
 	build_prefixes(p);
+	fqdn_sort(&p->fqdn);
 	if (!build_index(p)) {
 		policy_free(p);
 		return NULL;

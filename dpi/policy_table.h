@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/hash.h"
+#include "dpi/fqdn.h"
 #include "dpi/policy.h"
 
 #define POLICY_HEADERS_MAX 64u	/* names of fields that rules may ask for */
@@ -76,7 +77,8 @@ struct policy {
 	unsigned ngroups;
 	char **group_name;
 	enum policy_mode group_mode[POLICY_GROUPS_MAX];	/* where has_mode */
-	struct group_set has_mode, has_cidr, needs_workload, minus_cidr, minus_workload;
+	struct group_set has_mode, has_cidr, needs_workload, minus_cidr, minus_workload, has_fqdn, minus_fqdn;
+	struct fqdn fqdn;
 	struct prefix *prefix;
 	uint32_t nprefixes;
 	struct prefix_len lens[129];
@@ -96,9 +98,6 @@ struct policy {
 	struct exact *exact;
 	uint32_t exact_mask;
 };
-
-static inline void set_add(struct group_set *s, unsigned g) { s->bits[g / 64] |= UINT64_C(1) << (g % 64); }
-static inline bool set_has(const struct group_set *s, unsigned g) { return s->bits[g / 64] >> (g % 64) & 1; }
 
 static inline struct rule_list *policy_exact(const struct policy *p, uint64_t key)
 {

@@ -81,6 +81,7 @@ extern const struct unit_test tests_rmcp[];
 extern const struct unit_test tests_ssdp[];
 extern const struct unit_test tests_strict[];
 extern const struct unit_test tests_stun[];
+extern const struct unit_test tests_fqdn[];
 extern const struct unit_test tests_ftp[];
 extern const struct unit_test tests_git[];
 extern const struct unit_test tests_mining[];
@@ -191,6 +192,7 @@ const struct unit_suite unit_suites[] = {
 	{ "ssdp", tests_ssdp },
 	{ "strict", tests_strict },
 	{ "stun", tests_stun },
+	{ "fqdn", tests_fqdn },
 	{ "ftp", tests_ftp },
 	{ "git", tests_git },
 	{ "mining", tests_mining },
