@@ -21,6 +21,7 @@ enum frame_flags {
 	FRAME_TRUNCATED = 1 << 5,	/* caplen < wirelen */
 	FRAME_LEAVING = 1 << 6,		/* known to leave the workload whose view this is ... */
 	FRAME_ENTERING = 1 << 7,	/* ... or to enter it; neither: unknown */
+	FRAME_TRACKED = 1 << 8,		/* the kernel counts what flows here by itself (conntrack), and can let a flow by */
 };
 
 /* The end of time, in the year 2116: beyond it sources give this one. Sums and differences of two times fit into 64 bits. */
@@ -54,6 +55,7 @@ enum verdict { VERDICT_ALLOW, VERDICT_PENDING, VERDICT_ALERT, VERDICT_DENY, VERD
 static inline bool verdict_stops(enum verdict v) { return v >= VERDICT_DENY; }
 
 enum answer_flags {
+	ANSWER_FINAL = 1 << 1,	/* its flow is decided: nobody needs the rest of it (dpi_decided) */
 	ANSWER_CALM = 1 << 2,	/* goes on with its urgent flag and pointer cleared: its receiver takes all of it as it was judged */
 };
 

@@ -156,6 +156,7 @@ void dpi_set_epoch(struct dpi *d, int64_t now, int64_t overlap)
 void dpi_set_event_mask(struct dpi *d, uint64_t mask) { d->events = d->ops.emit ? mask : 0; }
 
 struct lister {
+	const struct dpi *d;
 	bool (*fn)(void *ctx, const struct dpi_flow_info *);
 	void *ctx;
 };
@@ -185,6 +186,8 @@ static bool list_one(void *ctx, struct flow *f)
 		.path = f->path,
 		.verdict = (enum verdict)f->verdict,
 		.enforced = stops && flow_hit(f, F_STOPPED),
+		.away = f->away,
+		.inline_for = f->held && !f->away ? final_text(away_why(l->d, f)) : NULL,
 		.reason = (enum reason)f->reason,
 		.rule = f->rule,
 	};
@@ -197,7 +200,7 @@ static bool list_one(void *ctx, struct flow *f)
 
 void dpi_each_flow(const struct dpi *d, bool (*fn)(void *ctx, const struct dpi_flow_info *), void *ctx)
 {
-	struct lister l = { .fn = fn, .ctx = ctx };
+	struct lister l = { .d = d, .fn = fn, .ctx = ctx };
 
 	each(d, list_one, &l);
 }
@@ -209,6 +212,7 @@ void dpi_get_sizes(const struct dpi *d, struct dpi_sizes *out)
 	out->px = sizeof(struct px);
 	out->flows = d->flows.used;
 	out->flows_max = d->flows.max;
+	out->flows_away = d->flows_away;
 	out->probes_max = d->flows.probes_max;
 	mem_get_stats(d->mem, &out->mem);
 }

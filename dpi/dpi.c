@@ -179,6 +179,10 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	if (bad)
 		return judge_answer(d, f, x->p->frame);
 	f->tcp_flags[x->dir] |= x->p->tcp_flags;
+	if (f->tracked && !(x->p->frame->flags & FRAME_TRACKED))
+		f->tracked = 0;
+	if (f->away)
+		return judge_answer(d, f, x->p->frame);
 	if (x->p->frame->held)
 		f->held = 1;
 	judge_next_datagram(x);
@@ -187,6 +191,8 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 		enum verdict v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
 
 		feed_off(x);
+		if (f->tracked)
+			away_refused(x);
 		return v;
 	}
 	switch (f->key.ipproto) {
@@ -215,6 +221,8 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	}
 	if (tunnel_may(x->p, f))
 		d->carrier = (struct carrier){ .p = x->p, .flow_id = f->id, .app = (enum app)f->app };
+	if (f->tracked)
+		away_look(x);
 	return judge_answer(d, f, x->p->frame);
 }
 
@@ -281,6 +289,8 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		count_n(d, DPI_C_GUARD_VIEW, frames);
 		return judge_answer(d, f, p->frame);
 	}
+	if (f && f->away)
+		away_packet(x);
 	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !wrong(p) && stream_restarts(x)) {
 		if (f->state == FLOW_NEW)
 			stream_guessed_wrong(x, f->pkts[DIR_TOSERVER] ? DIR_TOSERVER : DIR_TOCLIENT);
@@ -439,6 +449,7 @@ struct answer dpi_inspect(struct dpi *d, const struct frame *fr)
 	struct answer a;
 
 	d->px.answer = 0;
+	d->decided = NULL;
 	a.verdict = inspect(d, fr);
 	a.flags = d->px.answer;
 	a.l4 = d->px.l4;

@@ -76,6 +76,28 @@ void dpi_free(struct dpi *);
 /* Inspects one frame. Every path out gives a verdict; what cannot be decoded is ALLOW and counted. */
 struct answer dpi_inspect(struct dpi *, const struct frame *);
 
+/* ---- decided flows ----
+ * Where an answer says ANSWER_FINAL, the caller may let the rest of the flow by (or, where it is refused, drop it) without the core, as long as it counts. */
+struct dpi_decided {
+	struct flow *flow;	/* opaque */
+	uint64_t flow_id;
+	struct tuple tuple;	/* src: initiator */
+	bool stops;		/* it is refused */
+};
+/* The flow of the frame inspected last. False: its answer was not ANSWER_FINAL. */
+bool dpi_decided(const struct dpi *, struct dpi_decided *);
+/* Its packets do not come here any more, or do again. Policy, epoch or event mask changed: bring every flow back first. False: the core knows it no more, or has it
+ * counted otherwise: nothing more is to be said of it, and it is not away. */
+bool dpi_flow_away(struct dpi *, const struct dpi_decided *, bool away);
+struct dpi_counted {
+	uint64_t pkts[2], bytes[2];	/* to server, to client; IP lengths: of its whole life */
+	bool closed, reset;		/* TCP: it is over; by a reset */
+};
+/* What the kernel counted so far. Flows that are away do not age as long as this is told of them. False as above. */
+bool dpi_flow_counted(struct dpi *, const struct dpi_decided *, const struct dpi_counted *);
+/* The kernel counts it no more: it is back, and what comes is counted here. */
+void dpi_flow_lost(struct dpi *, const struct dpi_decided *);
+
 /* Time goes on without a frame: expires flows and fragments. Cheap when nothing is due. Called about each 50 ms, after whatever frames there
  * were: what is compared between two paths waits for two of these. */
 void dpi_tick(struct dpi *, int64_t now);
@@ -102,6 +124,8 @@ struct dpi_flow_info {
 	uint8_t path;
 	enum verdict verdict;
 	bool enforced;
+	bool away;			/* its packets go by without the core ... */
+	const char *inline_for;		/* ... or come to it for this reason; NULL: none of them was held */
 	enum reason reason;
 	uint32_t rule;
 	struct outer outer;		/* kind TUNNEL_NONE: in no tunnel */
@@ -111,7 +135,7 @@ void dpi_each_flow(const struct dpi *, bool (*fn)(void *ctx, const struct dpi_fl
 
 struct dpi_sizes {
 	size_t flow, px;
-	uint32_t flows, flows_max;
+	uint32_t flows, flows_max, flows_away;
 	uint32_t probes_max;	/* slots that a lookup looked at, the most of all so far */
 	struct mem_stats mem;
 };

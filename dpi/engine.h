@@ -15,6 +15,7 @@
  *   feed.c     bytes to protocols; seek.c which protocol it is
  *   px.c       what protocols may do
  *   judge.c    policy
+ *   final.c    may the rest of a flow go by; away.c flows that do
  *   tell.c     events of the core's own */
 #ifndef TQ_DPI_ENGINE_H
 #define TQ_DPI_ENGINE_H
@@ -22,6 +23,7 @@
 #include "dpi/dedup.h"
 #include "dpi/defrag.h"
 #include "dpi/expect.h"
+#include "dpi/final.h"
 #include "dpi/flow.h"
 #include "dpi/view.h"
 #include "dpi/witness.h"
@@ -79,6 +81,8 @@ struct dpi {
 	int64_t skew;			/* now - time of frames, where captures were taken one after the other out of order */
 	int64_t last_ts;		/* of the last frame */
 	int64_t advanced;		/* now when timers were looked at */
+	struct flow *decided;		/* the flow of the frame at hand, where its answer is ANSWER_FINAL */
+	uint32_t flows_away;
 	struct carrier carrier;		/* the packet that just counted, if it may carry another one */
 	uint64_t events;		/* conf.event_mask, 0 without emit */
 	uint64_t flows_made;
@@ -170,6 +174,17 @@ void judge_next_datagram(struct px *);		/* before the packet at hand is judged *
 enum verdict judge_answer(struct dpi *, struct flow *, const struct frame *);
 /* The verdict of the flow that an ICMP error quotes. */
 enum verdict judge_icmp_error(struct dpi *, const struct packet *);
+
+/* However the app of the flow at hand may be refined, the answer stays as it is. */
+bool judge_steady(const struct px *);
+
+/* ---- away.c ---- */
+/* The packet at hand of a tracked flow, which is not away, may go on: says ANSWER_FINAL where the rest may go by too. */
+void away_look(struct px *);
+void away_refused(struct px *);		/* the same of a packet that is refused */
+void away_packet(struct px *);		/* a packet of a flow that is away came here: it may bring the flow back */
+void away_end(struct dpi *, struct flow *);	/* the flow ends */
+enum final away_why(const struct dpi *, const struct flow *);	/* why it is looked at */
 
 /* ---- tell.c ---- */
 enum app flow_hint(const struct flow *);

@@ -100,6 +100,7 @@ struct half {
 	uint32_t urg_seq;
 	uint32_t max_window;
 	uint8_t wscale : 4, is_signed : 1;	/* its SYN had a signature (RFC 2385, 5925) */
+	uint8_t refused : 3;	/* half[0]: packets of the flow that were refused (final.h) */
 	uint8_t flags, ooo_n;
 	uint8_t keep_class;	/* log2 of keep's size */
 };
@@ -114,8 +115,13 @@ struct flow {
 	uint8_t held : 1;	/* a frame of it was held: both ends pass there */
 	uint8_t by_facts : 1;	/* requests are judged one by one: rules that come first ask for facts */
 	uint8_t path;
-	uint8_t feed : 3, bad_told : 5;	/* how many px_bad were told */
-	uint8_t switches;	/* how often another protocol took over */
+	uint8_t feed : 2;
+	uint8_t unsteady : 1;	/* rules tell apps apart that it may turn out to carry (away.c) */
+	uint8_t bad_told : 5;	/* how many px_bad were told */
+	uint8_t switches : 5;	/* how often another protocol took over */
+	uint8_t tracked : 1;	/* the kernel counts all its packets, and all were held on one path */
+	uint8_t away : 1;	/* its packets go by without coming here; a protocol parsed them before: */
+	uint8_t parsed : 1;
 	/* line 1: counted */
 	uint64_t pkts[2], bytes[2];
 	int64_t last;		/* ns, time of the last frame */
@@ -152,6 +158,7 @@ _Static_assert(sizeof(struct flow_key) == 48, "hashed as six words");
 _Static_assert(sizeof(struct half) == 80, "half");
 _Static_assert(offsetof(struct flow, pkts) == 64 && offsetof(struct flow, half) == 128, "hot lines");
 _Static_assert(sizeof(struct flow) <= 384, "flow entry");
+_Static_assert(FEED_OFF < 4, "flow.feed has room");
 _Static_assert(APP_COUNT <= 256, "flow.app has room");
 _Static_assert(ANOM_FLOW_COUNT <= 16, "flow.anomalies has room");
 

@@ -59,6 +59,7 @@ void flow_end(struct dpi *d, struct flow *f, const char *reason)
 	if (reason)
 		tell_flow(x, reason);
 	tunnel_release(d, f);
+	away_end(d, f);
 	count(d, DPI_C_FLOWS_END);
 	flow_remove(&d->flows, f);
 	d->px = saved;
@@ -247,6 +248,7 @@ struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t hash, b
 	f->epoch = d->epoch - x->borrowed;	/* whose it is must be asked again */
 	f->iface = p->frame->iface;
 	f->policy = d->policy_version - 1;	/* judged by none yet */
+	f->tracked = p->frame->flags & FRAME_TRACKED && !p->tunnel && (p->t.ipproto == IPPROTO_UDP || p->tcp_flags & TCP_SYN) && !down;
 	x->f = f;
 	x->dir = down ? DIR_TOCLIENT : DIR_TOSERVER;
 	if (p->t.ipproto == IPPROTO_TCP)

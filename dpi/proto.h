@@ -63,6 +63,9 @@ struct proto {
 	enum parse (*gap)(struct px *, void *state, enum dir, uint64_t len);
 	/* The flow ends, or parsing of it does: emit what is unfinished and worth telling; release what state holds. NULL: nothing to do. */
 	void (*end)(struct px *, void *state);
+	bool for_events;		/* it reads on for its events and for rules about single requests alone: where neither is wanted, nobody needs the rest of
+					 * a flow of it (final.h). It announces nothing (px_expect), and what it hands over to (px_switch), or
+					 * refines its app to (px_set_app), is carried in it by name (apps.def) or begins with a request that was answered. False: every byte is needed */
 	const struct fact *const *facts;	/* all facts it emits, NULL-terminated (docs and tests expand from it) */
 };
 

@@ -251,4 +251,5 @@ const struct proto proto_amqp = {
 	.probe = probe,
 	.parse = parse,
 	.facts = facts,
+	.for_events = true,
 };

@@ -536,4 +536,5 @@ const struct proto proto_cassandra = {
 	.gap = gap,
 	.end = end,
 	.facts = facts,
+	.for_events = true,
 };

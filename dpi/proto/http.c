@@ -708,5 +708,5 @@ static const uint16_t ports[] = { 80, 8080, 8000, 8888, 3128, 9200, 0 };
 
 const struct proto proto_http = {
 	.name = "http", .app = APP_HTTP, .event = EV_HTTP, .l4 = PROTO_TCP, .ports = ports, .state_size = sizeof(struct http),
-	.probe = probe, .parse = parse, .gap = gap, .end = end, .facts = http_facts,
+	.probe = probe, .parse = parse, .gap = gap, .end = end, .facts = http_facts, .for_events = true,
 };

@@ -314,5 +314,5 @@ static const uint16_t ports[] = { 50051, 2379, 0 };
 
 const struct proto proto_http2 = {
 	.name = "http2", .app = APP_HTTP2, .event = EV_HTTP, .l4 = PROTO_TCP, .ports = ports, .state_size = sizeof(struct http2),
-	.probe = http2_probe, .parse = parse, .gap = gap, .end = end, .facts = http2_facts,
+	.probe = http2_probe, .parse = parse, .gap = gap, .end = end, .facts = http2_facts, .for_events = true,
 };

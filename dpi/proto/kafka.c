@@ -478,4 +478,5 @@ const struct proto proto_kafka = {
 	.parse = parse,
 	.end = end,
 	.facts = facts,
+	.for_events = true,
 };

@@ -606,4 +606,5 @@ const struct proto proto_mongodb = {
 	.gap = gap,
 	.end = end,
 	.facts = facts,
+	.for_events = true,
 };

@@ -380,4 +380,5 @@ const struct proto proto_mqtt = {
 	.probe = probe,
 	.parse = parse,
 	.facts = facts,
+	.for_events = true,
 };

@@ -202,4 +202,5 @@ const struct proto proto_nats = {
 	.probe = probe,
 	.parse = parse,
 	.facts = facts,
+	.for_events = true,
 };

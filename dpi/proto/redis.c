@@ -626,4 +626,5 @@ const struct proto proto_redis = {
 	.parse = parse,
 	.end = end,
 	.facts = facts,
+	.for_events = true,
 };

@@ -197,4 +197,5 @@ const struct proto proto_stomp = {
 	.probe = probe,
 	.parse = parse,
 	.facts = facts,
+	.for_events = true,
 };

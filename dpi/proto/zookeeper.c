@@ -397,4 +397,5 @@ const struct proto proto_zookeeper = {
 	.gap = gap,
 	.end = end,
 	.facts = facts,
+	.for_events = true,
 };

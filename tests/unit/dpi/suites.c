@@ -16,6 +16,7 @@ extern const struct unit_test tests_slp[];
 extern const struct unit_test tests_expect[];
 extern const struct unit_test tests_seek[];
 extern const struct unit_test tests_flow[];
+extern const struct unit_test tests_final[];
 extern const struct unit_test tests_guard[];
 extern const struct unit_test tests_http[];
 extern const struct unit_test tests_http2[];
@@ -127,6 +128,7 @@ const struct unit_suite unit_suites[] = {
 	{ "expect", tests_expect },
 	{ "seek", tests_seek },
 	{ "flow", tests_flow },
+	{ "final", tests_final },
 	{ "guard", tests_guard },
 	{ "http", tests_http },
 	{ "http2", tests_http2 },
