@@ -140,6 +140,10 @@ static inline uint64_t cur_le64(struct cursor *c)
 	return hi << 32 | lo;
 }
 
+/* Numbers in a view that is known to reach so far (cur_take, cur_bytes): a header of fixed size is taken once and its fields read from it. */
+static inline uint16_t be16_at(const uint8_t *view, size_t off) { return (uint16_t)(view[off] << 8 | view[off + 1]); }
+static inline uint32_t be32_at(const uint8_t *view, size_t off) { return (uint32_t)be16_at(view, off) << 16 | be16_at(view, off + 2); }
+
 /* The byte `off` after the position without consuming it; 0 and no failure when
  * there is none (a probe looks ahead; use cur_left to tell 0 from absent). */
 static inline uint8_t cur_peek(const struct cursor *c, size_t off)

@@ -22,7 +22,9 @@
 #include "base/csum.h"
 
 #define IPV6_EXT_MAX 32
+#define IPV4_HLEN 20u
 #define IPV6_HLEN 40u
+#define TCP_HLEN 20u
 #define IP_LEN_MAX 65535u
 #define IP_OPTIONS_MAX 8u	/* of one header, padding apart (net.ipv6.max_dst_opts_number) */
 #define IP_PAD_MAX 7u		/* bytes of padding between two of them */
@@ -39,14 +41,11 @@ static bool csum_judged(const struct decoder *d)
 /* Sum over the pseudo header (RFC 793, 8200 8.1) of n bytes of transport. */
 static uint64_t csum_pseudo(const struct packet *p, uint8_t ipproto, size_t n)
 {
-	uint64_t sum = 0;
+	uint64_t sum = csum_add4(csum_add4(0, p->t.src.b + 12), p->t.dst.b + 12);
 
-	if (p->family == 4) {
-		sum = csum_add4(sum, p->t.src.b + 12);
-		sum = csum_add4(sum, p->t.dst.b + 12);
-	} else {
-		sum = csum_add(sum, p->t.src.b, 16);
-		sum = csum_add(sum, p->t.dst.b, 16);
+	if (p->family == 6) {
+		sum = csum_add(sum, p->t.src.b, 12);
+		sum = csum_add(sum, p->t.dst.b, 12);
 	}
 	sum = csum_add16(sum, (uint16_t)(n >> 16));
 	sum = csum_add16(sum, (uint16_t)n);
@@ -128,34 +127,31 @@ static void tcp_options(struct packet *p, struct cursor c)
 static enum decode_result decode_tcp(struct decoder *d)
 {
 	struct packet *p = d->out;
-	const uint8_t *l4 = d->in.pos;
 	uint64_t wire = decode_wire_left(d);
 	size_t there = cur_left(&d->in), hlen;
-	uint16_t offset_flags;
+	const uint8_t *h = cur_take(&d->in, TCP_HLEN);
 	struct cursor opts;
 
-	p->t.sport = cur_be16(&d->in);
-	p->t.dport = cur_be16(&d->in);
-	p->seq = cur_be32(&d->in);
-	p->ack = cur_be32(&d->in);
-	offset_flags = cur_be16(&d->in);
-	p->window = cur_be16(&d->in);
-	cur_skip(&d->in, 2);
-	p->urgent = cur_be16(&d->in);
-	if (!cur_ok(&d->in))
+	if (!h)
 		return decode_bad(d, DPI_C_DECODE_TCP_SHORT);
-	p->tcp_flags = (uint8_t)offset_flags;
-	hlen = (size_t)(offset_flags >> 12) * 4;
-	if (hlen < 20 || hlen > wire)
+	p->t.sport = be16_at(h, 0);
+	p->t.dport = be16_at(h, 2);
+	p->seq = be32_at(h, 4);
+	p->ack = be32_at(h, 8);
+	p->tcp_flags = h[13];
+	p->window = be16_at(h, 14);
+	p->urgent = be16_at(h, 18);
+	hlen = (size_t)(h[12] >> 4) * 4;
+	if (hlen < TCP_HLEN || hlen > wire)
 		return decode_bad(d, DPI_C_DECODE_TCP_HLEN);
-	hlen -= 20;
+	hlen -= TCP_HLEN;
 	opts = cur_sub(&d->in, hlen < cur_left(&d->in) ? hlen : cur_left(&d->in));	/* less only where the capture is cut */
 	if (hlen)
 		tcp_options(p, opts);
 	p->payload = cur_rest(&d->in);
 	p->l4_known = true;
 	if (csum_judged(d))
-		csum_judge(p, IPPROTO_TCP, l4, there, 16);
+		csum_judge(p, IPPROTO_TCP, h, there, 16);
 	return DECODE_OK;
 }
 
@@ -362,34 +358,30 @@ enum decode_result decode_ipv4(struct decoder *d)
 	struct packet *p = d->out;
 	struct cursor ip = d->in;
 	uint64_t wire = decode_wire_left(d), len;
-	uint8_t vhl = cur_u8(&d->in);
-	size_t hlen = (vhl & 0xfu) * 4u;
-	const uint8_t *src, *dst;
+	const uint8_t *h = cur_take(&d->in, IPV4_HLEN);
 	struct cursor opts;
 	uint16_t frag;
+	size_t hlen;
 
-	cur_skip(&d->in, 1);
-	len = cur_be16(&d->in);
-	p->frag_id = cur_be16(&d->in);
-	frag = cur_be16(&d->in);
-	p->ttl = cur_u8(&d->in);
-	p->t.ipproto = cur_u8(&d->in);
-	cur_skip(&d->in, 2);
-	src = cur_take(&d->in, 4);
-	dst = cur_take(&d->in, 4);
-	if (!cur_ok(&d->in))
+	if (!h)
 		return decode_bad(d, DPI_C_DECODE_IPV4_SHORT);
-	if (vhl >> 4 != 4)
+	if (h[0] >> 4 != 4)
 		return decode_bad(d, DPI_C_DECODE_IPV4_VERSION);
-	if (hlen < 20)
+	hlen = (h[0] & 0xfu) * 4u;
+	if (hlen < IPV4_HLEN)
 		return decode_bad(d, DPI_C_DECODE_IPV4_HLEN);
-	opts = cur_sub(&d->in, hlen - 20);
+	opts = cur_sub(&d->in, hlen - IPV4_HLEN);
 	if (!cur_ok(&d->in))
 		return decode_bad(d, DPI_C_DECODE_IPV4_SHORT);
+	len = be16_at(h, 2);
+	p->frag_id = be16_at(h, 4);
+	frag = be16_at(h, 6);
+	p->ttl = h[8];
+	p->t.ipproto = h[9];
 	p->family = 4;	/* what is told of it has its addresses */
-	p->t.src = addr_v4(src);
-	p->t.dst = addr_v4(dst);
-	if (hlen > 20 && !ipv4_options_taken(opts, stack_took(p)))
+	p->t.src = addr_v4(h + 12);
+	p->t.dst = addr_v4(h + 16);
+	if (hlen > IPV4_HLEN && !ipv4_options_taken(opts, stack_took(p)))
 		return decode_bad(d, DPI_C_DECODE_IPV4_OPTION);
 	/* Super-packets past 64 KiB (BIG TCP) cannot say their length: 0, or what is left of it in 16 bits. */
 	if (wire > IP_LEN_MAX && (len == 0 || d->out->flags & FRAME_GSO))
