@@ -3,6 +3,7 @@
 #   make check       installs what it needs, every test make check-lab   the network namespace labs only
 #   make floods      the core under floods, in full     make fuzz        FUZZ_SECONDS=60 of each target
 #   make check-evasion   what a kernel received against what was judged, case by case
+#   make bench       what it costs, beside others (docs/PERFORMANCE.md)
 #   make demo        shows it at work                   make golden      captures to events, against what is kept
 #   make install     DESTDIR, PREFIX
 #   make corpus      CORPUS=DIR: scores captures with known facts, against the floor, and cuts every packet; PORTS=random: on random ports too; RAISE=1: raises the floor
@@ -208,6 +209,14 @@ fuzz: deps
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
 	@$(MAKE) --no-print-directory fuzz-run
 
+# What it costs, beside programs that do the least there is (docs/PERFORMANCE.md): BENCH="--rounds 3 offline", say; all of it takes the better part of an hour.
+BENCH_CAPTURES := $(patsubst %,$(B)/bench/%.pcap,http tls blend http-small blend-small)
+BENCH_PROGRAMS := $(patsubst tests/bench/programs/%.c,$(B)/bench/%,$(wildcard tests/bench/programs/*.c))
+bench: deps
+	@scripts/install-deps --bench
+	@$(MAKE) --no-print-directory -j2 all $(BENCH_PROGRAMS) $(BENCH_CAPTURES)
+	@TAPQ_BUILD=$(CURDIR)/$(B) tests/bench/run $(BENCH)
+
 floods: deps
 	@$(MAKE) --no-print-directory -j2 floods-run FLOODS_FULL=1
 
@@ -254,5 +263,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz lint captures demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
 .DELETE_ON_ERROR:

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Live rows: a client and a server in namespaces, and what stands between them.
+
+    client --veth-- cbr0 --veth-- web: nginx on 8080 and 8081, iperf3 on 5201 and 5202
+
+Each row has a lab of its own for each round: kept-alive requests, a connection a request, and bulk, over IPv4 and over IPv6. One wrk and one iperf3
+go to each of the two ports side by side, so that `mixed` has half of the connections on each path and all rows carry the same load. The server is the
+workload; the client is not one.
+
+A run of an agent counts only if it lived to its end, told 99 % of the requests that wrk had answered as `http` events, each connection that the
+client opened as a `flow` event, no packet twice, and dropped nothing."""
+import json, os, re, signal, subprocess, time
+
+from benchlib import Refused, count_lines, installed, median, policy, program, say, spread
+from lablib import Lab, run, wait_for
+
+HTTP, BULK = (8080, 8081), (5201, 5202)
+CONNECTIONS = 16	# of each wrk
+APPS = ', '.join('tcp/%d' % p for p in HTTP + BULK)
+HALF = 'tcp/%d, tcp/%d' % (HTTP[0], BULK[0])
+NOTHING, SINGLE, BATCH, MARK, TOUCH = 'nothing', 'queue: accept, one by one', 'queue: accept, in batches', 'queue: marked, rest passes by', 'mirror: ring touched'
+NFQ, OFFLOAD, TC, MIXED, SURICATA_NFQ, SURICATA_TC = 'tapqd nfq', 'tapqd nfq, offload', 'tapqd tc', 'tapqd mixed', 'Suricata, NFQUEUE', 'Suricata, af-packet'
+RATES = ('kept-alive', 'connections', 'bulk')
+
+
+# ---- load ----
+
+def side_by_side(commands):
+    """Their outputs; every one has to end well."""
+    procs = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
+    outs = []
+    for p, c in zip(procs, commands):
+        try:
+            out, err = p.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            for q in procs:
+                q.kill()
+            raise
+        if p.returncode:
+            raise RuntimeError('%s: exit %d: %s' % (' '.join(c), p.returncode, (err or out).strip()[-300:]))
+        outs.append(out)
+    return outs
+
+
+def ms_of(text):
+    value, unit = re.fullmatch(r'([\d.]+)(us|ms|s)', text).groups()
+    return float(value) * {'us': 0.001, 'ms': 1, 's': 1000}[unit]
+
+
+def wrk(lab, host, seconds, *more):
+    """{'rate': answers a second, 'requests', 'p50', 'p99': ms} of all ports."""
+    outs = side_by_side([['ip', 'netns', 'exec', lab.ns('client'), 'wrk', '-t1', '-c%d' % CONNECTIONS, '-d%ds' % seconds, '--latency', *more, 'http://%s:%d/' % (host, p)] for p in HTTP])
+    requests = rate = 0
+    quantiles = {'50': [], '99': []}
+    for o in outs:
+        if re.search(r'Non-2xx|Socket errors', o):
+            raise Refused('wrk: ' + ' '.join(re.findall(r'(?:Non-2xx|Socket errors).*', o)))
+        requests += int(re.search(r'(\d+) requests in', o).group(1))
+        rate += float(re.search(r'Requests/sec:\s+([\d.]+)', o).group(1))
+        for q, values in quantiles.items():
+            values.append(ms_of(re.search(r'^\s+%s%%\s+(\S+)' % q, o, re.M).group(1)))
+    return {'rate': rate, 'requests': requests, 'p50': sum(quantiles['50']) / len(HTTP), 'p99': max(quantiles['99'])}
+
+
+def iperf(lab, host, seconds):
+    """Gbit/s that arrived, of all ports."""
+    outs = side_by_side([['ip', 'netns', 'exec', lab.ns('client'), 'iperf3', '-c', host, '-p', str(p), '-t', str(seconds), '-J'] for p in BULK])
+    return sum(json.loads(o)['end']['sum_received']['bits_per_second'] for o in outs) / 1e9
+
+
+def load(lab, seconds):
+    got, requests = {}, 0
+    for family, host, plain in (('v4', lab.v4('web'), lab.v4('web')), ('v6', '[%s]' % lab.v6('web'), lab.v6('web'))):
+        kept = wrk(lab, host, seconds)
+        each = wrk(lab, host, seconds, '-H', 'Connection: close')
+        got.update({'kept-alive ' + family: kept['rate'], 'p50 ' + family: kept['p50'], 'p99 ' + family: kept['p99'], 'connections ' + family: each['rate'],
+                    'bulk ' + family: iperf(lab, plain, seconds)})
+        requests += kept['requests'] + each['requests']
+    return got, requests
+
+
+# ---- what the kernel knows ----
+
+def kernel_counts(lab):
+    """(connections that the client opened so far, packets over the server's interface). The server's own count of connections (PassiveOpens) has those
+    twice whose first two packets meet in the kernel, as they do behind a queue."""
+    names, values = [line.split() for line in run('cat', '/proc/net/snmp', ns=lab.ns('client')).stdout.splitlines() if line.startswith('Tcp:')]
+    dev = re.search(r'^\s*eth0:(.*)$', run('cat', '/proc/net/dev', ns=lab.ns('web')).stdout, re.M).group(1).split()
+    return int(values[names.index('ActiveOpens')]) - int(values[names.index('AttemptFails')]), int(dev[1]) + int(dev[9])
+
+
+def cpu_of(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        fields = f.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+# ---- what stands between ----
+
+class Between:
+    """Nothing. agent: what may be asked for its processor time; stop() looks whether the run counts."""
+    pid = None
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def start(self):
+        pass
+
+    def stop(self, requests, connections, packets):
+        pass
+
+
+def queue_rules(lab, chain_rules):
+    text = '*filter\n:BENCH_IN - [0:0]\n:BENCH_OUT - [0:0]\n-I INPUT 1 -i eth0 -p tcp -j BENCH_IN\n-I OUTPUT 1 -o eth0 -p tcp -j BENCH_OUT\n'
+    for chain, word in (('BENCH_IN', '--dport'), ('BENCH_OUT', '--sport')):
+        text += ''.join('-A %s %s\n' % (chain, r) for r in chain_rules)
+        text += ''.join('-A %s -p tcp %s %d -j NFQUEUE --queue-num 0 --queue-bypass\n' % (chain, word, p) for p in HTTP + BULK)
+    for tool in ('iptables-restore', 'ip6tables-restore'):
+        run(tool, '--noflush', ns=lab.ns('web'), input=text + 'COMMIT\n')
+
+
+class Accepting(Between):
+    how = 'single'
+    rules = ()
+
+    def start(self):
+        self.p = self.lab.start(program('accept'), '0', self.how, on='web', log='accept.log')
+        self.pid = self.p.pid
+        wait_for('it listens', lambda: 'listening' in open(self.lab.path('accept.log')).read())
+        queue_rules(self.lab, self.rules)
+
+    def stop(self, requests, connections, packets):
+        if self.p.poll() is not None:
+            raise Refused('it ended: ' + open(self.lab.path('accept.log')).read()[-200:])
+        self.p.send_signal(signal.SIGTERM)
+        self.p.wait(10)
+        seen = int(re.search(r'(\d+) packets', open(self.lab.path('accept.log')).read()).group(1))
+        if self.how != 'mark' and seen < packets * 0.99:
+            raise Refused('%d of %d packets met the queue' % (seen, packets))
+
+
+class Batching(Accepting):
+    how = 'batch'
+
+
+class Marking(Accepting):
+    how = 'mark'
+    rules = ('-m mark --mark 0x1000/0x1000 -j CONNMARK --save-mark --nfmask 0x1000 --ctmask 0x1000', '-m connmark --mark 0x1000/0x1000 -j RETURN')
+
+
+def mirror(lab):
+    node, veth = lab.ns('node'), lab.veth('web')
+    run('ip', 'link', 'add', 'vbr-bench', 'type', 'bridge', 'mcast_snooping', '0', ns=node)
+    run('sysctl', '-qw', 'net.ipv6.conf.vbr-bench.disable_ipv6=1', ns=node)
+    run('ip', 'link', 'set', 'vbr-bench', 'arp', 'off', 'up', ns=node)
+    run('tc', 'qdisc', 'add', 'dev', veth, 'clsact', ns=node)
+    for hook in ('ingress', 'egress'):
+        run('tc', 'filter', 'add', 'dev', veth, hook, 'pref', '20', 'protocol', 'all', 'u32', 'match', 'u32', '0', '0', 'action', 'mirred', 'egress', 'mirror', 'dev', 'vbr-bench', ns=node)
+
+
+class Touching(Between):
+    def start(self):
+        mirror(self.lab)
+        self.p = self.lab.start(program('touch'), 'vbr-bench', on='node', log='touch.log')
+        self.pid = self.p.pid
+        wait_for('it listens', lambda: 'listening' in open(self.lab.path('touch.log')).read())
+
+    def stop(self, requests, connections, packets):
+        self.p.send_signal(signal.SIGTERM)
+        self.p.wait(10)
+        seen, dropped = map(int, re.search(r'(\d+) packets (\d+) dropped', open(self.lab.path('touch.log')).read()).groups())
+        if dropped or seen < packets * 0.99:
+            raise Refused('%d of %d packets met the ring, %d were dropped' % (seen, packets, dropped))
+
+
+class Tapqd(Between):
+    mode, apps, nfq, types, http = 'nfq', APPS, 'offload: false', 'all', True
+
+    def start(self):
+        lab = self.lab
+        extra = 'workloads: {discover: [], static: [{name: web, netns: /run/netns/%s, interface: eth0}]}\n' % lab.ns('web')
+        extra += 'nfq: {apps: [%s]%s}\n' % (self.apps, ', ' + self.nfq if self.nfq else '')
+        extra += 'events:\n  - {type: file, path: %s, types: %s}\n' % (lab.path('eve.json'), self.types)
+        lab.start_tapqd(mode=self.mode, static=False, sinks=False, policy=policy(100), extra=extra)
+        self.pid = lab.tapqd.pid
+
+    def stop(self, requests, connections, packets):
+        lab = self.lab
+        if lab.tapqd.poll() is not None:
+            raise Refused('tapqd ended with %d: %s' % (lab.tapqd.returncode, lab.log()[-300:]))
+        counters = {c['name']: c['value'] for c in lab.tapq_json('counters')['counters']}
+        lost = [n for n, v in counters.items() if v and (re.fullmatch(r'source\..*\.(kernel_drops|user_drops|passed_unseen|errors|dropped)|sink\.(dropped|errors|ring_dropped)', n))]
+        if lost:
+            raise Refused('lost: ' + ', '.join('%s %d' % (n, counters[n]) for n in lost))
+        code = lab.stop_tapqd(seconds=60)
+        if code:
+            raise Refused('tapqd ended with %d' % code)
+        self.read_events(requests, connections, packets)
+
+    def read_events(self, requests, connections, packets):
+        path = self.lab.path('eve.json')
+        http = count_lines(path, '"event_type":"http"')[0]
+        flows = told = 0
+        with open(path, 'rb') as f:
+            for line in f:
+                if b'"event_type":"flow"' in line and b'"proto":"TCP"' in line:
+                    flows += 1
+                    told += sum(map(int, re.findall(rb'"pkts_to(?:server|client)":(\d+)', line)))
+        if self.http and http < requests * 0.99:
+            raise Refused('%d of %d requests were told' % (http, requests))
+        if flows < connections:
+            raise Refused('%d of %d connections were told' % (flows, connections))
+        if told > packets * 1.001:
+            raise Refused('%d packets were told of %d: some were seen twice' % (told, packets))
+        if told < packets * 0.99:
+            raise Refused('%d of %d packets were told' % (told, packets))
+
+
+class Offloading(Tapqd):
+    nfq, types, http = 'offload: true', '[flow, alert]', False
+
+
+class Mirroring(Tapqd):
+    mode, apps, nfq = 'tc', '', ''
+
+
+class Mixing(Tapqd):
+    mode, apps = 'mixed', HALF
+
+
+class Suricata(Between):
+    """Rows of Suricata have no look at what was told: its events differ."""
+    def start(self):
+        logs = self.lab.path('suricata')
+        os.makedirs(logs)
+        queue_rules(self.lab, ())
+        self.p = self.lab.start('suricata', '-c', '/etc/suricata/suricata.yaml', '-S', '/dev/null', '-l', logs, '--set', 'nfq.fail-open=yes', '--set', 'nfq.batchcount=20', '-q', '0',
+                                on='web', log='suricata.log')
+        self.up(logs)
+
+    def up(self, logs):
+        self.pid = self.p.pid
+        wait_for('Suricata runs', lambda: os.path.exists(os.path.join(logs, 'suricata.log')) and 'started' in open(os.path.join(logs, 'suricata.log')).read(), 60)
+
+    def stop(self, requests, connections, packets):
+        if self.p.poll() is not None:
+            raise Refused('suricata ended with %d' % self.p.returncode)
+
+
+class SuricataRing(Suricata):
+    def start(self):
+        logs = self.lab.path('suricata')
+        os.makedirs(logs)
+        mirror(self.lab)
+        self.p = self.lab.start('suricata', '-c', '/etc/suricata/suricata.yaml', '-S', '/dev/null', '-l', logs, '--af-packet=vbr-bench', on='node', log='suricata.log')
+        self.up(logs)
+
+
+ROWS = {NOTHING: Between, SINGLE: Accepting, BATCH: Batching, MARK: Marking, TOUCH: Touching, NFQ: Tapqd, OFFLOAD: Offloading, TC: Mirroring, MIXED: Mixing}
+
+
+# ---- running ----
+
+def one(row, seconds):
+    with Lab(containers=('web', 'client'), outside=False) as lab:
+        run('sysctl', '-qw', 'net.ipv4.ip_local_port_range=1024 65000', ns=lab.ns('client'))
+        lab.nginx('web', ports=HTTP)
+        for p in BULK:
+            lab.start('iperf3', '-s', '-p', str(p), on='web')
+            lab.wait_listening('web', p)
+        between = ROWS[row](lab)
+        between.start()
+        before, used = kernel_counts(lab), cpu_of(between.pid) if between.pid else 0
+        got, requests = load(lab, seconds)
+        time.sleep(0.3)		# the last packets of closing connections
+        after = kernel_counts(lab)
+        cpu = cpu_of(between.pid) - used if between.pid else None
+        packets = after[1] - before[1]
+        between.stop(requests, after[0] - before[0], packets)
+        if cpu is not None:
+            got['cpu'] = cpu / packets * 1e6
+        return got
+
+
+def missing():
+    return [t for t in ('wrk', 'iperf3', 'nginx') if not installed(t)]
+
+
+def rows(only):
+    if installed('suricata'):
+        ROWS.update({SURICATA_NFQ: Suricata, SURICATA_TC: SuricataRing})
+    else:
+        say('suricata is not installed: its rows are left out')
+    return [r for r in ROWS if not only or any(w in r for w in only)]
+
+
+def run_all(rounds, seconds, only=()):
+    if missing():
+        say('live rows are left out: not installed: %s (scripts/install-deps --bench)' % ', '.join(missing()))
+        return None
+    got, refused = {}, {}
+    for number in range(rounds):
+        for row in rows(only):
+            try:
+                m = one(row, seconds)
+            except Refused as why:
+                refused.setdefault(row, []).append(str(why))
+                say('round %d  %-28s does not count: %s' % (number + 1, row, why))
+                continue
+            got.setdefault(row, []).append(m)
+            say('round %d  %-28s ' % (number + 1, row) + '  '.join('%s %.4g' % (k, m[k]) for k in m))
+    out = {row: {k: spread([m.get(k) for m in ms]) for k in ms[0]} for row, ms in got.items()}
+    return {'rows': out, 'refused': refused, 'ratios': ratios(out)}
+
+
+def ratios(rows):
+    """{row: {metric: of its ceiling}}"""
+    def of(row, metric):
+        return median(rows.get(row, {}).get(metric))
+
+    def best(names, metric):
+        values = [of(n, metric) for n in names if of(n, metric)]
+        if not values:
+            return None
+        return min(values) if metric.startswith('p') else max(values)
+
+    out = {}
+    for row in rows:
+        ceiling = {NFQ: (SINGLE, BATCH), SURICATA_NFQ: (SINGLE, BATCH), OFFLOAD: (MARK,), TC: (TOUCH,), SURICATA_TC: (TOUCH,)}.get(row, (NOTHING,))
+        out[row] = {}
+        for metric in rows[row]:
+            top = best(ceiling, metric)
+            if row == MIXED and metric.split()[0] in RATES and of(NFQ, metric) and of(TC, metric):
+                top = 2 / (1 / of(NFQ, metric) + 1 / of(TC, metric))	# half of the connections at each rate
+            if top and of(row, metric):
+                out[row][metric] = of(row, metric) / top
+    return out

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Offline rows: captures from files, one processor, user + system time, peak memory. Own cost is the total less that of the reading floor."""
+import os, shutil, tempfile
+
+from benchlib import BUILD, Refused, capture, count_lines, installed, measure, median, program, say, spread
+
+CAPTURES = ('http', 'tls', 'blend')
+HTTP = {'http': 180000, 'http-small': 32000}		# requests
+FLOWS = {'http': 9000, 'http-small': 1600}
+EVE, QUIET, FLOOR, NDPI, SURICATA, SURICATA_EVE = 'tapq, every event to a file', 'tapq --no-events', 'libpcap, 64 bytes touched', 'nDPI (ndpiReader -q)', 'Suricata, no output', 'Suricata, EVE'
+
+
+def told_all(name, events):
+    """What is not told was not inspected: such a run is worth nothing."""
+    if name not in HTTP:
+        return
+    http, flows = count_lines(events, '"event_type":"http"', '"event_type":"flow"')
+    if http < HTTP[name] * 0.99 or flows != FLOWS[name]:
+        raise Refused('%d of %d requests and %d of %d connections were told' % (http, HTTP[name], flows, FLOWS[name]))
+
+
+def rows(work):
+    """{row: command of (capture, where events go)}"""
+    tapq = os.path.join(BUILD, 'tapq')
+    out = {
+        FLOOR: lambda path, events: [program('read'), path],
+        QUIET: lambda path, events: [tapq, 'replay', '--no-events', path],
+        EVE: lambda path, events: [tapq, 'replay', '-o', events, path],
+    }
+    if installed('ndpiReader'):
+        out[NDPI] = lambda path, events: ['ndpiReader', '-q', '-i', path]
+    else:
+        say('ndpiReader is not installed (Debian: libndpi-bin): its row is left out')
+    if installed('suricata'):
+        logs = os.path.join(work, 'suricata')
+        os.makedirs(logs, exist_ok=True)
+        plain = ['suricata', '-c', '/etc/suricata/suricata.yaml', '-S', '/dev/null', '--runmode', 'single', '-l', logs]
+        out[SURICATA] = lambda path, events: plain + ['--set', 'outputs.1.eve-log.enabled=no', '-r', path]
+        out[SURICATA_EVE] = lambda path, events: plain + ['-r', path]
+    else:
+        say('suricata is not installed: its rows are left out')
+    return out
+
+
+def run(rounds, captures=CAPTURES):
+    got = {}
+    with tempfile.TemporaryDirectory(dir=os.path.join(BUILD, 'bench')) as work:
+        commands = rows(work)
+        for number in range(rounds):
+            for name in captures:
+                for row, command in commands.items():
+                    events = os.path.join(work, 'eve.json')
+                    m = measure(command(capture(name), events))
+                    if row == EVE:
+                        told_all(name, events)
+                    got.setdefault(name, {}).setdefault(row, []).append(m)
+                    say('round %d  %-6s %-32s %6.2f s  %6.1f MiB' % (number + 1, name, row, m['cpu'], m['rss'] / 1024))
+        shutil.rmtree(os.path.join(work, 'suricata'), ignore_errors=True)
+    return {name: finish(per) for name, per in got.items()}
+
+
+def finish(per):
+    """Medians, own costs and ratios to nDPI's own cost."""
+    floor = median(spread([m['cpu'] for m in per[FLOOR]]))
+    out = {}
+    for row, ms in per.items():
+        out[row] = {'cpu': spread([m['cpu'] for m in ms]), 'rss_mib': max(m['rss'] for m in ms) / 1024}
+        if row != FLOOR:
+            out[row]['own'] = out[row]['cpu']['median'] - floor
+    if NDPI in out and out[NDPI]['own'] > 0:
+        for row in out:
+            if 'own' in out[row]:
+                out[row]['of_ndpi'] = out[row]['own'] / out[NDPI]['own']
+    return out
