@@ -98,6 +98,14 @@ $(B)/linear: $(B)/tests/linear/linear.o $(B)/libdpi.a $(B)/libbase.a
 	@$(if $(filter 1,$(V)),,echo "  LD    $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs nettle libnghttp2 libpcap)
 
+# What policies cost to compile and to ask (tests/bench/policy.c).
+$(B)/bench-policy: $(B)/tests/bench/policy.o $(foreach l,$(NEED_agent),$(B)/lib$(l).a)
+	@$(if $(filter 1,$(V)),,echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS) -lm
+
+bench-policy: $(B)/bench-policy
+	@$(B)/bench-policy $(SHAPE)
+
 # ---- tests ----
 
 # The tests print what they did; each ends with a line of CUnit's or "N passed, N failed". One failure ends the run.
@@ -263,5 +271,5 @@ clean:
 	rm -rf build build-san build-fuzz
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
+.PHONY: all bench-policy unit deps house unit-run golden-run corpus-run hostile-run fuzz-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
 .DELETE_ON_ERROR:

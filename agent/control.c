@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 
-#define REQUEST_MAX (1u << 20)
+#define REQUEST_MAX (32u << 20)		/* `policy load` carries a whole file */
 #define ANSWER_MAX (256u << 20)
 #define CONNS_MAX 32
 #define IDLE_S 10

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 
-#define YAML_FILE_MAX (1u << 20)
+#define YAML_FILE_MAX (16u << 20)	/* bytes; a policy of 65,536 rules has about 8 MiB */
 #define YAML_SHOW_MAX 64
 
 struct yaml;

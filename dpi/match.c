@@ -108,10 +108,12 @@ static struct bytes path_resolved(struct bytes path, uint8_t *out)
 static bool path_holds(struct bytes pattern, struct bytes url, bool cut, bool all)
 {
 	uint8_t room[RECORD_STR_MAX];
-	struct bytes sent = path_of(url), resolved = path_resolved(sent, room);
-	bool open = cut && sent.n == url.n, a = match_glob(pattern, sent, false, open), b = match_glob(pattern, resolved, false, open);
+	struct bytes sent = path_of(url);
+	bool open = cut && sent.n == url.n, as_sent = match_glob(pattern, sent, false, open);
 
-	return all ? a && b : a || b;
+	if (as_sent != all)
+		return as_sent;
+	return match_glob(pattern, path_resolved(sent, room), false, open);
 }
 
 /* ---- clauses ---- */

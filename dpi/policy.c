@@ -5,49 +5,20 @@
  * the two); the core calls what is here: policy_groups() once per end of a flow, policy_judge() once per flow and again
  * when its application is known.
  *
- * Judging. Each rule stands in the index under the groups of one of its sides, the one whose groups fewer rules name,
- * and there under its ports when it names single ones. A flow looks into the lists of the groups that its ends are in.
- * The lists need no merging: the first rule in order that matches is the smallest number that any of them yields, and
- * each list is left once it has passed the best so far. So the work is that of the rules which share a group and a port
- * with the flow, however many others there are.
+ * Judging. The rules that share groups of both ends, the port and the application with the flow are the intersection of sets
+ * (policy_index.h), worked out 4,096 rules at a time, the dimension with the fewest rules first, so that the others are looked at only
+ * where it left something. They are then taken in order, and the first that decides ends it.
  *
- * Pending. While the application is unknown, a rule that names applications may or may not match. For every application
- * the first rule that would decide is known from two numbers: the first rule for it that lets pass, and the first that
- * stops. If every application ends in an enforced refusal, it is given at once; if none of these rules comes before the
- * first complete match, that match is the answer; otherwise the flow is pending. */
+ * Pending. While the application is unknown, a rule that names applications may or may not match; so may one that asks for facts before
+ * a request is there, and one whose groups ask for a name that is not known yet. `open` are the applications for which nothing refuses
+ * yet. A rule that may let one of them pass makes the flow pending; one that refuses some takes them out of `open`, and when none is
+ * left the flow is refused at its first packet. Of rules that ask for the same, only the first can change anything: the others of its
+ * class are struck from what is left. */
 #include <stdlib.h>
 
 #include "dpi/policy_table.h"
 
 /* ---- groups ---- */
-
-/* Marks the groups that name the prefix `at` of length `len`, by binary search among those of its length. */
-static void prefix_mark(const struct policy *p, const struct prefix_len *pl, const struct addr *net,
-			struct group_set *in, struct group_set *out)
-{
-	uint32_t lo = pl->first, hi = pl->first + pl->n;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (addr_cmp(&p->prefix[mid].net, net) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < pl->first + pl->n && addr_eq(&p->prefix[lo].net, net); lo++)
-		set_add(p->prefix[lo].not ? out : in, p->prefix[lo].group);
-}
-
-static struct addr masked(const struct addr *a, unsigned len)
-{
-	struct addr m = { { 0 } };
-
-	memcpy(m.b, a->b, len / 8);
-	if (len % 8)
-		m.b[len / 8] = (uint8_t)(a->b[len / 8] & (0xff00u >> (len % 8)));
-	return m;
-}
 
 /* Do names hold, for groups that ask for them? */
 struct named {
@@ -78,14 +49,11 @@ void policy_groups_named(const struct policy *p, const struct addr *a, const str
 	struct group_set in = { { 0 } }, not = { { 0 } };
 	bool v4 = addr_is_v4(a);
 
-	for (unsigned i = 0; i < p->nlens; i++) {
-		const struct prefix_len *pl = &p->lens[i];
-		struct addr net;
-
-		if (v4 && pl->len < 96)
-			continue;	/* ::/0 is all of IPv6, not IPv4 in its mapped form */
-		net = masked(a, pl->len);
-		prefix_mark(p, pl, &net, &in, &not);
+	for (uint32_t i = prefix_map_find(&p->nets, prefix_key_of(a)); i != PREFIX_NONE; i = p->nets.parent[i]) {
+		if (v4 && p->nets.prefix[i].len < 96)
+			break;		/* ::/0 is all of IPv6, not IPv4 in its mapped form */
+		for (uint32_t k = p->net_first[i]; k < p->net_first[i + 1]; k++)
+			(p->net[k].not ? &not : &in)->bits[p->net[k].word] |= p->net[k].bits;
 	}
 	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++) {
 		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w], fqdn = p->has_fqdn.bits[w];
@@ -173,16 +141,33 @@ const struct fact *policy_header(const struct policy *p, struct bytes name)
 /* ---- judging ---- */
 
 #define NO_RULE UINT32_MAX
+#define STRUCK_MAX 32u
+#define PORT_SETS_MAX (1 + 2 * 17)	/* rules without ports, and the prefixes of a port, of its protocol and of any */
+
+/* Of these sets one must hold the rule. */
+struct dimension {
+	const uint32_t *set;
+	unsigned n;
+	uint64_t rules;		/* in all of them, at most */
+};
 
 struct judge {
 	const struct policy *p;
 	const struct policy_query *q;
-	uint32_t best;			/* first rule that matches completely, so far */
 	uint32_t looked;
-	bool any_maybe;			/* the arrays are in use */
-	uint32_t pass[APP_COUNT];	/* first rule that lets this application pass, or may: if it turns out to be that ... */
-	uint32_t stop[APP_COUNT];	/* ... the first that refuses it, enforced ... */
-	uint32_t may_stop[APP_COUNT];	/* ... and the first that may, by facts */
+	bool may_change;		/* a rule that may match was seen ... */
+	bool pending;			/* ... that lets an open application pass ... */
+	bool facts;			/* ... that asks for facts or names ... */
+	bool may_stop;			/* ... that refuses ... */
+	uint32_t first_stop;		/* ... and refuses whatever facts and names are */
+	struct app_set open;
+	bool may_hold;			/* some rule asks for facts or names at all */
+	uint32_t struck[STRUCK_MAX];	/* sets whose rules change nothing any more */
+	unsigned nstruck;
+	uint64_t left[INDEX_CHUNK_WORDS];	/* rules of the chunk at hand ... */
+	uint64_t live;			/* ... and which of these words may not be zero */
+	uint32_t chunk;
+	struct policy_answer answer;
 };
 
 static bool in_any(const struct policy *p, const struct rule_groups *g, const struct group_set *s)
@@ -225,30 +210,6 @@ static bool ends_sure(const struct policy *p, const struct rule *r, const struct
 	return (!q->from_sure || in_any(p, &r->from, q->from_sure)) && (!q->to_sure || in_any(p, &r->to, q->to_sure));
 }
 
-/* A rule that may match once the application, a name, or the facts of a request, are known. */
-static void maybe(struct judge *j, uint32_t no)
-{
-	const struct rule *r = &j->p->rule[no];
-	uint32_t *first = !rule_refuses(r, j->q) ? j->pass : r->nclauses || !ends_sure(j->p, r, j->q) ? j->may_stop : j->stop;
-
-	if (!j->any_maybe) {
-		memset(j->pass, 0xff, sizeof(j->pass));
-		memset(j->stop, 0xff, sizeof(j->stop));
-		memset(j->may_stop, 0xff, sizeof(j->may_stop));
-		j->any_maybe = true;
-	}
-	for (unsigned a = 0; a < APP_COUNT && !r->has_apps; a++)
-		if (no < first[a])
-			first[a] = no;
-	for (unsigned w = 0; w < APP_WORDS; w++)
-		for (uint64_t left = r->apps.bits[w]; left; left &= left - 1) {
-			unsigned a = w * 64 + (unsigned)__builtin_ctzll(left);
-
-			if (no < first[a])
-				first[a] = no;
-		}
-}
-
 /* By what is known of application (a known one is the rule's) and facts. */
 static enum match asks_hold(const struct rule *r, const struct policy_query *q)
 {
@@ -273,57 +234,6 @@ static enum match rule_holds(const struct policy *p, const struct rule *r, const
 	if (!q->names_lost)
 		return MATCH_MAYBE;
 	return r->action == VERDICT_ALLOW ? MATCH_NO : m;
-}
-
-static void scan(struct judge *j, const struct rule_list *l)
-{
-	const struct policy *p = j->p;
-
-	for (uint32_t i = 0; i < l->n; i++) {
-		uint32_t no = p->rule_no[l->first + i];
-		const struct rule *r = &p->rule[no];
-
-		if (no >= j->best)
-			return;
-		j->looked++;
-		if (j->q->app_known && !j->q->any_app && !app_holds(r, j->q->app))
-			continue;
-		if (!in_any(p, &r->from, j->q->from) || !in_any(p, &r->to, j->q->to) || !ports_hold(p, r, j->q))
-			continue;
-		switch (rule_holds(p, r, j->q)) {
-		case MATCH_NO:
-			continue;
-		case MATCH_MAYBE:
-			maybe(j, no);
-			continue;
-		case MATCH_YES:
-			j->best = no;
-			return;
-		}
-	}
-}
-
-/* All lists of one side's groups that the flow can be in. */
-static void scan_side(struct judge *j, enum rule_side side, const struct group_set *s)
-{
-	const struct policy *p = j->p;
-
-	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++)
-		for (uint64_t left = s->bits[w] & p->indexed[side].bits[w]; left; left &= left - 1) {
-			unsigned g = w * 64 + (unsigned)__builtin_ctzll(left);
-			const struct group_index *gi = &p->index[side][g];
-			const struct rule_list *l;
-
-			scan(j, &gi->wide);
-			if (!gi->has_exact)
-				continue;
-			l = policy_exact(p, exact_key(side, g, j->q->ipproto, j->q->port));
-			if (l)
-				scan(j, l);
-			l = policy_exact(p, exact_key(side, g, 0, j->q->port));
-			if (l)
-				scan(j, l);
-		}
 }
 
 static struct policy_answer rule_answer(const struct judge *j, uint32_t no)
@@ -354,28 +264,246 @@ static struct policy_answer no_rule_answer(const struct judge *j)
 	return a;
 }
 
-/* The application or facts are not known and some rules ask for them. `final`: what holds when none of them matches. */
-static struct policy_answer answer_pending(const struct judge *j, struct policy_answer final)
+/* Takes the set's rules out of those of the chunk at hand. */
+static void strike(struct judge *j, uint32_t set)
 {
-	const struct policy_answer pending = { .verdict = VERDICT_PENDING, .reason = REASON_NONE, .looked = j->looked };
-	bool final_passes = !(verdict_stops(final.verdict) && final.enforce);
-	bool may_change = false, may_pass = false;
-	uint32_t first = j->best;
+	const struct rule_index *x = &j->p->index;
+	const struct rule_chunk *c = set_chunk(x, set, j->chunk);
+	const uint64_t *word = x->word + c->first;
 
-	for (unsigned a = j->q->app_known ? j->q->app : 0; a < (j->q->app_known ? j->q->app + 1u : APP_COUNT); a++) {
-		uint32_t pass = j->pass[a], stop = j->stop[a];
-
-		may_change |= pass < j->best || stop < j->best || j->may_stop[a] < j->best;
-		may_pass |= pass < stop && pass < j->best;
-		may_pass |= stop >= j->best && final_passes;
-		if (stop < first)
-			first = stop;
+	if (c->top == UINT64_MAX) {
+		j->live = 0;
+		for (unsigned w = 0; w < INDEX_CHUNK_WORDS; w++) {
+			j->left[w] &= ~word[w];
+			j->live |= (uint64_t)(j->left[w] != 0) << w;
+		}
+		return;
 	}
-	if (!may_change)
+	for (uint64_t words = c->top & j->live; words; words &= words - 1) {
+		unsigned w = (unsigned)__builtin_ctzll(words);
+
+		j->left[w] &= ~word[bits_below(c->top, w)];
+		if (!j->left[w])
+			j->live &= ~(UINT64_C(1) << w);
+	}
+}
+
+static void strike_for_good(struct judge *j, uint32_t set)
+{
+	if (j->nstruck == STRUCK_MAX)
+		return;		/* they are looked at, then */
+	j->struck[j->nstruck++] = set;
+	strike(j, set);
+}
+
+/* Takes applications out of `open`; true while some are left. */
+static bool close_apps(struct app_set *open, const struct app_set *apps)
+{
+	uint64_t left = 0;
+
+	for (unsigned w = 0; w < APP_WORDS; w++)
+		left |= open->bits[w] &= ~apps->bits[w];
+	return left != 0;
+}
+
+static bool shares_app(const struct app_set *a, const struct app_set *b)
+{
+	uint64_t both = 0;
+
+	for (unsigned w = 0; w < APP_WORDS; w++)
+		both |= a->bits[w] & b->bits[w];
+	return both != 0;
+}
+
+static struct policy_answer pending_answer(const struct judge *j, bool may_stop)
+{
+	return (struct policy_answer){ .verdict = VERDICT_PENDING, .reason = REASON_NONE, .hold = j->facts && may_stop, .looked = j->looked };
+}
+
+/* `final` is the answer of the first rule that matches, or of none: what holds when no rule that may match does. */
+static struct policy_answer last_answer(const struct judge *j, struct policy_answer final)
+{
+	bool stops = verdict_stops(final.verdict) && final.enforce;
+
+	if (!j->may_change)
 		return final;
-	if (may_pass)
-		return pending;
-	return first == j->best ? final : rule_answer(j, first);
+	if (j->pending || !stops)
+		return pending_answer(j, j->may_stop || stops);
+	return j->first_stop == NO_RULE ? final : rule_answer(j, j->first_stop);
+}
+
+/* A rule that may match once the application, a name, or the facts of a request are known. True when the answer is known. */
+static bool may_match(struct judge *j, uint32_t no)
+{
+	const struct rule *r = &j->p->rule[no];
+	bool refuses = rule_refuses(r, j->q), by_name = !ends_sure(j->p, r, j->q);
+
+	j->may_change = true;
+	j->facts |= r->nclauses || by_name;
+	j->may_stop |= refuses;
+	if (!refuses)
+		j->pending |= !r->has_apps || shares_app(&r->apps, &j->open);
+	else if (!r->nclauses && !by_name) {
+		if (j->first_stop == NO_RULE)
+			j->first_stop = no;
+		if (!close_apps(&j->open, &r->apps) && !j->pending) {
+			j->answer = rule_answer(j, j->first_stop);
+			return true;
+		}
+	}
+	if (j->pending && ((j->facts && j->may_stop) || !j->may_hold)) {
+		j->answer = pending_answer(j, true);
+		return true;
+	}
+	if (r->ask_class != ASK_CLASS_NONE && !by_name && !j->q->facts)
+		strike_for_good(j, SET_CLASS + r->ask_class);
+	return false;
+}
+
+/* A rule that the sets left over. True when it decides. */
+static bool consider(struct judge *j, uint32_t no)
+{
+	const struct rule *r = &j->p->rule[no];
+
+	j->looked++;
+	if (r->verify && (!in_any(j->p, &r->from, j->q->from) || !in_any(j->p, &r->to, j->q->to) || !ports_hold(j->p, r, j->q)))
+		return false;
+	switch (rule_holds(j->p, r, j->q)) {
+	case MATCH_NO:
+		return false;
+	case MATCH_MAYBE:
+		return may_match(j, no);
+	case MATCH_YES:
+		break;
+	}
+	j->answer = last_answer(j, rule_answer(j, no));
+	return true;
+}
+
+/* Adds a set's words, of those that are live, to what is held. */
+static void hold_words(const struct rule_chunk *c, const uint64_t *word, uint64_t live, uint64_t held[INDEX_CHUNK_WORDS])
+{
+	uint64_t some = c->top & live;
+
+	if (some == UINT64_MAX) {
+		for (unsigned w = 0; w < INDEX_CHUNK_WORDS; w++)
+			held[w] |= word[w];
+	} else if (some == c->top) {
+		for (; some; some &= some - 1)
+			held[__builtin_ctzll(some)] |= *word++;
+	} else {
+		for (; some; some &= some - 1) {
+			unsigned w = (unsigned)__builtin_ctzll(some);
+
+			held[w] |= word[c->top == UINT64_MAX ? w : bits_below(c->top, w)];
+		}
+	}
+}
+
+/* Leaves of the chunk's rules those that one of the dimension's sets holds; `all`: none were taken out yet. */
+static void narrow(struct judge *j, const struct dimension *d, bool all)
+{
+	const struct rule_index *x = &j->p->index;
+	uint64_t held[INDEX_CHUNK_WORDS] = { 0 }, live = j->live;
+
+	j->live = 0;
+	for (unsigned i = 0; i < d->n; i++) {
+		const struct rule_chunk *c = set_chunk(x, d->set[i], j->chunk);
+
+		if (!(c->top & live))
+			continue;
+		j->live |= c->top & live;
+		hold_words(c, x->word + c->first, live, held);
+	}
+	if (all) {
+		memcpy(j->left, held, sizeof(held));
+		return;
+	}
+	for (; live; live &= live - 1) {
+		unsigned w = (unsigned)__builtin_ctzll(live);
+
+		j->left[w] &= held[w];
+		if (!j->left[w])
+			j->live &= ~(UINT64_C(1) << w);
+	}
+}
+
+/* The rules of a chunk. True when one decides. */
+static bool judge_chunk(struct judge *j, const struct dimension *d, unsigned n)
+{
+	j->live = UINT64_MAX;
+	for (unsigned i = 0; i < n && j->live; i++)
+		narrow(j, &d[i], i == 0);
+	for (unsigned i = 0; i < j->nstruck && j->live; i++)
+		strike(j, j->struck[i]);
+	while (j->live) {
+		unsigned w = (unsigned)__builtin_ctzll(j->live);
+		uint64_t bit = j->left[w] & -j->left[w];
+
+		if (!bit) {
+			j->live &= j->live - 1;
+			continue;
+		}
+		j->left[w] &= ~bit;
+		if (consider(j, j->chunk * INDEX_CHUNK_RULES + w * 64 + (unsigned)__builtin_ctzll(bit)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- the sets of a flow ---- */
+
+static void add_set(const struct policy *p, struct dimension *d, uint32_t *sets, uint32_t set)
+{
+	if (!p->index.count[set])
+		return;
+	sets[d->n++] = set;
+	d->rules += p->index.count[set];
+}
+
+static struct dimension sets_of_groups(const struct policy *p, enum rule_sets side, const struct group_set *s, uint32_t *sets)
+{
+	const struct group_set *used = &p->index.used[side == SET_TO];
+	struct dimension d = { .set = sets };
+
+	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++)
+		for (uint64_t left = s->bits[w] & used->bits[w]; left; left &= left - 1)
+			add_set(p, &d, sets, side + w * 64 + (unsigned)__builtin_ctzll(left));
+	return d;
+}
+
+static struct dimension sets_of_port(const struct policy *p, const struct policy_query *q, uint32_t *sets)
+{
+	const struct prefix_map *ports = &p->index.ports;
+	struct dimension d = { .set = sets };
+
+	add_set(p, &d, sets, SET_NO_PORT);
+	for (uint32_t i = prefix_map_find(ports, port_key(0, q->port)); i != PREFIX_NONE; i = ports->parent[i])
+		add_set(p, &d, sets, SET_PORT + i);
+	for (uint32_t i = q->ipproto ? prefix_map_find(ports, port_key(q->ipproto, q->port)) : PREFIX_NONE; i != PREFIX_NONE; i = ports->parent[i])
+		add_set(p, &d, sets, SET_PORT + i);
+	return d;
+}
+
+static struct dimension sets_of_app(const struct policy *p, enum app app, uint32_t *sets)
+{
+	struct dimension d = { .set = sets };
+
+	add_set(p, &d, sets, SET_NO_APP);
+	add_set(p, &d, sets, SET_APP + app);
+	return d;
+}
+
+/* By how many rules they leave over. */
+static void sort_dimensions(struct dimension *d, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++)
+		for (unsigned k = i; k && d[k].rules < d[k - 1].rules; k--) {
+			struct dimension swap = d[k];
+
+			d[k] = d[k - 1];
+			d[k - 1] = swap;
+		}
 }
 
 static enum policy_why why(const struct policy *p, const struct rule *r, const struct policy_query *q)
@@ -423,16 +551,31 @@ const char *policy_why_text(enum policy_why w)
 
 struct policy_answer policy_judge(const struct policy *p, const struct policy_query *q)
 {
+	uint32_t from[POLICY_GROUPS_MAX], to[POLICY_GROUPS_MAX], port[PORT_SETS_MAX], app[2];
+	struct dimension d[4];
 	struct judge j;
-	struct policy_answer final;
+	unsigned n = 3;
 
 	j.p = p;
 	j.q = q;
-	j.best = NO_RULE;
 	j.looked = 0;
-	j.any_maybe = false;
-	scan_side(&j, SIDE_TO, q->to);
-	scan_side(&j, SIDE_FROM, q->from);
-	final = j.best == NO_RULE ? no_rule_answer(&j) : rule_answer(&j, j.best);
-	return j.any_maybe ? answer_pending(&j, final) : final;
+	j.may_change = j.pending = j.facts = j.may_stop = false;
+	j.may_hold = p->index.asks_facts || q->from_sure || q->to_sure;
+	j.first_stop = NO_RULE;
+	j.nstruck = 0;
+	memset(&j.open, q->app_known ? 0 : 0xff, sizeof(j.open));
+	if (q->app_known)
+		j.open.bits[q->app / 64] = UINT64_C(1) << (q->app % 64);
+	else if (APP_COUNT % 64)
+		j.open.bits[APP_WORDS - 1] = (UINT64_C(1) << (APP_COUNT % 64)) - 1;
+	d[0] = sets_of_groups(p, SET_FROM, q->from, from);
+	d[1] = sets_of_groups(p, SET_TO, q->to, to);
+	d[2] = sets_of_port(p, q, port);
+	if (q->app_known && !q->any_app)
+		d[n++] = sets_of_app(p, q->app, app);
+	sort_dimensions(d, n);
+	for (j.chunk = 0; d[0].rules && j.chunk < p->index.nchunks; j.chunk++)
+		if (judge_chunk(&j, d, n))
+			return j.answer;
+	return last_answer(&j, no_rule_answer(&j));
 }

@@ -151,6 +151,7 @@ struct policy_answer {
 	uint32_t rule;		/* 0: none */
 	enum reason reason;
 	bool enforce;		/* mode protect (or the rule's own): verdict is to be carried out */
+	bool hold;		/* with PENDING: facts may lead to an enforced refusal */
 	uint32_t looked;	/* rules that were looked at: what the judgement cost */
 };
 

@@ -7,8 +7,6 @@
 #include "dpi/policy_table.h"
 
 #define RULE_ID_MAX 999999u
-#define INDEX_GROUPS_MAX 16u	/* a rule that names more groups on its side stands under `any`, for every flow to look at */
-#define INDEX_ENTRIES_MAX 64u	/* a rule that would make more entries by single ports is looked at whatever the port */
 
 const struct policy_limits policy_limits_default = {
 	.pending_bytes = 16384, .pending_packets = 16, .pending_time = INT64_C(5000000000), .hold_bytes = 16384, .hold_time = 200000000,
@@ -20,9 +18,16 @@ struct vec {
 	uint32_t n, size;
 };
 
+/* A group names a network (or, with `not`, subtracts it). */
+struct group_net {
+	struct prefix net;
+	uint16_t group;
+	bool not;
+};
+
 struct policy_builder {
 	struct policy *p;
-	struct vec prefix, rule, group_no, port;
+	struct vec net, rule, group_no, port;
 	uint64_t id_used[RULE_ID_MAX / 64 + 1];
 };
 
@@ -52,13 +57,14 @@ static void policy_free(struct policy *p)
 	for (unsigned g = 0; p->group_name && g < p->ngroups; g++)
 		free(p->group_name[g]);
 	free(p->group_name);
-	free(p->prefix);
 	fqdn_free(&p->fqdn);
+	free(p->net);
+	free(p->net_first);
+	prefix_map_free(&p->nets);
 	free(p->rule);
 	free(p->group_no);
 	free(p->port);
-	free(p->rule_no);
-	free(p->exact);
+	rule_index_free(&p->index);
 	for (struct matcher_block *m = p->blocks, *next; m; m = next) {
 		next = m->next;
 		free(m);
@@ -95,7 +101,7 @@ void policy_builder_free(struct policy_builder *b)
 		return;
 	if (b->p)
 		policy_free(b->p);
-	free(b->prefix.p);
+	free(b->net.p);
 	free(b->rule.p);
 	free(b->group_no.p);
 	free(b->port.p);
@@ -132,17 +138,17 @@ static bool group_exists(const struct policy *p, unsigned group) { return group 
 
 int policy_group_cidr(struct policy_builder *b, unsigned group, const struct cidr *c, bool not, struct err *e)
 {
-	struct prefix *pr;
+	struct group_net *gn;
 
 	if (!group_exists(b->p, group))
 		return err_set(e, -EINVAL, "group number %u: no such group", group);
 	if (c->len > 128)
 		return err_set(e, -EINVAL, "group %s: a prefix of %u bits", b->p->group_name[group], c->len);
-	pr = vec_room(&b->prefix, 1, sizeof(*pr));
-	if (!pr)
+	gn = vec_room(&b->net, 1, sizeof(*gn));
+	if (!gn)
 		return err_set(e, -ENOMEM, "group %s: out of memory", b->p->group_name[group]);
-	*pr = (struct prefix){ .net = c->net, .group = (uint16_t)group, .len = c->len, .not = not };
-	b->prefix.n++;
+	*gn = (struct group_net){ .net = { prefix_key_of(&c->net), c->len }, .group = (uint16_t)group, .not = not };
+	b->net.n++;
 	set_add(not ? &b->p->minus_cidr : &b->p->has_cidr, group);
 	return 0;
 }
@@ -379,156 +385,41 @@ int policy_add_rule(struct policy_builder *b, const struct rule_spec *s, struct 
 
 /* ---- compiling ---- */
 
-static int prefix_cmp(const void *pa, const void *pb)
+static int net_cmp(const void *pa, const void *pb)
 {
-	const struct prefix *a = pa, *b = pb;
+	const struct group_net *a = pa, *b = pb;
+	int d = prefix_cmp(&a->net, &b->net);
 
-	return a->len != b->len ? a->len - b->len : addr_cmp(&a->net, &b->net);
+	return d ? d : a->not != b->not ? a->not - b->not : a->group - b->group;
 }
 
-static void build_prefixes(struct policy *p)
+/* The prefixes that groups name, and for each the groups, by words of their bits. */
+static bool build_nets(struct policy *p, struct group_net *all, uint32_t n)
 {
-	if (p->nprefixes)
-		qsort(p->prefix, p->nprefixes, sizeof(*p->prefix), prefix_cmp);
-	for (uint32_t i = 0; i < p->nprefixes; i++) {
-		if (!i || p->prefix[i].len != p->prefix[i - 1].len)
-			p->lens[p->nlens++] = (struct prefix_len){ .len = p->prefix[i].len, .first = i };
-		p->lens[p->nlens - 1].n++;
-	}
-}
+	struct prefix *prefixes = malloc((n ? n : 1) * sizeof(*prefixes));
+	uint32_t words = 0, nets = 0;
 
-/* An entry of the index: the list it belongs to, and the rule. */
-struct entry {
-	uint64_t key;
-	uint32_t no;
-};
-
-#define KEY_WIDE (UINT64_C(1) << 62)
-
-static int entry_cmp(const void *pa, const void *pb)
-{
-	const struct entry *a = pa, *b = pb;
-
-	if (a->key != b->key)
-		return a->key < b->key ? -1 : 1;
-	return a->no < b->no ? -1 : a->no > b->no;
-}
-
-/* How many rules name each group on each side: a rule is best found by what few others name. */
-static void count_names(const struct policy *p, uint32_t count[2][POLICY_GROUPS_MAX])
-{
-	for (uint32_t no = 0; no < p->nrules; no++) {
-		const struct rule *r = &p->rule[no];
-
-		for (uint32_t i = 0; i < r->to.n; i++)
-			count[SIDE_TO][p->group_no[r->to.first + i]]++;
-		for (uint32_t i = 0; i < r->from.n; i++)
-			count[SIDE_FROM][p->group_no[r->from.first + i]]++;
-	}
-}
-
-static uint64_t names_of(const struct policy *p, const struct rule_groups *g, const uint32_t *count)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < g->n; i++)
-		sum += count[p->group_no[g->first + i]];
-	return sum;
-}
-
-static bool ports_single(const struct policy *p, const struct rule *r)
-{
-	for (uint32_t i = 0; i < r->nports; i++)
-		if (p->port[r->first_port + i].lo != p->port[r->first_port + i].hi)
-			return false;
-	return r->nports != 0;
-}
-
-/* The entries of one rule; false when memory is short. */
-static bool index_rule(const struct policy *p, uint32_t no, uint32_t count[2][POLICY_GROUPS_MAX], struct vec *out)
-{
-	static const uint16_t any[1] = { POLICY_GROUP_ANY };
-	const struct rule *r = &p->rule[no];
-	enum rule_side side = names_of(p, &r->from, count[SIDE_FROM]) < names_of(p, &r->to, count[SIDE_TO]) ? SIDE_FROM : SIDE_TO;
-	const struct rule_groups *g = side == SIDE_FROM ? &r->from : &r->to;
-	const uint16_t *groups = p->group_no + g->first;
-	uint32_t ngroups = g->n;
-	bool single;
-
-	if (ngroups > INDEX_GROUPS_MAX) {
-		groups = any;
-		ngroups = 1;
-	}
-	single = ports_single(p, r) && ngroups * (uint64_t)r->nports <= INDEX_ENTRIES_MAX;
-	for (uint32_t i = 0; i < ngroups; i++)
-		for (uint32_t k = 0; k < (single ? r->nports : 1); k++) {
-			const struct port_range *pr = single ? &p->port[r->first_port + k] : NULL;
-			struct entry *en = vec_room(out, 1, sizeof(*en));
-
-			if (!en)
-				return false;
-			en->key = pr ? exact_key(side, groups[i], pr->ipproto, pr->lo) : exact_key(side, groups[i], 0, 0) | KEY_WIDE;
-			en->no = no;
-			out->n++;
-		}
-	return true;
-}
-
-/* Sorted entries to lists: each run of one key is a list of rule numbers. */
-static bool index_lists(struct policy *p, struct entry *en, uint32_t n)
-{
-	uint32_t nexact = 0, size = 16, used = 0;
-
-	qsort(en, n, sizeof(*en), entry_cmp);
-	for (uint32_t i = 0; i < n; i++)
-		nexact += !(en[i].key & KEY_WIDE) && (!i || en[i].key != en[i - 1].key);
-	while (size < nexact * 2)
-		size *= 2;
-	p->exact_mask = size - 1;
-	p->exact = calloc(size, sizeof(*p->exact));
-	p->rule_no = calloc(n, sizeof(*p->rule_no));
-	if (!p->exact || !p->rule_no)
+	p->net = malloc((n ? n : 1) * sizeof(*p->net));
+	p->net_first = malloc((n + 1) * sizeof(*p->net_first));
+	if (!prefixes || !p->net || !p->net_first) {
+		free(prefixes);
 		return false;
-	for (uint32_t i = 0, end; i < n; i = end) {
-		uint64_t key = en[i].key;
-		enum rule_side side = key >> 40 & 1 ? SIDE_FROM : SIDE_TO;
-		unsigned group = key >> 24 & (POLICY_GROUPS_MAX - 1);
-		struct rule_list l = { .first = used };
-
-		for (end = i; end < n && en[end].key == key; end++)
-			if (end == i || en[end].no != en[end - 1].no)	/* a rule may name a group or a port twice */
-				p->rule_no[used++] = en[end].no;
-		l.n = used - l.first;
-		set_add(&p->indexed[side], group);
-		if (key & KEY_WIDE) {
-			p->index[side][group].wide = l;
-		} else {
-			uint64_t h = hash_mix64(key);
-
-			while (p->exact[h & p->exact_mask].key)
-				h++;
-			p->exact[h & p->exact_mask] = (struct exact){ key, l };
-			p->index[side][group].has_exact = true;
-		}
 	}
-	return true;
-}
+	if (n)
+		qsort(all, n, sizeof(*all), net_cmp);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct group_net *g = &all[i];
+		bool fresh = !i || prefix_cmp(&g->net, &all[i - 1].net) != 0;
 
-static bool build_index(struct policy *p)
-{
-	uint32_t (*count)[POLICY_GROUPS_MAX] = calloc(2, sizeof(*count));
-	struct vec entries = { 0 };
-	bool ok = count != NULL;
-
-	if (ok)
-		count_names(p, count);
-	for (uint32_t no = 0; ok && no < p->nrules; no++)
-		ok = index_rule(p, no, count, &entries);
-	if (ok && entries.n)
-		ok = index_lists(p, entries.p, entries.n);
-	free(entries.p);
-	free(count);
-	return ok;
+		prefixes[i] = g->net;
+		if (fresh)
+			p->net_first[nets++] = words;
+		if (fresh || g->not != all[i - 1].not || g->group / 64 != all[i - 1].group / 64)
+			p->net[words++] = (struct net_groups){ .word = g->group / 64, .not = g->not };
+		p->net[words - 1].bits |= UINT64_C(1) << (g->group % 64);
+	}
+	p->net_first[nets] = words;
+	return prefix_map_build(&p->nets, prefixes, n);
 }
 
 struct policy *policy_build(struct policy_builder *b)
@@ -536,17 +427,17 @@ struct policy *policy_build(struct policy_builder *b)
 	/* The one word in dpi/ that outlives a core: versions are compared across workers, so they are unique in the process. */
 	static atomic_uint last_version;
 	struct policy *p = b->p;
+	bool ok;
 
-	p->prefix = b->prefix.p;
-	p->nprefixes = b->prefix.n;
 	p->rule = b->rule.p;
 	p->nrules = b->rule.n;
 	p->group_no = b->group_no.p;
 	p->port = b->port.p;
-	free(b);
-	build_prefixes(p);
 	fqdn_sort(&p->fqdn);
-	if (!build_index(p)) {
+	ok = build_nets(p, b->net.p, b->net.n) && rule_index_build(p);
+	free(b->net.p);
+	free(b);
+	if (!ok) {
 		policy_free(p);
 		return NULL;
 	}

@@ -242,14 +242,14 @@ static void test_junk(void)
 
 static void test_long(void)
 {
-	char *text = malloc((2 << 20) + 1);
+	char *text = malloc((64 << 20) + 1);
 	int fd;
 
 	start();
-	memset(text, 'x', 2 << 20);
+	memset(text, 'x', 64 << 20);
 	fd = connect_raw();
-	say(fd, text, 2 << 20);		/* no line within 1 MiB */
-	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "at most 1048576 bytes"));
+	say(fd, text, 64 << 20);		/* no line within 32 MiB */
+	CU_ASSERT_PTR_NOT_NULL(strstr(hear(fd), "at most 33554432 bytes"));
 	CU_ASSERT_STRING_EQUAL(hear(fd), "");
 	close(fd);
 	strcpy(text + sprintf(text, "{\"command\": \"echo\", \"args\": {\"pad\": \""), "");
