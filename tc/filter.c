@@ -22,6 +22,7 @@
 #include <netlink/attr.h>
 
 #include "base/log.h"
+#include "tc/deny.h"
 #include "tc/netlink.h"
 #include "tc/plan.h"
 #include "tc/tcx.h"
@@ -187,7 +188,7 @@ static void forget_hook(void *ctx)
 {
 	struct reading *r = ctx;
 
-	r->have.list[r->hook].n = 0;
+	r->have.list[r->hook].n = r->have.way[r->hook].n = 0;
 	r->foreign[r->hook] = 0;
 	r->both = 0;
 	if (r->hook == 0)
@@ -216,7 +217,7 @@ static void parse_filter(void *ctx, const struct nlmsghdr *h)
 	switch (u32_parse(h, &f)) {
 	case U32_OURS:
 		if (!r->rc)
-			r->rc = plan_list_add(&r->have.list[r->hook], &f);
+			r->rc = plan_list_add(deny_is_way(&f) ? &r->have.way[r->hook] : &r->have.list[r->hook], &f);
 		break;
 	case U32_FOREIGN:
 		count_foreign(r, &f);
@@ -252,8 +253,10 @@ static int dump_hooks(struct tc *t, int ifindex, const uint32_t block[2], struct
 
 static void forget(struct reading *r)
 {
-	plan_list_free(&r->have.list[0]);
-	plan_list_free(&r->have.list[1]);
+	for (int h = 0; h < 2; h++) {
+		plan_list_free(&r->have.list[h]);
+		plan_list_free(&r->have.way[h]);
+	}
 }
 
 static bool made_by_us(const struct reading *r)
@@ -346,6 +349,7 @@ static void fill_state(const struct reading *r, const struct plan *p, int ifinde
 	for (int h = 0; h < 2; h++) {
 		s->foreign[h] = r->foreign[h] - (r->both + !h) / 2;
 		s->tcx[h] = tcx_count(ifindex, h);
+		s->ways[h] = r->have.way[h].n;
 		for (unsigned i = 0; i < r->have.list[h].n; i++)
 			s->filters[h] += !r->have.list[h].f[i].divisor;
 	}
@@ -378,6 +382,24 @@ static int carry_out(struct tc *t, const struct tc_want *w, const struct reading
 	for (unsigned i = 0; !rc && i < p->n; i++)
 		rc = tcnl_add(&t->nl, change_message(&p->c[i], w, r->block), err);
 	return rc ? rc : tcnl_end(&t->nl, err);
+}
+
+int tc_deny(struct tc *t, const struct tc_want *w, int hook, bool put, const uint32_t *id, unsigned n, struct err *err)
+{
+	static const uint32_t none[2] = { 0, 0 };
+	struct u32_place p = place_of(w->ifindex, none, hook);
+	struct u32_filter f[DENY_FILTERS];
+	int rc = 0;
+
+	tcnl_begin(&t->nl);
+	for (unsigned i = 0; !rc && i < n; i++)
+		for (unsigned k = deny_filters(w->deny, id[i], hook ? w->to_entering : w->to_leaving, f), j = 0; !rc && j < k; j++)
+			rc = tcnl_add(&t->nl, put ? u32_put(&p, &f[j]) : u32_delete(&p, &f[j]), err);
+	if (!rc)
+		rc = tcnl_end(&t->nl, err);
+	if (!rc && t->nl.error)
+		rc = err_set(err, t->nl.error, "%s", t->nl.why.text);
+	return rc ? failed(err, rc, w->ifindex) : 0;
 }
 
 static void pause_ms(int ms)
@@ -464,6 +486,8 @@ static int strip(struct tc *t, int ifindex, const struct reading *r, struct err 
 			for (unsigned i = 0; !rc && i < l->n; i++)
 				if (l->f[i].pref != PREF_MIRROR(h) && (U32_TABLE(l->f[i].handle) == U32_ROOT) == root && !l->f[i].divisor)
 					rc = tcnl_add(&t->nl, u32_delete(&p, &l->f[i]), err);
+		for (unsigned i = 0; !rc && i < r->have.way[h].n; i++)
+			rc = tcnl_add(&t->nl, u32_delete(&p, &r->have.way[h].f[i]), err);
 	}
 	if (!rc)
 		rc = tcnl_end(&t->nl, err);

@@ -16,10 +16,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "base/netid.h"
 
 enum tc_block_mode { TC_BLOCKS_DEVICE, TC_BLOCKS_SHARED };	/* shared: where the device's clsact is ours alone */
+
+struct deny_set;		/* deny.h */
+
+struct tc_fence {		/* TCP connections that are denied whatever they carry: begun by, or to, `peer`, to one of these ports */
+	struct cidr peer;
+	uint16_t lo, hi;	/* host order, inclusive */
+};
 
 struct tc_want {		/* what one veth should have */
 	int ifindex;		/* host side */
@@ -28,6 +36,9 @@ struct tc_want {		/* what one veth should have */
 					 * packets with these source/destination ports belong to a queue: not copied but for the witness */
 	enum tc_block_mode blocks;
 	bool quarantine;	/* all but ARP and neighbour discovery goes to the bridges instead of on; needs them up: a redirect to a bridge that is down is a hole */
+	const struct deny_set *deny;	/* borrowed: denied flows; NULL: none are, and nothing is made ready for them. Not on shared blocks */
+	const struct tc_fence *fence[2];	/* borrowed, by hook; only with `deny` */
+	unsigned nfence[2];
 };
 
 struct tc_state {		/* what was read back */
@@ -37,7 +48,8 @@ struct tc_state {		/* what was read back */
 	bool ingress_qdisc;	/* a foreign `ingress` qdisc: our egress filters would land on the wrong side; refused */
 	unsigned foreign[2];	/* foreign filters by hook */
 	unsigned tcx[2];	/* tcx programs in front of us (a PASS there means that we see nothing); 0 when it cannot be asked */
-	unsigned filters[2];	/* ours, by hook */
+	unsigned filters[2];	/* ours, by hook; but for ... */
+	unsigned ways[2];	/* ... filters of denied flows */
 	bool complete;		/* exactly what is wanted */
 	char differs[128];	/* where not: what */
 };
@@ -49,6 +61,9 @@ void tc_close(struct tc *);
 /* Makes the device match the want, reads it back, fills *state. Idempotent: *changes is 0 the second time. -ENODEV: the veth is gone (not an
  * error to log); -EBUSY: an ingress qdisc or blocks of somebody else's leave no place. 0 with !complete: the kernel did not take all of it. */
 int tc_ensure(struct tc *, const struct tc_want *, struct tc_state *, unsigned *changes, struct err *);
+/* Puts the filters of these ways (ids of w->deny, on one hook) in place, or takes them away, without looking at the rest: the device was ensured with this
+ * want before. For deletions the ways are still in the set. Failures are those of the first filter; what is missing or left is found by tc_check. */
+int tc_deny(struct tc *, const struct tc_want *, int hook, bool put, const uint32_t *id, unsigned n, struct err *);
 /* Only reads and compares. */
 int tc_check(struct tc *, const struct tc_want *, struct tc_state *, struct err *);
 /* Takes our filters away and leaves a clsact that we made standing, empty and marked as ours: putting one on and taking it off loses the packets

@@ -5,7 +5,7 @@
  *   away: mirror, quarantine, root nodes, then the nodes that they lead to, then ports    (an exclusion ends before it is taken apart)
  *   new:  tables, ports, nodes that lead to them, root nodes, quarantine, mirror          (an exclusion begins when it is whole)
  * A mirror to another bridge is changed in place. A mirror that has to be made anew is one change after the other. */
-#include "tc/plan.h"
+#include "tc/deny.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,7 +21,7 @@ enum rank { RANK_TABLE, RANK_PORT, RANK_AGAIN, RANK_ROOT, RANK_QUARANTINE, RANK_
 
 static enum rank rank_of(const struct u32_filter *f)
 {
-	unsigned table = U32_TABLE(f->handle), t = (table - TABLE_FIRST) & 7;
+	unsigned table = U32_TABLE(f->handle), t = (table - TABLE_FIRST) & 7, d = (table - DENY_TABLE_FIRST) & 15;
 
 	if (f->divisor)
 		return RANK_TABLE;
@@ -29,6 +29,8 @@ static enum rank rank_of(const struct u32_filter *f)
 		return RANK_QUARANTINE;
 	if (table == U32_ROOT)
 		return f->pref == PREF_MIRROR(0) || f->pref == PREF_MIRROR(1) ? RANK_MIRROR : RANK_ROOT;
+	if (table >= DENY_TABLE_FIRST)
+		return d == DENY_OPTIONS || d == DENY_SYN4 || d == DENY_SYN6 ? RANK_AGAIN : RANK_PORT;
 	return t == TABLE_TCP || t == TABLE_UDP ? RANK_AGAIN : RANK_PORT;
 }
 
@@ -87,13 +89,21 @@ void plan_free(struct plan *p)
 	memset(p, 0, sizeof *p);
 }
 
-static const struct u32_filter *find(const struct u32_list *l, uint16_t pref, uint32_t handle)
+/* *near: where the last one was found. Both lists are in about one order, so the next is seldom far. NULL: nobody asks in an order. */
+static const struct u32_filter *find_near(const struct u32_list *l, uint16_t pref, uint32_t handle, unsigned *near)
 {
-	for (unsigned i = 0; i < l->n; i++)
-		if (l->f[i].handle == handle && l->f[i].pref == pref)
-			return &l->f[i];
+	unsigned at = near && *near < l->n ? *near : 0;
+
+	for (unsigned i = 0; i < l->n; i++, at = at + 1 < l->n ? at + 1 : 0)
+		if (l->f[at].handle == handle && l->f[at].pref == pref) {
+			if (near)
+				*near = at;
+			return &l->f[at];
+		}
 	return NULL;
 }
+
+static const struct u32_filter *find(const struct u32_list *l, uint16_t pref, uint32_t handle) { return find_near(l, pref, handle, NULL); }
 
 /* ---- what is wanted ---- */
 
@@ -225,6 +235,10 @@ int plan_wanted(const struct tc_want *w, int hook, bool exclude, bool made, stru
 	for (int roots = 0; exclude && roots < 2; roots++)
 		for (int tcp = 1; tcp >= 0; tcp--)
 			add_protocol(&b, &w->exclude_sport[hook], &w->exclude_dport[hook], tcp, roots);
+	if (w->deny && !b.rc)
+		b.rc = deny_ground(hook, out);
+	if (w->deny && !b.rc)
+		b.rc = deny_fences(hook, to, w->fence[hook], w->nfence[hook], out);
 	if (w->quarantine && !b.rc)
 		b.rc = quarantine_wanted(hook, to, out);
 	add(&b, &(struct u32_filter){
@@ -294,14 +308,27 @@ static void differs(struct plan *p, const struct u32_filter *f, int hook, const 
 		snprintf(p->differs, sizeof p->differs, "%s: %s", u32_name(f, hook, name), how);
 }
 
+/* The preference that a table of ours is made under. */
+static uint16_t table_pref(int hook, uint32_t handle)
+{
+	unsigned t = U32_TABLE(handle), d = t - DENY_TABLE(hook, 0);
+
+	if (t < DENY_TABLE_FIRST)
+		return PREF_IP4(hook);
+	return d == DENY_S6 || d == DENY_D6 || d == DENY_SYN6 || d == DENY_FENCE6 ? PREF_DENY6(hook) : PREF_DENY4(hook);
+}
+
 /* A wanted table stands with other buckets, or under another preference (nobody of ours made it so): the hook's exclusions are
  * taken down to the ground first, and built in a later round. */
 static bool ruined(int hook, const struct u32_list *want, const struct u32_list *present)
 {
 	for (unsigned i = 0; i < present->n; i++) {
-		const struct u32_filter *f = &present->f[i], *w = f->divisor ? find(want, PREF_IP4(hook), f->handle) : NULL;
+		const struct u32_filter *f = &present->f[i], *w;
 
-		if (f->divisor && (f->odd || f->pref != PREF_IP4(hook) || (w && w->divisor != f->divisor)))
+		if (!f->divisor)
+			continue;
+		w = find(want, table_pref(hook, f->handle), f->handle);
+		if (f->odd || f->pref != table_pref(hook, f->handle) || (w && w->divisor != f->divisor))
 			return true;
 	}
 	return false;
@@ -311,6 +338,7 @@ static bool ruined(int hook, const struct u32_list *want, const struct u32_list 
 static int plan_away(struct plan *p, int hook, const struct u32_list *present, bool ruin)
 {
 	const struct u32_list *want = &p->want[hook];
+	unsigned near = 0;
 	int rc = 0;
 
 	for (int rank = RANK_COUNT - 1; rank >= 0; rank--) {
@@ -319,7 +347,7 @@ static int plan_away(struct plan *p, int hook, const struct u32_list *present, b
 
 			if (rank_of(f) != (enum rank)rank)
 				continue;
-			w = find(want, f->pref, f->handle);
+			w = find_near(want, f->pref, f->handle, &near);
 			if (w && u32_replaceable(w, f) && !(ruin && rank != RANK_MIRROR))
 				continue;
 			if (!w && rank == RANK_TABLE && !ruin)
@@ -334,14 +362,18 @@ static int plan_away(struct plan *p, int hook, const struct u32_list *present, b
 static int plan_new(struct plan *p, int hook, const struct u32_list *present, bool ruin)
 {
 	const struct u32_list *want = &p->want[hook];
+	unsigned near = 0;
 	int rc = 0;
 
 	for (int rank = 0; rank < RANK_COUNT; rank++) {
 		for (unsigned i = 0; !rc && i < want->n; i++) {
 			struct u32_filter f = want->f[i];
-			const struct u32_filter *there = find(present, f.pref, f.handle);
+			const struct u32_filter *there;
 
-			if (rank_of(&f) != (enum rank)rank || (there && u32_equal(there, &f)) || (ruin && rank != RANK_MIRROR))
+			if (rank_of(&f) != (enum rank)rank)
+				continue;
+			there = find_near(present, f.pref, f.handle, &near);
+			if ((there && u32_equal(there, &f)) || (ruin && rank != RANK_MIRROR))
 				continue;
 			differs(p, &f, hook, there ? "is not as it should be" : "is missing");
 			if (there && u32_replaceable(there, &f))
@@ -350,6 +382,30 @@ static int plan_new(struct plan *p, int hook, const struct u32_list *present, bo
 		}
 	}
 	return rc;
+}
+
+struct compare {
+	struct plan *p;
+	int hook;
+};
+
+static int way_differs(void *ctx, const struct u32_filter *want, const struct u32_filter *have)
+{
+	struct compare *c = ctx;
+	struct u32_filter f = want ? *want : *have;
+
+	differs(c->p, &f, c->hook, !want ? "should not be there" : have ? "is not as it should be" : "is missing");
+	if (want && have)
+		f.kernel_handle = have->kernel_handle;
+	return add_change(c->p, want ? CHANGE_PUT : CHANGE_DEL, c->hook, &f);
+}
+
+/* Ways go before their tables, and come after them. */
+static int plan_ways(struct plan *p, const struct tc_want *w, int hook, const struct u32_list *present, const struct deny_set *wanted)
+{
+	struct compare c = { p, hook };
+
+	return deny_compare(wanted, hook, hook ? w->to_entering : w->to_leaving, present, way_differs, &c);
 }
 
 int filter_plan(const struct tc_want *w, const struct plan_present *have, struct plan *p)
@@ -371,10 +427,14 @@ int filter_plan(const struct tc_want *w, const struct plan_present *have, struct
 
 		rc = plan_wanted(w, hook, !have->foreign[hook], made, &p->want[hook]);
 		ruin = ruined(hook, &p->want[hook], there);
+		if (!rc && ruin)
+			rc = plan_ways(p, w, hook, &have->way[hook], NULL);
 		if (!rc)
 			rc = plan_away(p, hook, there, ruin);
 		if (!rc)
 			rc = plan_new(p, hook, there, ruin);
+		if (!rc && !ruin)
+			rc = plan_ways(p, w, hook, &have->way[hook], w->deny);
 	}
 	return rc;
 }

@@ -3,9 +3,10 @@
  *
  * On each hook (0: clsact ingress, leaving the workload; 1: egress, entering it), in the order the kernel asks them:
  *   49000/49050 IPv4 and 49001/49051 IPv6  exclusions: unfragmented TCP (SYN not set) and UDP whose port a queue owns end here, by a class
+ *   49010/49060 IPv4 and 49011/49061 IPv6  denied flows are redirected (deny.h)
  *   49020/49070 everything                 quarantine (quarantine.c): all but ARP and neighbour discovery is redirected; nothing is excluded then
  *   49040/49090 everything                 the mirror, `continue`: other people's filters behind it still run
- * What u32 stands at these eight is ours, marked or not; elsewhere in 49000..49099 a mark of ours tells.
+ * What u32 stands at these twelve is ours, marked or not; elsewhere in 49000..49099 a mark of ours tells.
  * The hooks have preferences of their own, because a dump of one hook also shows the other's u32 filters of the same preference.
  * No packet is copied twice, because only one filter copies. The witness is the condition on SYN: the handshake of an owned
  * port, and every other packet that has SYN set, is never excluded.
@@ -27,23 +28,26 @@
 #define PREF_LAST 49099u
 #define PREF_IP4(hook) (49000u + 50u * (unsigned)(hook))
 #define PREF_IP6(hook) (49001u + 50u * (unsigned)(hook))
+#define PREF_DENY4(hook) (49010u + 50u * (unsigned)(hook))
+#define PREF_DENY6(hook) (49011u + 50u * (unsigned)(hook))
 #define PREF_QUARANTINE(hook) (49020u + 50u * (unsigned)(hook))
 #define PREF_MIRROR(hook) (49040u + 50u * (unsigned)(hook))	/* room before it: a filter added without a preference gets the one before the first of ours */
 
 static inline bool pref_ours(uint32_t pref)
 {
 	for (int h = 0; h < 2; h++)
-		if (pref == PREF_IP4(h) || pref == PREF_IP6(h) || pref == PREF_QUARANTINE(h) || pref == PREF_MIRROR(h))
+		if (pref == PREF_IP4(h) || pref == PREF_IP6(h) || pref == PREF_DENY4(h) || pref == PREF_DENY6(h) || pref == PREF_QUARANTINE(h) || pref == PREF_MIRROR(h))
 			return true;
 	return false;
 }
 
 #define PORT_BUCKETS 64u
-#define TABLE_FIRST 0x740u	/* ours are 0x740..0x74f, eight a hook: ingress and egress of a device share one space of numbers */
-#define TABLE_LAST 0x74fu
+#define TABLE_FIRST 0x740u	/* ours are 0x740..0x76f: ingress and egress of a device share one space of numbers. Eight a hook, then sixteen (deny.h) */
+#define DENY_TABLE_FIRST 0x750u
+#define TABLE_LAST 0x76fu
 enum plan_table { TABLE_TCP, TABLE_TCP_S, TABLE_TCP_D, TABLE_UDP, TABLE_UDP_S, TABLE_UDP_D, TABLE_COUNT };
 #define TABLE(hook, t) (TABLE_FIRST + 8u * (unsigned)(hook) + (unsigned)(t))
-#define TABLE_MADE TABLE_LAST	/* empty: says that the clsact, which stands without filters now, was made by us */
+#define TABLE_MADE 0x74fu	/* empty: says that the clsact, which stands without filters now, was made by us */
 #define CLASS_OURS 0x74710000u	/* minor 0: skb->tc_index stays as it was */
 
 /* Blocks of ours: 0x74510000 + 2 * slot + hook. */
@@ -67,7 +71,8 @@ struct plan_present {		/* what was read at the place where the filters belong */
 	bool remake;		/* a clsact of ours stands, but for another place: away first */
 	bool made;		/* the clsact is ours (a cookie says so) */
 	unsigned foreign[2];
-	struct u32_list list[2];	/* ours */
+	struct u32_list list[2];	/* ours, but ... */
+	struct u32_list way[2];	/* ... filters of denied flows */
 };
 
 enum change_kind { CHANGE_QDISC_DEL, CHANGE_QDISC_ADD, CHANGE_DEL, CHANGE_PUT /* add, or change in place */ };

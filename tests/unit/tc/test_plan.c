@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Wanted and present in, changes out, without a kernel. A small model of the kernel carries the changes out: it refuses what the
  * kernel refuses (a node into a table that is not there, a link to nowhere), and must end up with what is wanted. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 
-#include "tc/plan.h"
+#include "tc/deny.h"
 #include "tests/unit/unit.h"
 
-#define WANTS 9
+#define WANTS 11
+
+/* The ways that want 9 has: 100 of both families on both hooks. */
+static struct deny_set *ways(void)
+{
+	static struct deny_set *s;
+	struct deny_way w = { .src = addr_v4((const uint8_t[]){ 10, 0, 0, 1 }), .dst = addr_v4((const uint8_t[]){ 10, 0, 0, 2 }), .dport = 443, .ipproto = 6 };
+	uint32_t id, oldest;
+
+	if (s)
+		return s;
+	s = deny_new();
+	CU_ASSERT_FATAL(s != NULL);
+	for (unsigned i = 0; i < 100; i++) {
+		w.sport = (uint16_t)(40000 + i);
+		if (i == 50)
+			w.src.b[0] = w.dst.b[0] = 0xfd;
+		CU_ASSERT_EQUAL_FATAL(deny_add(s, i & 1, &w, i, &id, &oldest), 0);
+	}
+	return s;
+}
 
 static struct tc_want want_of(unsigned i)
 {
@@ -45,6 +66,24 @@ static struct tc_want want_of(unsigned i)
 		w.exclude_sport[0] = w.exclude_dport[1] = few;
 		w.quarantine = true;
 		break;
+	case 8:
+		w.deny = ways();
+		w.exclude_sport[0] = few;
+		break;
+	case 9: {
+		static struct tc_fence fence[3] = { { .lo = 1, .hi = 65535 }, { .lo = 0, .hi = 65535 }, { .lo = 80, .hi = 80 } };
+		static struct deny_set *none;
+
+		fence[1].peer = (struct cidr){ addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 };
+		fence[2].peer = (struct cidr){ addr_v6((const uint8_t[16]){ 0xfd }), 8 };
+		if (!none)
+			none = deny_new();
+		w.deny = none;
+		w.fence[0] = w.fence[1] = fence;
+		w.nfence[0] = 3;
+		w.nfence[1] = 2;
+		break;
+	}
 	default:
 		for (unsigned j = 0; j < APP_PORTS_MAX; j++)
 			w.exclude_sport[0].port[j] = (struct app_port){ 6, (uint16_t)(1 + j * 1021) };
@@ -77,14 +116,16 @@ static bool linked(const struct u32_list *l, unsigned table)
 	return false;
 }
 
+static struct u32_list *list_of(struct plan_present *k, int hook, const struct u32_filter *f) { return deny_is_way(f) ? &k->way[hook] : &k->list[hook]; }
+
 static void model_put(struct plan_present *k, const struct change *c)
 {
-	struct u32_list *l = &k->list[c->hook];
+	struct u32_list *l = list_of(k, c->hook, &c->f), *tables = &k->list[c->hook];
 	struct u32_filter f = c->f, *there = look(l, &f);
 
 	CU_ASSERT_FATAL(k->clsact);
-	CU_ASSERT(!f.link || has_table(l, f.link));
-	CU_ASSERT(f.divisor || U32_TABLE(f.handle) == U32_ROOT || has_table(l, U32_TABLE(f.handle)));
+	CU_ASSERT(!f.link || has_table(tables, f.link));
+	CU_ASSERT(f.divisor || U32_TABLE(f.handle) == U32_ROOT || has_table(tables, U32_TABLE(f.handle)));
 	CU_ASSERT_EQUAL(there != NULL, f.kernel_handle != 0);	/* a change in place names what it changes; what is new is new */
 	f.kernel_handle = U32_TABLE(f.handle) == U32_ROOT ? U32_HANDLE(0x800 + f.pref % 16, 0, U32_NODE(f.handle)) : f.handle;
 	if (there)
@@ -95,7 +136,7 @@ static void model_put(struct plan_present *k, const struct change *c)
 
 static void model_del(struct plan_present *k, const struct change *c)
 {
-	struct u32_list *l = &k->list[c->hook];
+	struct u32_list *l = list_of(k, c->hook, &c->f);
 	struct u32_filter *there = look(l, &c->f);
 
 	if (!there)	/* gone with its table */
@@ -159,8 +200,10 @@ static unsigned carry_out(const struct tc_want *w, struct plan_present *k)
 
 static void free_model(struct plan_present *k)
 {
-	plan_list_free(&k->list[0]);
-	plan_list_free(&k->list[1]);
+	for (int h = 0; h < 2; h++) {
+		plan_list_free(&k->list[h]);
+		plan_list_free(&k->way[h]);
+	}
 }
 
 /* From every want to every other, and from there to nothing new. */
@@ -175,6 +218,7 @@ static void test_every_transition(void)
 			CU_ASSERT_EQUAL(carry_out(&a, &k), 0);
 			CU_ASSERT_EQUAL(carry_out(&b, &k) == 0, from == to);
 			CU_ASSERT_EQUAL(carry_out(&b, &k), 0);
+			CU_ASSERT_EQUAL(k.way[0].n, to == 8 ? 75 : 0);	/* 25 of IPv4, 25 of IPv6 with a second one for its fragments */
 			free_model(&k);
 		}
 }
@@ -356,15 +400,15 @@ static void test_place(void)
 /* The key says what is excluded and nothing else. */
 static void test_key(void)
 {
-	uint64_t key[WANTS];
+	uint64_t key[WANTS];		/* but for the two with denied flows, which are not for shared blocks */
 	struct tc_want a = want_of(1), b = a;
 
 	for (unsigned i = 0; i < WANTS; i++) {
 		struct tc_want w = want_of(i);
 
 		key[i] = plan_key(&w);
-		for (unsigned j = 0; j < i; j++)
-			CU_ASSERT(key[i] != key[j]);
+		for (unsigned j = 0; j < i && i != 8 && i != 9; j++)
+			CU_ASSERT(j == 8 || j == 9 || key[i] != key[j]);
 	}
 	b.ifindex = 99;
 	b.exclude_sport[0].port[0] = a.exclude_sport[0].port[1];
@@ -375,7 +419,84 @@ static void test_key(void)
 	CU_ASSERT_NOT_EQUAL(plan_key(&a), plan_key(&b));
 }
 
+/* A set holds what it should: the oldest goes first, of a full bucket its own; no two places are one. */
+static void test_ways(void)
+{
+	struct deny_set *s = deny_new();
+	struct deny_way w = { .src = addr_v4((const uint8_t[]){ 10, 0, 0, 1 }), .dst = addr_v4((const uint8_t[]){ 10, 0, 0, 2 }), .dport = 443, .ipproto = 6 };
+	uint32_t id, oldest = 0, first;
+	struct u32_filter f[DENY_FILTERS], g[DENY_FILTERS];
+	unsigned n;
+
+	CU_ASSERT_FATAL(s != NULL);
+	for (n = 0; n < DENY_BUCKET_MAX; n++) {
+		w.sport = (uint16_t)(7 + 256 * n);
+		CU_ASSERT_EQUAL(deny_add(s, 0, &w, 100 + n, &id, &oldest), 0);
+		if (!n)
+			first = id;
+		deny_filters(s, id, 9, f);
+		CU_ASSERT(U32_BUCKET(f[0].handle) == 7 && U32_NODE(f[0].handle) >= 1);
+	}
+	CU_ASSERT_EQUAL(deny_add(s, 0, &w, 1, &id, &oldest), -EEXIST);
+	w.sport = (uint16_t)(7 + 256 * n);
+	CU_ASSERT(deny_add(s, 0, &w, 1, &id, &oldest) == -ENOSPC && oldest == 100);
+	deny_filters(s, first, 9, f);
+	deny_del(s, first);
+	CU_ASSERT_EQUAL(deny_add(s, 0, &w, 1, &id, &oldest), 0);
+	deny_filters(s, id, 9, g);
+	CU_ASSERT_EQUAL(f[0].handle, g[0].handle);		/* the place that was free */
+	w.sport = (uint16_t)(7 + 256 * (n + 1));
+	CU_ASSERT(deny_add(s, 0, &w, 2, &id, &oldest) == -ENOSPC && oldest == 101);
+	w.to_client = true;
+	w.dport = 5000;
+	CU_ASSERT_EQUAL(deny_add(s, 1, &w, 3, &id, &oldest), 0);
+	w.to_client = false;
+	for (n = deny_count(s); n < DENY_MAX; n++) {
+		w.sport = (uint16_t)n;
+		w.dst.b[15] = (uint8_t)(3 + n / 4096);
+		if ((n & 0xff) == 7)
+			w.sport = (uint16_t)(n + 1), w.dst.b[14] = 9;
+		CU_ASSERT_EQUAL_FATAL(deny_add(s, 0, &w, 1000 + n, &id, &oldest), 0);
+		w.dst.b[14] = 0;
+	}
+	w.sport = 60001;
+	CU_ASSERT(deny_add(s, 0, &w, 4, &id, &oldest) == -ENOSPC && oldest == 101);
+	CU_ASSERT_EQUAL(deny_count(s), DENY_MAX);
+	deny_free(s);
+	deny_free(NULL);
+}
+
+/* Every range of ports is said exactly, by few blocks. */
+static void test_fence_blocks(void)
+{
+	static const struct { uint16_t lo, hi; unsigned cost; } t[] = {
+		{ 0, 65535, 1 }, { 1, 65535, 16 }, { 80, 80, 1 }, { 80, 81, 1 }, { 81, 82, 2 }, { 0, 1023, 1 }, { 1024, 65535, 6 }, { 65535, 65535, 1 }, { 0, 0, 1 }, { 1, 65534, 30 },
+	};
+
+	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+		struct tc_fence f = { .peer = { addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 }, .lo = t[i].lo, .hi = t[i].hi };
+		struct u32_list l = { .n = 0 };
+		unsigned hits = 0, right = 0;
+
+		CU_ASSERT_EQUAL(deny_fence_cost(&f), t[i].cost);
+		CU_ASSERT_EQUAL_FATAL(deny_fences(1, 9, &f, 1, &l), 0);
+		CU_ASSERT_EQUAL(l.n, 2 + t[i].cost + 2);
+		for (uint32_t port = 0; port < 65536; port++)
+			for (unsigned k = 2; k < 2 + t[i].cost; k++) {
+				const struct u32_key *p = l.f[k].nkeys == 2 ? &l.f[k].key[1] : NULL;
+				bool hit = !p || (port & p->mask) == p->value;
+
+				hits += hit;
+				right += hit && port >= f.lo && port <= f.hi;
+			}
+		CU_ASSERT(hits == right && hits == 1u + f.hi - f.lo);
+		plan_list_free(&l);
+	}
+}
+
 const struct unit_test tests_plan[] = {
+	{ "denied flows: places, caps, the oldest", test_ways },
+	{ "fences: ranges of ports", test_fence_blocks },
 	{ "every transition", test_every_transition },
 	{ "foreign filters", test_foreign },
 	{ "tampering", test_tampering },

@@ -14,6 +14,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
+#include "tc/deny.h"
 #include "tests/unit/tc/lab.h"
 #include "tests/unit/unit.h"
 
@@ -25,7 +26,7 @@ static const uint16_t types[] = { ETH_P_IP, ETH_P_IPV6, ETH_P_ARP, 0x88cc };
 struct sent {
 	bool passes;
 	unsigned seen, behind;
-	char what[64];
+	char what[96];
 };
 
 struct stops {
@@ -151,7 +152,7 @@ static bool ensure(struct lab *l, struct tc *tc, const struct tc_want *w)
 static void send_kinds(struct stops *s, bool cut)
 {
 	uint8_t p[64];
-	char what[64];
+	char what[96];
 
 	for (int hook = 0; hook < 2; hook++) {
 		memset(p, 0, sizeof p);
@@ -240,11 +241,299 @@ static void quarantine_foreign(struct lab *l)
 	close_stops(&s);
 }
 
+/* ---- denied flows ---- */
+
+struct pkt { bool v6, frag, later; uint8_t proto, words, flags; uint8_t src, dst; uint16_t sport, dport; };	/* last bytes of addresses; words of IPv4's header */
+
+static size_t build(const struct pkt *k, uint8_t p[128])
+{
+	size_t at;
+
+	memset(p, 0, 128);
+	if (k->v6) {
+		p[0] = 0x60;
+		p[6] = k->frag ? 44 : k->proto;
+		p[8] = p[24] = 0xfd;
+		p[23] = k->src;
+		p[39] = k->dst;
+		at = 40;
+		if (k->frag) {
+			p[40] = k->proto;
+			p[43] = k->later ? 9 : 1;
+			at = 48;
+		}
+	} else {
+		at = 4u * k->words;
+		p[0] = (uint8_t)(0x40 | k->words);
+		p[6] = k->frag && !k->later ? 0x20 : 0;
+		p[7] = k->later ? 3 : 0;
+		p[9] = k->proto;
+		p[12] = p[16] = 10;
+		p[15] = k->src;
+		p[19] = k->dst;
+		memset(p + 20, 1, at - 20);
+	}
+	p[at] = (uint8_t)(k->sport >> 8);
+	p[at + 1] = (uint8_t)k->sport;
+	p[at + 2] = (uint8_t)(k->dport >> 8);
+	p[at + 3] = (uint8_t)k->dport;
+	p[at + 12] = 0x50;
+	p[at + 13] = k->flags;
+	return at + 20;
+}
+
+static void send_pkt(struct stops *s, int hook, const struct pkt *k, bool passes)
+{
+	char what[96];
+	uint8_t p[128];
+	size_t n = build(k, p);
+
+	snprintf(what, sizeof what, "%s%s%s proto %u %u words .%u:%u > .%u:%u flags %02x", k->v6 ? "v6" : "v4", k->frag ? " frag" : "", k->later ? " later" : "", k->proto, k->words,
+		 k->src, k->sport, k->dst, k->dport, k->flags);
+	send_frame(s, hook, k->v6 ? ETH_P_IPV6 : ETH_P_IP, p, n, passes, what);
+}
+
+/* One flow in all its forms, and what differs from it in one thing. */
+static void send_flow(struct stops *s, int hook, const struct pkt *flow, bool denied)
+{
+	struct pkt k = *flow;
+
+	for (unsigned words = 5; words <= (k.v6 ? 5 : 15); words++) {
+		k.words = (uint8_t)words;
+		send_pkt(s, hook, &k, !denied);
+	}
+	k = *flow;
+	k.frag = true;
+	send_pkt(s, hook, &k, !denied);
+	k.later = true;			/* no ports: it goes on, and is of no use */
+	send_pkt(s, hook, &k, true);
+	k = *flow;
+	k.sport ^= 0x100;
+	send_pkt(s, hook, &k, true);
+	k = *flow;
+	k.dport ^= 0x100;
+	send_pkt(s, hook, &k, true);
+	k = *flow;
+	k.src ^= 1;
+	send_pkt(s, hook, &k, true);
+	k = *flow;
+	k.dst ^= 1;
+	send_pkt(s, hook, &k, true);
+	k.words = 9;
+	send_pkt(s, hook, &k, true);
+	k = *flow;
+	k.proto = k.proto == IPPROTO_TCP ? IPPROTO_UDP : IPPROTO_TCP;
+	send_pkt(s, hook, &k, true);
+	k = *flow;
+	k.src = flow->dst;
+	k.dst = flow->src;
+	send_pkt(s, hook, &k, true);
+	send_pkt(s, !hook, flow, true);
+}
+
+static const struct pkt flows[] = {
+	{ .proto = IPPROTO_TCP, .words = 5, .src = 2, .dst = 8, .sport = 40000, .dport = 443, .flags = 0x10 },
+	{ .proto = IPPROTO_UDP, .words = 5, .src = 2, .dst = 8, .sport = 40001, .dport = 53 },
+	{ .proto = IPPROTO_SCTP, .words = 5, .src = 2, .dst = 8, .sport = 40002, .dport = 2905 },
+	{ .v6 = true, .proto = IPPROTO_TCP, .words = 5, .src = 2, .dst = 8, .sport = 40000, .dport = 443, .flags = 0x02 },
+	{ .v6 = true, .proto = IPPROTO_UDP, .words = 5, .src = 2, .dst = 8, .sport = 0x0600, .dport = 1 },
+};
+#define FLOWS (sizeof flows / sizeof flows[0])
+
+static struct deny_way way_of(const struct pkt *k, bool to_client)
+{
+	uint8_t a[2][16] = { { 10, 0, 0, k->src }, { 10, 0, 0, k->dst } }, b[2][16] = { { 0xfd }, { 0xfd } };
+	struct deny_way w = { .sport = k->sport, .dport = k->dport, .ipproto = k->proto, .to_client = to_client };
+
+	b[0][15] = k->src;
+	b[1][15] = k->dst;
+	w.src = k->v6 ? addr_v6(b[0]) : addr_v4(a[0]);
+	w.dst = k->v6 ? addr_v6(b[1]) : addr_v4(a[1]);
+	return w;
+}
+
+static void put_way(struct lab *l, struct tc *tc, const struct tc_want *w, struct deny_set *set, int hook, const struct pkt *k, uint32_t *id)
+{
+	struct deny_way way = way_of(k, hook);
+	struct err err = { "" };
+	uint32_t oldest;
+
+	LAB_CHECK(l, !deny_add(set, hook, &way, 1, id, &oldest));
+	LAB_CHECK(l, !tc_deny(tc, w, hook, true, id, 1, &err));
+	if (err.text[0])
+		fprintf(stderr, "    tc_deny: %s\n", err.text);
+}
+
+static void denied_flows(struct lab *l)
+{
+	static struct stops s;
+	struct err err = { "" };
+	struct tc *tc = tc_open(&err);
+	struct deny_set *set = deny_new();
+	struct tc_want w = lab_want(l);
+	struct tc_state st;
+	uint32_t id[FLOWS][2];
+
+	open_stops(&s, l);
+	w.deny = set;
+	w.exclude_sport[0] = (struct app_ports){ .n = 1, .port = { { IPPROTO_TCP, 8080 } } };
+	LAB_CHECK(l, ensure(l, tc, &w));
+	for (size_t i = 0; i < FLOWS; i++)
+		send_flow(&s, (int)i & 1, &flows[i], false);
+	judge(&s);
+	for (size_t i = 0; i < FLOWS; i++)
+		put_way(l, tc, &w, set, (int)i & 1, &flows[i], &id[i][0]);
+	LAB_CHECK(l, !tc_check(tc, &w, &st, &err) && st.complete && st.ways[0] == 4 && st.ways[1] == 3);
+	LAB_CHECK(l, ensure(l, tc, &w));
+	for (size_t i = 0; i < FLOWS; i++)
+		send_flow(&s, (int)i & 1, &flows[i], true);
+	judge(&s);
+	/* One goes, the others stay. */
+	LAB_CHECK(l, !tc_deny(tc, &w, 0, false, &id[0][0], 1, &err));
+	deny_del(set, id[0][0]);
+	LAB_CHECK(l, !tc_check(tc, &w, &st, &err) && st.complete);
+	for (size_t i = 0; i < FLOWS; i++)
+		send_flow(&s, (int)i & 1, &flows[i], i != 0);
+	judge(&s);
+	/* Tampered with; a bridge of another number. */
+	LAB_CHECK(l, !lab_sh("tc filter del dev v0 ingress pref 49011; tc filter del dev v0 egress pref 49060"));
+	LAB_CHECK(l, !tc_check(tc, &w, &st, &err) && !st.complete);
+	LAB_CHECK(l, ensure(l, tc, &w));
+	w.to_leaving = l->vbr_in;
+	LAB_CHECK(l, ensure(l, tc, &w));
+	w.to_leaving = l->vbr;
+	LAB_CHECK(l, ensure(l, tc, &w));
+	for (size_t i = 0; i < FLOWS; i++)
+		send_flow(&s, (int)i & 1, &flows[i], i != 0);
+	judge(&s);
+	tc_close(tc);
+	/* After a crash: another set, which has one of them. */
+	deny_free(set);
+	w.deny = set = deny_new();
+	tc = tc_open(&err);
+	LAB_CHECK(l, ensure(l, tc, &w));
+	put_way(l, tc, &w, set, 1, &flows[1], &id[1][0]);
+	for (size_t i = 0; i < FLOWS; i++)
+		send_flow(&s, (int)i & 1, &flows[i], i == 1);
+	judge(&s);
+	w.deny = NULL;
+	LAB_CHECK(l, ensure(l, tc, &w));
+	LAB_CHECK(l, !tc_check(tc, &w, &st, &err) && st.complete && !st.ways[0] && !st.ways[1]);
+	w.deny = set;
+	LAB_CHECK(l, ensure(l, tc, &w));
+	LAB_CHECK(l, !tc_release(tc, l->v0, &err));
+	for (size_t i = 0; i < FLOWS; i++)
+		send_pkt(&s, (int)i & 1, &flows[i], true);
+	s.n = 0;	/* no mirror any more */
+	lab_read(s.ring, ~0u, 60, NULL, NULL);
+	LAB_CHECK(l, ensure(l, tc, &w));
+	LAB_CHECK(l, !tc_remove(tc, l->v0, &err) && !lab_sh("! tc qdisc show dev v0 | grep -q clsact"));
+	deny_free(set);
+	close_stops(&s);
+	tc_close(tc);
+}
+
+/* 4,096 flows both ways: all stand, all are found again, and go. What somebody else put behind still runs. */
+static void denied_full(struct lab *l)
+{
+	static uint32_t ids[2][DENY_MAX / 2];
+	struct err err = { "" };
+	struct tc *tc = tc_open(&err);
+	struct deny_set *set = deny_new();
+	struct tc_want w = lab_want(l);
+	struct tc_state st;
+	uint32_t oldest;
+
+	w.deny = set;
+	LAB_CHECK(l, !lab_sh("ip link add sink type bridge && ip link set sink up && tc qdisc add dev v0 clsact &&"
+			     "tc filter add dev v0 ingress pref 50000 protocol all u32 match u32 0 0 action mirred egress mirror dev sink"));
+	LAB_CHECK(l, ensure(l, tc, &w));
+	for (unsigned i = 0; i < DENY_MAX / 2; i++)
+		for (int h = 0; h < 2; h++) {
+			struct pkt k = { .v6 = i & 1, .proto = IPPROTO_TCP, .src = (uint8_t)(2 + i / 1024), .dst = 8, .sport = (uint16_t)(30000 + i), .dport = 443 }, back = k;
+			struct deny_way way;
+
+			back.src = k.dst;
+			back.dst = k.src;
+			back.sport = k.dport;
+			back.dport = k.sport;
+			way = way_of(h ? &back : &k, h);
+			LAB_CHECK(l, !deny_add(set, h, &way, i, &ids[h][i], &oldest));
+		}
+	for (int h = 0; h < 2; h++)
+		LAB_CHECK(l, !tc_deny(tc, &w, h, true, ids[h], DENY_MAX / 2, &err));
+	LAB_CHECK(l, !tc_check(tc, &w, &st, &err) && st.complete && st.ways[0] == DENY_MAX / 4 * 3 && st.foreign[0] == 1);
+	for (int h = 0; h < 2; h++)
+		LAB_CHECK(l, !tc_deny(tc, &w, h, false, ids[h], DENY_MAX / 2, &err));
+	for (int h = 0; h < 2; h++)
+		for (unsigned i = 0; i < DENY_MAX / 2; i++)
+			deny_del(set, ids[h][i]);
+	LAB_CHECK(l, !tc_check(tc, &w, &st, &err) && st.complete && !st.ways[0]);
+	LAB_CHECK(l, tc_remove_all(tc, &err) == 1 && !lab_sh("tc filter show dev v0 ingress | grep -q 'pref 50000' && ! tc filter show dev v0 ingress | grep -q 'pref 49'"));
+	deny_free(set);
+	tc_close(tc);
+}
+
+/* SYNs alone, from or to a prefix, to a range of ports. */
+static void fences(struct lab *l)
+{
+	static struct stops s;
+	static const struct { uint8_t flags; bool syn; } f[] = { { 0x02, true }, { 0xc2, true }, { 0x12, false }, { 0x10, false }, { 0x18, false }, { 0x04, false } };
+	static const struct { uint16_t port; bool in; } ports[] = { { 79, false }, { 80, true }, { 95, true }, { 96, true }, { 97, false }, { 336, false } };
+	struct err err = { "" };
+	struct tc *tc = tc_open(&err);
+	struct tc_want w = lab_want(l);
+	struct tc_fence fence[4] = { { .lo = 80, .hi = 96 }, { .lo = 80, .hi = 96 }, { .lo = 0, .hi = 65535 }, { .lo = 0, .hi = 65535 } };
+
+	cidr_parse("10.0.0.8/30", &fence[0].peer);
+	cidr_parse("fd00::8/126", &fence[1].peer);
+	cidr_parse("10.0.0.64/32", &fence[2].peer);
+	cidr_parse("fd00::40/128", &fence[3].peer);
+	open_stops(&s, l);
+	w.deny = deny_new();
+	for (int h = 0; h < 2; h++) {
+		w.fence[h] = fence;
+		w.nfence[h] = 4;
+	}
+	LAB_CHECK(l, ensure(l, tc, &w));
+	for (int hook = 0; hook < 2; hook++)
+		for (int v6 = 0; v6 < 2; v6++)
+			for (size_t i = 0; i < sizeof f / sizeof f[0]; i++)
+				for (size_t p = 0; p < sizeof ports / sizeof ports[0]; p++) {
+					struct pkt k = { .v6 = v6, .proto = IPPROTO_TCP, .words = 5, .src = hook ? 9 : 2, .dst = hook ? 2 : 9, .sport = 40000, .dport = ports[p].port, .flags = f[i].flags };
+
+					send_pkt(&s, hook, &k, !(f[i].syn && ports[p].in));
+					k.words = 8;
+					if (!v6)
+						send_pkt(&s, hook, &k, !(f[i].syn && ports[p].in));
+					*(hook ? &k.src : &k.dst) = 12;		/* not in the prefix */
+					send_pkt(&s, hook, &k, true);
+					*(hook ? &k.src : &k.dst) = 64;		/* another fence: all ports */
+					send_pkt(&s, hook, &k, !f[i].syn);
+					k.proto = IPPROTO_UDP;
+					send_pkt(&s, hook, &k, true);
+				}
+	judge(&s);
+	w.nfence[0] = w.nfence[1] = 2;
+	LAB_CHECK(l, ensure(l, tc, &w));
+	w.nfence[0] = w.nfence[1] = 0;
+	LAB_CHECK(l, ensure(l, tc, &w));
+	deny_free((struct deny_set *)(uintptr_t)w.deny);
+	close_stops(&s);
+	tc_close(tc);
+}
+
 static void test_quarantine(void) { lab_run(quarantine); }
 static void test_quarantine_foreign(void) { lab_run(quarantine_foreign); }
+static void test_denied(void) { lab_run(denied_flows); }
+static void test_full(void) { lab_run(denied_full); }
+static void test_fences(void) { lab_run(fences); }
 
 const struct unit_test tests_stops[] = {
 	{ "quarantine: on, tampered with, off", test_quarantine },
 	{ "quarantine: foreign filters behind, and after a crash", test_quarantine_foreign },
+	{ "denied flows: exactly they are stopped, options and fragments too", test_denied },
+	{ "denied flows: 4,096 both ways", test_full },
+	{ "fences: SYNs by prefix and ports", test_fences },
 	{ 0 },
 };

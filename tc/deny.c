@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The ways of a set: an array of entries, a chain a bucket, one list of all in the order they came. A way's node number follows from the
+ * place it has in its bucket (a bit of 64), twice that because IPv6 takes two filters. */
+#include "tc/deny.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+
+#define NONE UINT32_MAX
+#define WAY_TABLES 4		/* DENY_S4 to DENY_D6 */
+#define IP6_FRAGMENT 44u
+#define NODE(place, variant) (1u + 2u * (place) + (variant))
+
+struct entry {
+	struct deny_way way;
+	uint32_t owner;
+	uint32_t next;		/* in its bucket; of a free entry: the next free one */
+	uint32_t older, newer;
+	uint8_t hook, table, bucket, place;
+	bool used;
+};
+
+struct bucket {
+	uint64_t taken;		/* bit per place */
+	uint32_t first;
+};
+
+struct deny_set {
+	struct entry *e;
+	uint32_t n, size, free;	/* n: entries that were ever in use */
+	uint32_t count, oldest, newest;
+	struct bucket (*bucket)[WAY_TABLES][DENY_BUCKETS];	/* [2]; made with the first way */
+};
+
+struct deny_set *deny_new(void)
+{
+	struct deny_set *s = calloc(1, sizeof *s);
+
+	if (s)
+		s->free = s->oldest = s->newest = NONE;
+	return s;
+}
+
+void deny_free(struct deny_set *s)
+{
+	if (!s)
+		return;
+	free(s->e);
+	free(s->bucket);
+	free(s);
+}
+
+unsigned deny_count(const struct deny_set *s) { return s->count; }
+
+static bool same(const struct deny_way *a, const struct deny_way *b)
+{
+	return a->ipproto == b->ipproto && a->sport == b->sport && a->dport == b->dport && addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst);
+}
+
+static int make_buckets(struct deny_set *s)
+{
+	if (s->bucket)
+		return 0;
+	s->bucket = malloc(2 * sizeof *s->bucket);
+	if (!s->bucket)
+		return -ENOMEM;
+	for (int h = 0; h < 2; h++)
+		for (unsigned t = 0; t < WAY_TABLES; t++)
+			for (unsigned b = 0; b < DENY_BUCKETS; b++)
+				s->bucket[h][t][b] = (struct bucket){ .first = NONE };
+	return 0;
+}
+
+static uint32_t take_entry(struct deny_set *s)
+{
+	uint32_t id = s->free;
+
+	if (id != NONE) {
+		s->free = s->e[id].next;
+		return id;
+	}
+	if (s->n == s->size) {
+		uint32_t size = s->size ? s->size * 2 : 32;
+		struct entry *more = realloc(s->e, size * sizeof *more);
+
+		if (!more)
+			return NONE;
+		s->e = more;
+		s->size = size;
+	}
+	return s->n++;
+}
+
+int deny_add(struct deny_set *s, int hook, const struct deny_way *w, uint32_t owner, uint32_t *id, uint32_t *oldest)
+{
+	unsigned table = (addr_is_v4(&w->src) ? DENY_S4 : DENY_S6) + w->to_client, no = (w->to_client ? w->dport : w->sport) & 0xff;
+	uint32_t last = NONE;
+	struct bucket *b;
+	struct entry *e;
+
+	if (make_buckets(s))
+		return -ENOMEM;
+	b = &s->bucket[hook][table][no];
+	for (uint32_t i = b->first; i != NONE; last = i, i = s->e[i].next)	/* the newest comes first */
+		if (same(&s->e[i].way, w)) {
+			*id = i;
+			return -EEXIST;
+		}
+	if (!~b->taken || s->count == DENY_MAX) {
+		*oldest = s->e[!~b->taken ? last : s->oldest].owner;
+		return -ENOSPC;
+	}
+	*id = take_entry(s);
+	if (*id == NONE)
+		return -ENOMEM;
+	e = &s->e[*id];
+	*e = (struct entry){
+		.way = *w, .owner = owner, .next = b->first, .older = s->newest, .newer = NONE, .hook = (uint8_t)hook, .table = (uint8_t)table,
+		.bucket = (uint8_t)no, .place = (uint8_t)__builtin_ctzll(~b->taken), .used = true,
+	};
+	b->taken |= UINT64_C(1) << e->place;
+	b->first = *id;
+	if (s->newest != NONE)
+		s->e[s->newest].newer = *id;
+	else
+		s->oldest = *id;
+	s->newest = *id;
+	s->count++;
+	return 0;
+}
+
+void deny_del(struct deny_set *s, uint32_t id)
+{
+	struct entry *e = &s->e[id];
+	struct bucket *b = &s->bucket[e->hook][e->table][e->bucket];
+	uint32_t *at = &b->first;
+
+	while (*at != id)
+		at = &s->e[*at].next;
+	*at = e->next;
+	b->taken &= ~(UINT64_C(1) << e->place);
+	*(e->older != NONE ? &s->e[e->older].newer : &s->oldest) = e->newer;
+	*(e->newer != NONE ? &s->e[e->newer].older : &s->newest) = e->older;
+	e->used = false;
+	e->next = s->free;
+	s->free = id;
+	s->count--;
+}
+
+/* ---- a way's filters ---- */
+
+static uint32_t word(const struct addr *a, unsigned at) { return (uint32_t)a->b[at] << 24 | (uint32_t)a->b[at + 1] << 16 | (uint32_t)a->b[at + 2] << 8 | a->b[at + 3]; }
+
+static void key(struct u32_filter *f, uint32_t value, uint32_t mask, int off, bool next)
+{
+	f->key[f->nkeys++] = (struct u32_key){ .value = value & mask, .mask = mask, .off = off, .next = next };
+}
+
+/* The first `len` bits of an address that stands at `off`. */
+static void key_addr(struct u32_filter *f, const struct addr *a, unsigned len, int off)
+{
+	for (unsigned i = addr_is_v4(a) ? 12 : 0, at = 0; i < 16 && len > 8 * i; i += 4, at += 4) {
+		unsigned bits = len - 8 * i;
+
+		key(f, word(a, i), bits >= 32 ? 0xffffffffu : ~(0xffffffffu >> bits), off + (int)at, false);
+	}
+}
+
+unsigned deny_filters(const struct deny_set *s, uint32_t id, int to, struct u32_filter out[DENY_FILTERS])
+{
+	const struct entry *e = &s->e[id];
+	const struct deny_way *w = &e->way;
+	bool v4 = addr_is_v4(&w->src);
+	unsigned n = v4 ? 1 : 2;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct u32_filter *f = &out[i];
+
+		*f = (struct u32_filter){
+			.handle = U32_HANDLE(DENY_TABLE(e->hook, e->table), e->bucket, NODE(e->place, i)), .pref = v4 ? PREF_DENY4(e->hook) : PREF_DENY6(e->hook),
+			.ethertype = v4 ? ETH_P_IP : ETH_P_IPV6, .flags = TC_U32_TERMINAL, .mirror_to = to, .redirect = true,
+		};
+		key(f, (uint32_t)w->sport << 16 | w->dport, 0xffffffff, 0, true);
+		key_addr(f, &w->src, 128, v4 ? 12 : 8);
+		key_addr(f, &w->dst, 128, v4 ? 16 : 24);
+		if (v4) {
+			key(f, (uint32_t)w->ipproto << 16, 0x00ff0000, 8, false);
+		} else if (!i) {
+			key(f, (uint32_t)w->ipproto << 8, 0x0000ff00, 4, false);
+		} else {		/* RFC 8200, 4.5: next header, reserved, offset, M */
+			key(f, IP6_FRAGMENT << 8, 0x0000ff00, 4, false);
+			key(f, (uint32_t)w->ipproto << 24, 0xff00fff8, 40, false);
+		}
+	}
+	return n;
+}
+
+/* ---- what leads to them ---- */
+
+struct builder {
+	struct u32_list *out;
+	int hook;
+	int rc;
+};
+
+static void add(struct builder *b, const struct u32_filter *f)
+{
+	if (!b->rc)
+		b->rc = plan_list_add(b->out, f);
+}
+
+static struct u32_filter node(const struct builder *b, bool v4, unsigned table, unsigned no)
+{
+	return (struct u32_filter){
+		.handle = U32_HANDLE(table, 0, no), .pref = v4 ? PREF_DENY4(b->hook) : PREF_DENY6(b->hook), .ethertype = v4 ? ETH_P_IP : ETH_P_IPV6,
+	};
+}
+
+static void add_table(struct builder *b, enum deny_table t, bool v4, unsigned divisor)
+{
+	struct u32_filter f = node(b, v4, DENY_TABLE(b->hook, t), 0);
+
+	f.divisor = (uint16_t)divisor;
+	add(b, &f);
+}
+
+/* Nodes `no` and `no` + 1: on to the ways by source port and by destination port of the header that stands `head` bytes on. */
+static void add_links(struct builder *b, struct u32_filter f, enum deny_table by_source, unsigned head)
+{
+	f.flags = TC_U32_OFFSET;
+	f.off = (uint16_t)head;
+	f.hoff = (int16_t)head;
+	for (unsigned d = 0; d < 2; d++) {
+		f.link = DENY_TABLE(b->hook, by_source + d);
+		f.hmask = d ? 0x000000ff : 0x00ff0000;
+		add(b, &f);
+		f.handle++;
+	}
+}
+
+int deny_ground(int hook, struct u32_list *out)
+{
+	struct builder b = { .out = out, .hook = hook };
+	struct u32_filter f;
+
+	for (unsigned t = DENY_S4; t <= DENY_D6; t++)
+		add_table(&b, (enum deny_table)t, t <= DENY_D4, DENY_BUCKETS);
+	add_table(&b, DENY_OPTIONS, true, 1);
+	for (unsigned words = 6; words <= 15; words++) {
+		f = node(&b, true, DENY_TABLE(hook, DENY_OPTIONS), 1 + 2 * (words - 6));
+		key(&f, words << 24, 0x0f000000, 0, false);
+		add_links(&b, f, DENY_S4, 4 * words);
+	}
+	for (unsigned i = 0; i < 2; i++) {	/* 6 and 7, 8 to 15 words of header; no later fragment (RFC 791) */
+		f = node(&b, true, U32_ROOT, 3 + i);
+		key(&f, i ? 0x08000000 : 0x06000000, i ? 0x08000000 : 0x0e000000, 0, false);
+		key(&f, 0, 0x1fff, 4, false);
+		f.link = DENY_TABLE(hook, DENY_OPTIONS);
+		add(&b, &f);
+	}
+	f = node(&b, true, U32_ROOT, 1);
+	key(&f, 0x05000000, 0x0f000000, 0, false);
+	key(&f, 0, 0x1fff, 4, false);
+	add_links(&b, f, DENY_S4, 20);
+	f = node(&b, false, U32_ROOT, 1);
+	key(&f, IP6_FRAGMENT << 8, 0xff00, 4, false);
+	key(&f, 0, 0xfff8, 40, false);
+	add_links(&b, f, DENY_S6, 48);
+	add_links(&b, node(&b, false, U32_ROOT, 3), DENY_S6, 40);
+	return b.rc;
+}
+
+/* ---- fences ---- */
+
+/* The largest block of ports that begins at lo and ends within hi: its size, a power of two. */
+static uint32_t block(uint32_t lo, uint32_t hi)
+{
+	uint32_t size = lo ? lo & -lo : 0x10000;
+
+	while (lo + size - 1 > hi)
+		size /= 2;
+	return size;
+}
+
+unsigned deny_fence_cost(const struct tc_fence *f)
+{
+	unsigned n = 0;
+
+	for (uint32_t lo = f->lo; lo <= f->hi; lo += block(lo, f->hi))
+		n++;
+	return n;
+}
+
+static bool is_v4(const struct tc_fence *f) { return f->peer.len >= 96 && addr_is_v4(&f->peer.net); }
+
+static void add_fence(struct builder *b, const struct tc_fence *t, int to, unsigned *no)
+{
+	bool v4 = is_v4(t);
+
+	for (uint32_t lo = t->lo, size; lo <= t->hi; lo += size) {
+		struct u32_filter f = node(b, v4, DENY_TABLE(b->hook, v4 ? DENY_FENCE4 : DENY_FENCE6), ++*no);
+
+		size = block(lo, t->hi);
+		key_addr(&f, &t->peer.net, t->peer.len, b->hook ? (v4 ? 12 : 8) : (v4 ? 16 : 24));
+		if (size < 0x10000)
+			key(&f, lo, 0xffffu & ~(size - 1), 0, true);
+		f.flags = TC_U32_TERMINAL;
+		f.mirror_to = to;
+		f.redirect = true;
+		add(b, &f);
+	}
+}
+
+int deny_fences(int hook, int to, const struct tc_fence *t, unsigned n, struct u32_list *out)
+{
+	struct builder b = { .out = out, .hook = hook };
+
+	for (int v4 = 1; v4 >= 0; v4--) {
+		enum deny_table syn = v4 ? DENY_SYN4 : DENY_SYN6;
+		unsigned no = 0;
+		struct u32_filter f;
+
+		for (unsigned i = 0; i < n; i++)
+			no += is_v4(&t[i]) == !!v4;
+		if (!no)
+			continue;
+		no = 0;
+		add_table(&b, syn, v4, 1);
+		add_table(&b, (enum deny_table)(syn + 1), v4, 1);
+		for (unsigned i = 0; i < n; i++)
+			if (is_v4(&t[i]) == !!v4 && no + deny_fence_cost(&t[i]) <= FENCES_MAX)
+				add_fence(&b, &t[i], to, &no);
+		f = node(&b, v4, DENY_TABLE(hook, syn), 1);
+		key(&f, 0x00020000, 0x00120000, 12, true);	/* SYN without ACK (RFC 9293, 3.1) */
+		f.link = DENY_TABLE(hook, syn + 1);
+		add(&b, &f);
+		f = node(&b, v4, U32_ROOT, 5);
+		key(&f, IPPROTO_TCP << (v4 ? 16 : 8), v4 ? 0x00ff0000 : 0x0000ff00, v4 ? 8 : 4, false);
+		if (v4)
+			key(&f, 0, 0x1fff, 4, false);
+		f.flags = v4 ? TC_U32_VAROFFSET : TC_U32_OFFSET;
+		f.offmask = v4 ? 0x0f00 : 0;
+		f.offshift = v4 ? 6 : 0;
+		f.off = v4 ? 0 : 40;
+		f.link = DENY_TABLE(hook, syn);
+		add(&b, &f);
+	}
+	return b.rc;
+}
+
+/* ---- comparing ---- */
+
+bool deny_is_way(const struct u32_filter *f)
+{
+	unsigned t = U32_TABLE(f->handle);
+
+	return !f->divisor && ((t >= DENY_TABLE(0, DENY_S4) && t <= DENY_TABLE(0, DENY_D6)) || (t >= DENY_TABLE(1, DENY_S4) && t <= DENY_TABLE(1, DENY_D6)));
+}
+
+/* The way whose filter has this handle. */
+static uint32_t way_at(const struct deny_set *s, int hook, uint32_t handle)
+{
+	unsigned t = U32_TABLE(handle) - DENY_TABLE(hook, DENY_S4), place = (U32_NODE(handle) - 1) / 2;
+	uint32_t i = s && s->bucket && t < WAY_TABLES && U32_NODE(handle) ? s->bucket[hook][t][U32_BUCKET(handle)].first : NONE;
+
+	while (i != NONE && s->e[i].place != place)
+		i = s->e[i].next;
+	return i;
+}
+
+int deny_compare(const struct deny_set *s, int hook, int to, const struct u32_list *present,
+		 int (*fn)(void *ctx, const struct u32_filter *want, const struct u32_filter *have), void *ctx)
+{
+	uint8_t *stands = calloc(s && s->n ? s->n : 1, 1);	/* bit per filter of a way */
+	struct u32_filter f[DENY_FILTERS];
+	int rc = stands ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; !rc && i < present->n; i++) {
+		const struct u32_filter *have = &present->f[i];
+		uint32_t id = way_at(s, hook, have->handle);
+		unsigned which = (U32_NODE(have->handle) - 1) & 1;
+
+		if (id == NONE || which >= deny_filters(s, id, to, f) || !u32_replaceable(&f[which], have)) {
+			rc = fn(ctx, NULL, have);
+			continue;
+		}
+		stands[id] = (uint8_t)(stands[id] | 1u << which);
+		if (!u32_equal(&f[which], have))
+			rc = fn(ctx, &f[which], have);
+	}
+	for (uint32_t id = 0; !rc && s && id < s->n; id++)
+		for (unsigned n = s->e[id].used && s->e[id].hook == hook ? deny_filters(s, id, to, f) : 0, i = 0; !rc && i < n; i++)
+			if (!(stands[id] >> i & 1))
+				rc = fn(ctx, &f[i], NULL);
+	free(stands);
+	return rc;
+}
