@@ -51,6 +51,11 @@ struct dpi_ops {
 	/* Which workloads are its ends (of a flow in a tunnel: the tunnel's ends)? Asked when a flow is judged: at its first packet, when its app is told, after dpi_set_policy and
 	 * dpi_set_epoch; and for events without a flow. The frame has no bytes where time alone ended the wait. NULL: none. */
 	void (*ends)(void *ctx, const struct frame *, const struct tuple *, struct dpi_ends *out);
+	/* An answer to what the workload asked says that the address has this name (clean: policy.h) for ttl seconds from ts on. Called before the
+	 * answer's frame is answered. NULL: nobody keeps names. */
+	void (*learn)(void *ctx, uint32_t workload, const struct addr *, struct bytes name, uint32_t ttl, int64_t ts);
+	/* Calls each(to, name) for the names that the workload learned for the address and that were still believed at `since`. NULL: none are known. */
+	void (*names)(void *ctx, uint32_t workload, const struct addr *, int64_t since, void (*each)(void *to, struct bytes name), void *to);
 	/* Borrowed for the call. NULL: events are not built at all. */
 	void (*emit)(void *ctx, const struct event *);
 	void *ctx;

@@ -14,7 +14,7 @@
  *   sctp.c     messages of SCTP packets
  *   feed.c     bytes to protocols; seek.c which protocol it is
  *   px.c       what protocols may do
- *   judge.c    policy
+ *   judge.c    policy; judge_names.c names of ends for it
  *   final.c    may the rest of a flow go by; away.c flows that do
  *   tell.c     events of the core's own */
 #ifndef TQ_DPI_ENGINE_H
@@ -145,6 +145,10 @@ bool feed_differs(const struct px *, enum dir, uint32_t seq, const uint8_t *p, s
 
 /* ---- sctp.c: the flow's SCTP packet at hand ---- */
 void sctp_messages(struct px *);
+
+/* ---- judge_names.c ---- */
+/* What is known of names of the flow's initiator and responder; facts: as policy_query has them. */
+void judge_names(const struct px *, const struct dpi_ends *, const struct facts *, struct policy_names names[2]);
 
 /* ---- seek.c ---- */
 /* Bytes of a flow without a protocol: takes all n, or sets f->proto and leaves the bytes from the returned offset on to it. */

@@ -92,7 +92,9 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 {
 	const struct policy *p = x->d->policy;
 	const struct flow *f = x->f;
-	struct group_set from, to, nobody = { { 0 } };
+	struct group_set from, to, sure[2], nobody = { { 0 } };
+	struct policy_names names[2];
+	bool named = policy_asks_names(p);
 	struct policy_query q = {
 		.from = &from,
 		.to = &to,
@@ -106,8 +108,14 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 	struct policy_answer a;
 	bool local = false;
 
-	policy_groups(p, flow_addr(f, DIR_TOSERVER), e->groups[0], &from);
-	policy_groups(p, flow_addr(f, DIR_TOCLIENT), e->groups[1], &to);
+	if (named) {
+		judge_names(x, e, facts, names);
+		q.from_sure = &sure[0];
+		q.to_sure = &sure[1];
+		q.names_lost = names[1].shown == SHOWN_LOST;
+	}
+	policy_groups_named(p, flow_addr(f, DIR_TOSERVER), e->groups[0], named ? &names[0] : NULL, &from, &sure[0]);
+	policy_groups_named(p, flow_addr(f, DIR_TOCLIENT), e->groups[1], named ? &names[1] : NULL, &to, &sure[1]);
 	q.mode = MODE_DISCOVER;
 	for (int i = 0; i < 2; i++) {
 		enum policy_mode m;
@@ -226,12 +234,12 @@ void judge_unreadable(struct px *x)
 }
 
 /* What was said of the last request does not hold for the next; an answer has the standing of what it answers, unless that was refused:
- * then it is another's. */
+ * then it is another's. Of a flow that is parsed no more it holds for good: nothing is judged after it (a QUIC hello, sent again). */
 void judge_next_datagram(struct px *x)
 {
 	struct flow *f = x->f;
 
-	if (!f->by_facts || is_stream(f) || f->verdict == VERDICT_PENDING || (x->dir == DIR_TOCLIENT && !is_refused(f)))
+	if (!f->by_facts || is_stream(f) || f->feed == FEED_OFF || f->verdict == VERDICT_PENDING || (x->dir == DIR_TOCLIENT && !is_refused(f)))
 		return;
 	f->verdict = VERDICT_PENDING;
 	f->rule = 0;

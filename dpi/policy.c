@@ -36,8 +36,9 @@ static struct named named(const struct policy_names *n, unsigned not, unsigned w
 		return (struct named){ addr, later };
 	case SHOWN_YES:
 		return (struct named){ addr & n->of_flow[not].bits[w], later & n->of_flow[not].bits[w] };
-	case SHOWN_LATER:
 	case SHOWN_LOST:
+		return (struct named){ 0, (addr | later) & n->of_flow[not].bits[w] };
+	case SHOWN_LATER:
 		break;
 	}
 	return (struct named){ 0, addr | later };
@@ -107,19 +108,25 @@ static bool shows_names(enum app a) { return a == APP_TLS || a == APP_DTLS || a 
 void policy_name_of_flow(const struct policy *p, struct policy_names *n, bool app_known, enum app app, const struct facts *f)
 {
 	const uint8_t *pos = f ? f->body : NULL, *end = f && f->len ? f->body + f->len : pos;
+	bool partial = f && f->partial;
 	const struct item *it;
 	const void *v;
 
 	n->shown = SHOWN_NONE;
-	while (pos != end && (it = item_next(&pos, end, &v)))
+	while (pos != end && (it = item_next(&pos, end, &v))) {
 		if (it->kind == ITEM_STR && it->fact && (it->fact->role == FACT_TLS_SNI || it->fact->role == FACT_HTTP_HOST))
 			shown(p, n, (struct bytes){ v, it->len });
-	if (n->shown == SHOWN_YES || (app_known && !shows_names(app)))
+		partial |= it->kind == ITEM_BOOL && it->fact && it->fact->role == FACT_PARTIAL;
+	}
+	if (n->shown == SHOWN_NONE && app_known && !shows_names(app))
 		return;
 	if (!f)
 		n->shown = SHOWN_LATER;
-	else if (f->partial)
-		n->shown = SHOWN_LOST;
+	if (!partial)
+		return;
+	if (n->shown == SHOWN_NONE)
+		memset(n->of_flow, 0xff, sizeof(n->of_flow));
+	n->shown = SHOWN_LOST;	/* another one beside what is there */
 }
 
 /* ---- fields of requests ---- */

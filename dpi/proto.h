@@ -137,6 +137,12 @@ void px_expect_note(struct px *, uint32_t handle, const struct record *note);
 /* Of an announced TCP flow, when it ends: the note, once (px_saved_free it). NULL: none. */
 struct saved *px_announced(struct px *);
 
+/* What the end that sends in direction `asker` asked for was answered: the address has this name for ttl seconds. For groups of the policy that
+ * ask for names; call it while the answer's packet is at hand. The second: an answer gave one that is not to be believed. */
+void px_name(struct px *, enum dir asker, struct bytes name, const struct addr *, uint32_t ttl);
+void px_name_not_believed(struct px *);
+bool px_refused(const struct px *);	/* what was judged last is refused, carried out or not */
+
 /* ---- the list ---- */
 #define X(id) extern const struct proto proto_##id;
 #include "dpi/protocols.def"

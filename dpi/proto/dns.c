@@ -13,7 +13,9 @@
 #include <stdio.h>
 
 #include "base/addr.h"
+#include "base/hash.h"
 #include "dpi/proto/dns_msg.h"
+#include "dpi/proto/dns_names.h"
 #include "dpi/proto/dns_within.h"
 #include "dpi/proto.h"
 
@@ -46,6 +48,7 @@ struct dns {
 	uint32_t opened;		/* queries ever put into open[] */
 	struct {
 		uint32_t tx;
+		uint32_t question;	/* question_of() it; 0: its answer is not to be believed */
 		uint16_t id;
 		uint8_t dir;
 		bool waits;
@@ -398,6 +401,15 @@ static bool tell_rdata(struct record *r, struct dns_msg *m, const struct dns_rr 
 
 /* ---- telling ---- */
 
+static enum app app_by_port(const struct px *px)
+{
+	uint16_t from = px_port(px, DIR_TOSERVER), to = px_port(px, DIR_TOCLIENT);
+
+	if (to == 5353 || (from == 5353 && to != 53))
+		return APP_MDNS;
+	return to == 5355 || (from == 5355 && to != 53) ? APP_LLMNR : APP_DNS;
+}
+
 /* Walks all records once: false when they are malformed or cut. *rcode gets the upper bits that an OPT record carries. */
 static bool records_check(const struct dns_msg *m, struct cursor in, unsigned *rcode)
 {
@@ -460,30 +472,54 @@ static void tell_head(struct record *r, const struct dns_msg *m)
 	rec_u64(r, &f_opcode, dns_opcode(m));
 }
 
-static uint32_t tx_open(struct dns *s, uint16_t id, enum dir dir)
+/* A number for the one question of a message, byte for byte (its capitals too), > 0; 0: there is none, or more than one. Who can make
+ * another question with the same number and answer it with the right id can as well answer the one that was asked. */
+static uint32_t question_of(const struct dns_msg *m, struct cursor in)
+{
+	struct cursor c = in;
+	uint64_t h = 0;
+
+	if (m->count[0] != 1 || !dns_name_skip(m, &in) || !cur_skip(&in, 4))
+		return 0;
+	for (size_t n = cur_left(&c) - cur_left(&in); n; n--)
+		h = hash_mix64(h ^ cur_u8(&c)) + 1;
+	return (uint32_t)h | 1;
+}
+
+static unsigned tx_open(struct dns *s, uint16_t id, enum dir dir, uint32_t question)
 {
 	unsigned at = s->opened++ % OPEN_MAX;
 
 	s->open[at].id = id;
 	s->open[at].dir = (uint8_t)dir;
 	s->open[at].waits = true;
-	return s->open[at].tx = s->next_tx++;
+	s->open[at].question = question;
+	s->open[at].tx = s->next_tx++;
+	return at;
 }
 
-static uint32_t tx_close(struct dns *s, uint16_t id, enum dir dir)
+/* The transaction of an answer. *asked: to that very question. One to another question, which its asker will not take, leaves the query open. */
+static uint32_t tx_close(struct dns *s, uint16_t id, enum dir dir, uint32_t question, bool *asked)
 {
-	for (unsigned i = 0; i < OPEN_MAX; i++)
+	unsigned by_id = OPEN_MAX;
+
+	*asked = false;
+	for (unsigned i = 0; i < OPEN_MAX && !*asked; i++)
 		if (s->open[i].waits && s->open[i].id == id && s->open[i].dir != dir) {
-			s->open[i].waits = false;
-			return s->open[i].tx;
+			*asked = question && s->open[i].question == question;
+			by_id = by_id == OPEN_MAX || *asked ? i : by_id;
 		}
-	return s->next_tx++;
+	if (by_id == OPEN_MAX)
+		return s->next_tx++;
+	s->open[by_id].waits = !*asked && question && s->open[by_id].question;
+	return s->open[by_id].tx;
 }
 
 /* Each name that is asked for is judged; false when a question is broken. */
 static bool tell_query(struct px *px, struct dns *s, struct dns_msg *m, struct cursor *in, enum dir dir)
 {
-	uint32_t tx = tx_open(s, m->id, dir);
+	unsigned open = tx_open(s, m->id, dir, question_of(m, *in));
+	uint32_t tx = s->open[open].tx;
 	struct record *r;
 	struct dns_name name;
 
@@ -511,6 +547,8 @@ static bool tell_query(struct px *px, struct dns *s, struct dns_msg *m, struct c
 		px_judge(px, r);
 		px_emit(px, EV_DNS, tx, r);
 	}
+	if (px_refused(px))
+		s->open[open].question = 0;
 	return true;
 }
 
@@ -540,10 +578,13 @@ static bool tell_answer(struct px *px, struct dns *s, struct dns_msg *m, struct 
 {
 	struct record *r = px_record(px);
 	unsigned rcode = m->flags & 15;
-	bool subject, good;
+	uint32_t question = question_of(m, *in), tx;
+	struct cursor records = *in, first = *in;
+	bool subject, good, asked;
 
 	tell_head(r, m);
 	subject = tell_subject(r, m, in);
+	records = *in;
 	good = subject && records_check(m, *in, &rcode);
 	tell_rcode(r, rcode);
 	/* of broken lists what comes before the break is told: it is what a lenient resolver would take */
@@ -551,7 +592,10 @@ static bool tell_answer(struct px *px, struct dns *s, struct dns_msg *m, struct 
 		good &= tell_records(r, m, in, &f_answers, m->count[1]);
 		good &= tell_records(r, m, in, &f_authorities, m->count[2]);
 	}
-	px_emit(px, EV_DNS, tx_close(s, m->id, dir), r);
+	tx = tx_close(s, m->id, dir, question, &asked);
+	if (good && !rcode && !(m->flags & DNS_TC) && !dns_opcode(m) && app_by_port(px) == APP_DNS)
+		dns_names(px, m, first, records, asked, dir == DIR_TOSERVER ? DIR_TOCLIENT : DIR_TOSERVER);
+	px_emit(px, EV_DNS, tx, r);
 	return good;
 }
 
@@ -576,15 +620,11 @@ void dns_within(struct px *px, enum dir dir, uint32_t tx, struct cursor in)
 
 static void name_app(struct px *px, struct dns *s)
 {
-	uint16_t from = px_port(px, DIR_TOSERVER), to = px_port(px, DIR_TOCLIENT);
-
 	if (s->named)
 		return;
 	s->named = true;
-	if (to == 5353 || (from == 5353 && to != 53))
-		px_set_app(px, APP_MDNS);
-	else if (to == 5355 || (from == 5355 && to != 53))
-		px_set_app(px, APP_LLMNR);
+	if (app_by_port(px) != APP_DNS)
+		px_set_app(px, app_by_port(px));
 }
 
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)

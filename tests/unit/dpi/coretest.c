@@ -56,10 +56,28 @@ static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, str
 	}
 }
 
+static void on_learn(void *ctx, uint32_t workload, const struct addr *a, struct bytes name, uint32_t ttl, int64_t ts)
+{
+	struct core *c = ctx;
+	struct core_name *n = &c->names[c->nnames < 64 ? c->nnames++ : 63];
+
+	*n = (struct core_name){ .workload = workload, .ttl = ttl, .addr = *a, .ts = ts };
+	memcpy(n->name, name.p, name.n);
+}
+
+static void on_names(void *ctx, uint32_t workload, const struct addr *a, int64_t since, void (*each)(void *to, struct bytes name), void *to)
+{
+	const struct core *c = ctx;
+
+	for (unsigned i = 0; i < c->nnames; i++)
+		if (c->names[i].workload == workload && addr_eq(&c->names[i].addr, a) && c->names[i].ts + c->names[i].ttl * SEC >= since)
+			each(to, (struct bytes){ (const uint8_t *)c->names[i].name, strlen(c->names[i].name) });
+}
+
 void core_open(struct core *c, const struct dpi_conf *conf)
 {
 	struct dpi_conf usual = { .max_flows = 64, .memcap = 16 << 20, .midstream = true };
-	const struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .emit = on_emit, .ctx = c };
+	const struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .learn = on_learn, .names = on_names, .emit = on_emit, .ctx = c };
 	struct err err = { "" };
 
 	if (conf)

@@ -18,6 +18,13 @@ struct core {
 	const struct group_set *groups[2];
 	uint64_t id;		/* of IPv4 packets */
 	struct answer answer;	/* to the last frame */
+	struct core_name {	/* what was learned, in order; believed to the end of its TTL */
+		uint32_t workload, ttl;
+		struct addr addr;
+		int64_t ts;
+		char name[FQDN_NAME_MAX + 1];
+	} names[64];
+	unsigned nnames;
 };
 
 /* What is not set has the value that is usual: ports 40000 and 80, window 65535, path 1. */

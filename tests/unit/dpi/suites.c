@@ -48,6 +48,7 @@ extern const struct unit_test tests_ssh[];
 extern const struct unit_test tests_stream[];
 extern const struct unit_test tests_stream_side[];
 extern const struct unit_test tests_evasion[];
+extern const struct unit_test tests_judge_names[];
 extern const struct unit_test tests_kafka[];
 extern const struct unit_test tests_middleware[];
 extern const struct unit_test tests_quic[];
@@ -166,6 +167,7 @@ const struct unit_suite unit_suites[] = {
 	{ "tunnel", tests_tunnel },
 	{ "stream one side", tests_stream_side },
 	{ "evasion", tests_evasion },
+	{ "judge_names", tests_judge_names },
 	{ "kafka", tests_kafka },
 	{ "oncrpc", tests_oncrpc },
 	{ "radius", tests_radius },
