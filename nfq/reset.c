@@ -24,13 +24,10 @@
 
 #include "base/addr.h"
 #include "base/cursor.h"
+#include "base/reply.h"
 #include "bridge/netns.h"
 
-#define QUOTE_V4 520		/* bytes of the refused packet: the error stays under 576 (RFC 1812, 4.3.2.3) ... */
-#define QUOTE_V6 1232		/* ... and within the minimum MTU (RFC 4443, 3.1) */
-#define PACKET_MAX 1280
 #define EXTENSIONS_MAX 8
-#define HOPS 64
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -163,108 +160,23 @@ static bool read_packet(const struct frame *f, struct refused *p)
 
 /* ---- writing ---- */
 
-struct packet {
-	uint8_t b[PACKET_MAX];
-	size_t n;
-};
-
-static void put16(uint8_t *p, uint32_t v)
+static void make_rst(struct reply *k, const struct refused *p, bool to_sender)
 {
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
+	struct reply_tcp t = { .sport = to_sender ? p->dport : p->sport, .dport = to_sender ? p->sport : p->dport, .flags = TCP_RST };
 
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
-static uint32_t sum(uint32_t s, const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i + 1 < n; i += 2)
-		s += (uint32_t)p[i] << 8 | p[i + 1];
-	return n & 1 ? s + ((uint32_t)p[n - 1] << 8) : s;
-}
-
-static uint16_t fold(uint32_t s)
-{
-	s = (s & 0xffff) + (s >> 16);
-	s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)~s;
-}
-
-/* The IP header before `len` bytes of payload. The kernel fills in IPv4's checksum and id. Returns where the payload goes. */
-static uint8_t *put_ip(struct packet *k, const struct addr *from, const struct addr *to, bool v4, uint8_t proto, size_t len)
-{
-	memset(k->b, 0, sizeof k->b);
-	if (v4) {
-		k->b[0] = 0x45;
-		put16(k->b + 2, (uint32_t)len + 20);
-		put16(k->b + 6, 0x4000);
-		k->b[8] = HOPS;
-		k->b[9] = proto;
-		memcpy(k->b + 12, from->b + 12, 4);
-		memcpy(k->b + 16, to->b + 12, 4);
-		k->n = len + 20;
-		return k->b + 20;
-	}
-	k->b[0] = 0x60;
-	put16(k->b + 4, (uint32_t)len);
-	k->b[6] = proto;
-	k->b[7] = HOPS;
-	memcpy(k->b + 8, from->b, 16);
-	memcpy(k->b + 24, to->b, 16);
-	k->n = len + 40;
-	return k->b + 40;
-}
-
-/* Checksum over payload and pseudo-header (RFC 9293, 3.1; RFC 8200, 8.1), `at` bytes into the payload. */
-static void put_checksum(struct packet *k, uint8_t *payload, bool pseudo, uint8_t proto, size_t at)
-{
-	size_t n = k->n - (size_t)(payload - k->b);
-	bool v4 = k->b[0] >> 4 == 4;
-	uint32_t s = sum(0, payload, n);
-
-	if (pseudo)
-		s = sum(s + (uint32_t)n + proto, k->b + (v4 ? 12 : 8), v4 ? 8 : 32);
-	put16(payload + at, fold(s));
-}
-
-static void make_rst(struct packet *k, const struct refused *p, bool to_sender)
-{
-	const struct addr *from = to_sender ? &p->dst : &p->src, *to = to_sender ? &p->src : &p->dst;
-	uint8_t *t = put_ip(k, from, to, p->v4, IPPROTO_TCP, 20), flags = TCP_RST;
-
-	put16(t, to_sender ? p->dport : p->sport);
-	put16(t + 2, to_sender ? p->sport : p->dport);
 	if (to_sender && p->flags & TCP_ACK) {
-		put32(t + 4, p->ack);
+		t.seq = p->ack;
 	} else if (to_sender) {		/* a SYN: the acknowledgement is what its sender checks */
-		put32(t + 8, p->seq + p->len);
-		flags |= TCP_ACK;
+		t.ack = p->seq + p->len;
+		t.flags |= TCP_ACK;
 	} else {
-		put32(t + 4, p->seq);
+		t.seq = p->seq;
 		if (p->flags & TCP_ACK) {	/* a SYN/ACK's receiver checks it */
-			put32(t + 8, p->ack);
-			flags |= TCP_ACK;
+			t.ack = p->ack;
+			t.flags |= TCP_ACK;
 		}
 	}
-	t[12] = 5 << 4;
-	t[13] = flags;
-	put_checksum(k, t, true, IPPROTO_TCP, 16);
-}
-
-static void make_unreachable(struct packet *k, const struct refused *p)
-{
-	size_t max = p->v4 ? QUOTE_V4 : QUOTE_V6, quote = p->caplen < max ? p->caplen : max;
-	uint8_t proto = p->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	uint8_t *t = put_ip(k, &p->dst, &p->src, p->v4, proto, 8 + quote);
-
-	t[0] = p->v4 ? 3 : 1;	/* destination unreachable: port (RFC 792; RFC 4443, 3.1) */
-	t[1] = p->v4 ? 3 : 4;
-	memcpy(t + 8, p->ip, quote);
-	put_checksum(k, t, !p->v4, proto, 2);
+	reply_tcp(k, to_sender ? &p->dst : &p->src, to_sender ? &p->src : &p->dst, &t);
 }
 
 /* ---- sending ---- */
@@ -291,7 +203,7 @@ static uint32_t link_of(const struct reset *r, const struct refused *p)
 /* The far end may be out of reach, or the workload's own rules may drop what we send: then there is nobody to tell. */
 static bool nobody(int e) { return e == ENETUNREACH || e == EHOSTUNREACH || e == EPERM || e == ENETDOWN || e == EADDRNOTAVAIL || e == EACCES; }
 
-static int send_packet(const struct reset *r, const struct refused *p, const struct addr *to, const struct packet *k, struct err *err)
+static int send_packet(const struct reset *r, const struct refused *p, const struct addr *to, const struct reply *k, struct err *err)
 {
 	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6 };
 	struct sockaddr_in a4 = { .sin_family = AF_INET };
@@ -319,13 +231,13 @@ static bool one_host(const struct addr *a) { return !addr_is_multicast(a) && !ad
 int reset_refuse(struct reset *r, const struct frame *f, struct err *err)
 {
 	struct refused p;
-	struct packet k;
+	struct reply k;
 	int rc, rc2 = 0;
 
 	if (!read_packet(f, &p) || !one_host(&p.src) || !one_host(&p.dst) || p.flags & TCP_RST)
 		return 0;
 	if (p.proto == IPPROTO_UDP) {
-		make_unreachable(&k, &p);
+		reply_unreachable(&k, &p.dst, &p.src, p.ip, p.caplen);
 		return send_packet(r, &p, &p.src, &k, err);
 	}
 	make_rst(&k, &p, true);
