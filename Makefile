@@ -18,7 +18,7 @@ VERSION  := 0.1.0
 Q        := $(if $(filter 1,$(V)),,@)
 B        := build$(if $(SAN),-san)
 
-PKGS     := libnl-3.0 libnl-route-3.0 libmnl libnetfilter_queue libpcap libfyaml jansson nettle libnghttp2
+PKGS     := libbpf libnl-3.0 libnl-route-3.0 libmnl libnetfilter_queue libpcap libfyaml jansson nettle libnghttp2
 CPPFLAGS += -D_GNU_SOURCE -DTQ_VERSION='"$(VERSION)"' -I.
 WARN     := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -Wswitch-enum -Wformat=2 -Werror
 CFLAGS   ?= -O2 -g
@@ -63,6 +63,18 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LIBCFLAGS) -MMD -MP -c -o $@ $<
+
+# The bpf engine's program, for the kernel; without clang the binary says that it has none.
+BPF_CC   ?= clang
+ifneq ($(shell command -v $(BPF_CC) 2>/dev/null),)
+BPF_OBJECT := $(B)/tc/bpf/mirror.bpf.o
+$(BPF_OBJECT): tc/bpf/mirror.bpf.c tc/bpf/maps.h
+	@mkdir -p $(@D)
+	@$(if $(filter 1,$(V)),,echo "  BPF   $<")
+	$(Q)$(BPF_CC) -target bpf -O2 -g -Wall -Wextra -Werror -I. -I/usr/include/$(shell $(CC) -dumpmachine) -c -o $@ $<
+$(B)/tc/engine_bpf.o: $(BPF_OBJECT)
+$(B)/tc/engine_bpf.o: CPPFLAGS += -DTQ_BPF_OBJECT='"$(BPF_OBJECT)"'
+endif
 
 define layer
 $(B)/lib$(1).a: $$(OBJ_$(1))

@@ -190,6 +190,7 @@ static struct tc_want tc_wanted(const struct node *n, const struct workload *w, 
 		.ifindex = l->end.host_ifindex,
 		.to_leaving = n->bridge.ifindex[0],
 		.to_entering = n->bridge.ifindex[1],
+		.engine = n->config->tc_engine,
 		.blocks = n->config->tc_shared_blocks ? TC_BLOCKS_SHARED : TC_BLOCKS_DEVICE,
 		.quarantine = w->quarantined,
 	};

@@ -77,13 +77,15 @@ static void check_ring(struct check *c)
 	close(fd);
 }
 
-static void check_mirror(struct check *c)
+static void check_mirror(struct check *c, const struct config *conf)
 {
 	char what[64] = "";
 	struct err why = { "" };
-	bool ok = !tc_probe(what, &why);
+	bool ok = !tc_probe(TC_ENGINE_U32, what, &why);
 
 	say(c, ok ? RESULT_OK : RESULT_MISSING, ok ? "clsact, u32, mirred" : what, "load sch_ingress, cls_u32 and act_mirred, or a kernel with them");
+	if (conf->tc_engine == TC_ENGINE_BPF)
+		say(c, tc_probe(TC_ENGINE_BPF, what, &why) ? RESULT_MISSING : RESULT_OK, "tc.engine: bpf", why.text);
 	check_ring(c);
 }
 
@@ -143,7 +145,7 @@ bool check_run(const struct config *conf, FILE *out, struct err *err)
 	}
 	check_caps(&c);
 	if (!c.failed && mirror)
-		check_mirror(&c);
+		check_mirror(&c, conf);
 	if (!c.failed && queue)
 		check_queue(&c, conf);
 	say(&c, access("/run/netns", F_OK) && access("/proc/self/ns/net", F_OK) ? RESULT_MISSING : RESULT_OK, "network namespaces", "a kernel with CONFIG_NET_NS");

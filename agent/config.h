@@ -66,6 +66,7 @@ struct config {
 	struct override *overrides;		unsigned noverrides;
 	char **exclude;				unsigned nexclude;	/* name globs */
 	char *bridge;		/* vbr-neuv; <= 12 bytes, so that "-in" fits */
+	int tc_engine;		/* enum tc_engine */
 	bool tc_shared_blocks;
 	uint32_t ring_block_size, ring_blocks;
 	struct wl_opts defaults;	/* mode, nfq.apps, nfq.side, nfq.loopback, nfq.fail */

@@ -9,6 +9,7 @@
 #include "agent/config.h"
 #include "base/log.h"
 #include "nfq/rules.h"
+#include "tc/filter.h"
 
 #define SECTION_KEYS_MAX 64	/* no mapping has more different keys */
 
@@ -16,7 +17,7 @@ static const struct word modes[] = { { "tc", DATAPATH_TC }, { "nfq", DATAPATH_NF
 static const struct word on_stops[] = { { "remove", ON_STOP_REMOVE }, { "keep", ON_STOP_KEEP }, { 0 } };
 static const struct word sides[] = { { "server", SIDE_SERVER }, { "client", SIDE_CLIENT }, { "both", SIDE_BOTH }, { 0 } };
 static const struct word fails[] = { { "open", FAIL_IS_OPEN }, { "closed", FAIL_IS_CLOSED }, { 0 } };
-static const struct word engines[] = { { "auto", 0 }, { "u32", 0 }, { "bpf", LATER }, { 0 } };
+static const struct word engines[] = { { "auto", TC_ENGINE_U32 }, { "u32", TC_ENGINE_U32 }, { "bpf", TC_ENGINE_BPF }, { 0 } };
 static const struct word blocks[] = { { "device", 0 }, { "shared", 1 }, { "auto", 0 }, { 0 } };
 static const struct word backends[] = { { "auto", IPT_AUTO }, { "nft", IPT_NFT }, { "legacy", IPT_LEGACY }, { 0 } };
 static const struct word tables[] = { { "auto", IPT_TABLE_AUTO }, { "filter", IPT_TABLE_FILTER }, { "security", IPT_TABLE_SECURITY }, { 0 } };
@@ -103,7 +104,7 @@ const struct key config_keys[] = {
 	  .item_size = sizeof(struct override), .items = override_keys, .check = check_override, .max = 1024 },
 	{ .path = "workloads.exclude", .ops = &value_globs, AT(config, exclude), .n_at = offsetof(struct config, nexclude), .max = 1024 },
 	{ .path = "bridge.name", .ops = &value_ifname, AT(config, bridge), .min = 1, .max = 12, .dflt = "vbr-neuv" },
-	{ .path = "tc.engine", .ops = &value_word, .words = engines, .dflt = "auto" },
+	{ .path = "tc.engine", .ops = &value_word, AT(config, tc_engine), .words = engines, .dflt = "auto" },
 	{ .path = "tc.blocks", .ops = &value_word, AT(config, tc_shared_blocks), .words = blocks, .dflt = "auto" },
 	{ .path = "tc.ring.block_size", .ops = &value_size_pow2, AT(config, ring_block_size), .min = 128 << 10, .max = 64 << 20, .dflt = "1MiB" },
 	{ .path = "tc.ring.blocks", .ops = &value_number, AT(config, ring_blocks), .min = 2, .max = 4096, .dflt = "64" },

@@ -22,7 +22,9 @@
 #include <netlink/attr.h>
 
 #include "base/log.h"
+#include "tc/clsbpf.h"
 #include "tc/deny.h"
+#include "tc/engine_bpf.h"
 #include "tc/netlink.h"
 #include "tc/plan.h"
 #include "tc/tcx.h"
@@ -36,6 +38,7 @@
 
 struct tc {
 	struct tcnl nl;
+	struct tcbpf *bpf;	/* NULL: nothing asked for it yet */
 	uint64_t key[SHARES_MAX];	/* plan_key of the block pair in slot[i] */
 	uint16_t slot[SHARES_MAX];
 	unsigned shares;
@@ -77,6 +80,7 @@ void tc_close(struct tc *t)
 	if (!t)
 		return;
 	tcnl_close(&t->nl);
+	tcbpf_close(t->bpf);
 	free(t->made);
 	free(t);
 }
@@ -213,8 +217,9 @@ static void parse_filter(void *ctx, const struct nlmsghdr *h)
 {
 	struct reading *r = ctx;
 	struct u32_filter f;
+	enum u32_what what = clsbpf_parse(h, &f);
 
-	switch (u32_parse(h, &f)) {
+	switch (what == U32_NOTHING ? u32_parse(h, &f) : what) {
 	case U32_OURS:
 		if (!r->rc)
 			r->rc = plan_list_add(deny_is_way(&f) ? &r->have.way[r->hook] : &r->have.list[r->hook], &f);
@@ -357,7 +362,7 @@ static void fill_state(const struct reading *r, const struct plan *p, int ifinde
 	snprintf(s->differs, sizeof s->differs, "%s", p->differs);
 }
 
-static struct nl_msg *change_message(const struct change *c, const struct tc_want *w, const uint32_t block[2])
+static struct nl_msg *change_message(const struct tc *t, const struct change *c, const struct tc_want *w, const uint32_t block[2])
 {
 	struct u32_place p = place_of(w->ifindex, block, c->hook);
 
@@ -369,7 +374,7 @@ static struct nl_msg *change_message(const struct change *c, const struct tc_wan
 	case CHANGE_DEL:
 		return u32_delete(&p, &c->f);
 	case CHANGE_PUT:
-		return u32_put(&p, &c->f);
+		return c->f.prog ? clsbpf_put(&p, &c->f, tcbpf_prog_fd(t->bpf, c->hook)) : u32_put(&p, &c->f);
 	}
 	return NULL;
 }
@@ -380,7 +385,7 @@ static int carry_out(struct tc *t, const struct tc_want *w, const struct reading
 
 	tcnl_begin(&t->nl);
 	for (unsigned i = 0; !rc && i < p->n; i++)
-		rc = tcnl_add(&t->nl, change_message(&p->c[i], w, r->block), err);
+		rc = tcnl_add(&t->nl, change_message(t, &p->c[i], w, r->block), err);
 	return rc ? rc : tcnl_end(&t->nl, err);
 }
 
@@ -409,6 +414,13 @@ static void pause_ms(int ms)
 	nanosleep(&ts, NULL);
 }
 
+static const struct app_ports *excluded(const struct tc_want *w, const struct app_ports *p)
+{
+	static const struct app_ports none;
+
+	return w->quarantine ? &none : p;
+}
+
 /* One round. 0: nothing to do any more; 1: changes were made; -errno. */
 static int round_once(struct tc *t, const struct tc_want *w, bool change, bool *not_ours, struct tc_state *state, unsigned *changes, struct err *err)
 {
@@ -418,9 +430,16 @@ static int round_once(struct tc *t, const struct tc_want *w, bool change, bool *
 
 	if (*not_ours)
 		r.have.made = false;
+	for (int h = 0; t->bpf && h < 2; h++)
+		r.have.prog[h] = tcbpf_prog_id(t->bpf, h);
 	if (!rc)
 		rc = filter_plan(w, &r.have, &p) ? err_set(err, -ENOMEM, "no memory for a plan") : 0;
 	fill_state(&r, &p, w->ifindex, state);
+	for (int h = 0; w->engine == TC_ENGINE_BPF && h < 2; h++)
+		if (state->complete && (!t->bpf || !tcbpf_current(t->bpf, w->ifindex, h, h ? w->to_entering : w->to_leaving, excluded(w, &w->exclude_sport[h]), excluded(w, &w->exclude_dport[h])))) {
+			state->complete = false;
+			snprintf(state->differs, sizeof state->differs, "the maps of the bpf engine say something else of it");
+		}
 	if (!rc && change && p.n) {
 		*changes += p.n;
 		rc = carry_out(t, w, &r, &p, err);
@@ -436,12 +455,30 @@ static int round_once(struct tc *t, const struct tc_want *w, bool change, bool *
 	return rc;
 }
 
+/* The program is there, and its maps say what is wanted of the device. */
+static int engine_ready(struct tc *t, const struct tc_want *w, unsigned *changes, struct err *err)
+{
+	int rc = 0;
+
+	if (w->engine != TC_ENGINE_BPF)
+		return 0;
+	if (!t->bpf && !(t->bpf = tcbpf_open(err)))
+		return -ENOTSUP;
+	for (int h = 0; rc >= 0 && h < 2; h++) {
+		rc = tcbpf_hook(t->bpf, w->ifindex, h, h ? w->to_entering : w->to_leaving, excluded(w, &w->exclude_sport[h]), excluded(w, &w->exclude_dport[h]), err);
+		*changes += rc > 0;
+	}
+	return rc < 0 ? rc : 0;
+}
+
 int tc_ensure(struct tc *t, const struct tc_want *w, struct tc_state *state, unsigned *changes, struct err *err)
 {
 	bool not_ours = false;
 	int rc = 1, tries = 0;
 
 	*changes = 0;
+	if (engine_ready(t, w, changes, err))
+		return failed(err, -ENOTSUP, w->ifindex);
 	tcnl_begin(&t->nl);
 	for (int i = 0; rc == 1 && i < ROUNDS && tries < TRIES; i++) {
 		rc = round_once(t, w, true, &not_ours, state, changes, err);
@@ -569,6 +606,8 @@ int tc_release(struct tc *t, int ifindex, struct err *err)
 	if (keeps && r.have.list[0].n + r.have.list[1].n)
 		rc = strip_to_mark(t, ifindex, &r, err);
 	forget(&r);
+	if (!rc && keeps && t->bpf)
+		tcbpf_forget(t->bpf, ifindex);
 	if (!rc && !keeps)
 		return tc_remove(t, ifindex, err);
 	if (rc == -ENODEV || rc == -ENOENT || rc == -EBUSY)
@@ -605,6 +644,8 @@ int tc_remove(struct tc *t, int ifindex, struct err *err)
 
 	if (rc > 0)
 		rc = remove_from(t, ifindex, err);	/* a second look: nothing of ours may be left */
+	if (t->bpf)
+		tcbpf_forget(t->bpf, ifindex);
 	if (rc > 0)
 		rc = err_set(err, -EBUSY, "filters of ours are left: %s", t->nl.why.text);
 	if (rc == -ENODEV || rc == -ENOENT)

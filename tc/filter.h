@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/netid.h"
 
+enum tc_engine { TC_ENGINE_U32, TC_ENGINE_BPF };	/* bpf: engine_bpf.h */
 enum tc_block_mode { TC_BLOCKS_DEVICE, TC_BLOCKS_SHARED };	/* shared: where the device's clsact is ours alone */
 
 struct deny_set;		/* deny.h */
@@ -35,6 +36,7 @@ struct tc_want {		/* what one veth should have */
 	struct app_ports exclude_sport[2], exclude_dport[2];	/* [0] leaving the workload (clsact ingress), [1] entering it (egress):
 					 * packets with these source/destination ports belong to a queue: not copied but for the witness */
 	enum tc_block_mode blocks;
+	enum tc_engine engine;
 	bool quarantine;	/* all but ARP and neighbour discovery goes to the bridges instead of on; needs them up: a redirect to a bridge that is down is a hole */
 	const struct deny_set *deny;	/* borrowed: denied flows; NULL: none are, and nothing is made ready for them. Not on shared blocks */
 	const struct tc_fence *fence[2];	/* borrowed, by hook; only with `deny` */
@@ -58,7 +60,8 @@ struct tc;			/* a netlink socket of the node's netns and a scratch; one thread *
 struct tc *tc_open(struct err *);
 void tc_close(struct tc *);
 
-/* Makes the device match the want, reads it back, fills *state. Idempotent: *changes is 0 the second time. -ENODEV: the veth is gone (not an
+/* The bpf engine's program is loaded with the first want that asks for it (-ENOTSUP where this binary has none).
+ * Makes the device match the want, reads it back, fills *state. Idempotent: *changes is 0 the second time. -ENODEV: the veth is gone (not an
  * error to log); -EBUSY: an ingress qdisc or blocks of somebody else's leave no place. 0 with !complete: the kernel did not take all of it. */
 int tc_ensure(struct tc *, const struct tc_want *, struct tc_state *, unsigned *changes, struct err *);
 /* Puts the filters of these ways (ids of w->deny, on one hook) in place, or takes them away, without looking at the rest: the device was ensured with this
@@ -75,7 +78,7 @@ int tc_remove(struct tc *, int ifindex, struct err *);
 /* For cleanup: every device of this netns that carries filters of ours. Returns how many were cleaned. */
 int tc_remove_all(struct tc *, struct err *);
 
-/* Preflight: can this kernel do clsact, u32, mirred? Tried on devices in a netns of its own. `what` names the first that is missing. */
-int tc_probe(char what[64], struct err *);
+/* Preflight: can this kernel do clsact, u32, mirred, or what the bpf engine needs? Tried on devices in a netns of its own. `what` names the first that is missing. */
+int tc_probe(enum tc_engine, char what[64], struct err *);
 
 #endif

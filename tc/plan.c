@@ -28,7 +28,7 @@ static enum rank rank_of(const struct u32_filter *f)
 	if (f->pref == PREF_QUARANTINE(0) || f->pref == PREF_QUARANTINE(1))
 		return RANK_QUARANTINE;
 	if (table == U32_ROOT)
-		return f->pref == PREF_MIRROR(0) || f->pref == PREF_MIRROR(1) ? RANK_MIRROR : RANK_ROOT;
+		return f->pref == PREF_MIRROR(0) || f->pref == PREF_MIRROR(1) || f->prog ? RANK_MIRROR : RANK_ROOT;
 	if (table >= DENY_TABLE_FIRST)
 		return d == DENY_OPTIONS || d == DENY_SYN4 || d == DENY_SYN6 ? RANK_AGAIN : RANK_PORT;
 	return t == TABLE_TCP || t == TABLE_UDP ? RANK_AGAIN : RANK_PORT;
@@ -226,12 +226,23 @@ static bool add_protocol(struct builder *b, const struct app_ports *sport, const
 	return true;
 }
 
-int plan_wanted(const struct tc_want *w, int hook, bool exclude, bool made, struct u32_list *out)
+int plan_wanted(const struct tc_want *w, int hook, const struct plan_present *have, struct u32_list *out)
 {
 	struct builder b = { .out = out, .hook = hook };
 	int to = hook ? w->to_entering : w->to_leaving;
+	/* an exclusion ends classification: what it names would get by quarantine, and by others' filters */
+	bool exclude = w->engine == TC_ENGINE_U32 && !have->foreign[hook] && !w->quarantine;
+	struct u32_filter mirror = {
+		.handle = U32_HANDLE(U32_ROOT, 0, 1), .pref = PREF_MIRROR(hook), .ethertype = ETH_P_ALL, .made = have->made || !have->clsact,
+	};
 
-	exclude = exclude && !w->quarantine;	/* an exclusion ends classification: what it names would get by */
+	if (w->engine == TC_ENGINE_BPF) {
+		mirror.pref = PREF_PROGRAM(hook);
+		mirror.prog = have->prog[hook];
+	} else {
+		mirror.flags = TC_U32_TERMINAL;
+		mirror.mirror_to = to;
+	}
 	for (int roots = 0; exclude && roots < 2; roots++)
 		for (int tcp = 1; tcp >= 0; tcp--)
 			add_protocol(&b, &w->exclude_sport[hook], &w->exclude_dport[hook], tcp, roots);
@@ -241,9 +252,7 @@ int plan_wanted(const struct tc_want *w, int hook, bool exclude, bool made, stru
 		b.rc = deny_fences(hook, to, w->fence[hook], w->nfence[hook], out);
 	if (w->quarantine && !b.rc)
 		b.rc = quarantine_wanted(hook, to, out);
-	add(&b, &(struct u32_filter){
-		.handle = U32_HANDLE(U32_ROOT, 0, 1), .pref = PREF_MIRROR(hook), .ethertype = ETH_P_ALL, .flags = TC_U32_TERMINAL, .mirror_to = to, .made = made,
-	});
+	add(&b, &mirror);
 	return b.rc;
 }
 
@@ -289,9 +298,9 @@ static uint64_t sum_ports(const struct app_ports *p)
 
 uint64_t plan_key(const struct tc_want *w)
 {
-	uint64_t h = 1 + w->quarantine;
+	uint64_t h = 1 + w->quarantine + 2 * (unsigned)w->engine;
 
-	for (int hook = 0; hook < 2; hook++) {
+	for (int hook = 0; w->engine == TC_ENGINE_U32 && hook < 2; hook++) {	/* the program looks up what is excluded by device */
 		h = mix(h, sum_ports(&w->exclude_sport[hook]));
 		h = mix(h, sum_ports(&w->exclude_dport[hook]));
 	}
@@ -410,7 +419,6 @@ static int plan_ways(struct plan *p, const struct tc_want *w, int hook, const st
 
 int filter_plan(const struct tc_want *w, const struct plan_present *have, struct plan *p)
 {
-	bool made = have->made || !have->clsact;
 	int rc = 0;
 
 	memset(p, 0, sizeof *p);
@@ -425,7 +433,7 @@ int filter_plan(const struct tc_want *w, const struct plan_present *have, struct
 		const struct u32_list *there = &have->list[hook];
 		bool ruin;
 
-		rc = plan_wanted(w, hook, !have->foreign[hook], made, &p->want[hook]);
+		rc = plan_wanted(w, hook, have, &p->want[hook]);
 		ruin = ruined(hook, &p->want[hook], there);
 		if (!rc && ruin)
 			rc = plan_ways(p, w, hook, &have->way[hook], NULL);

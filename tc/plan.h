@@ -5,6 +5,7 @@
  *   49000/49050 IPv4 and 49001/49051 IPv6  exclusions: unfragmented TCP (SYN not set) and UDP whose port a queue owns end here, by a class
  *   49010/49060 IPv4 and 49011/49061 IPv6  denied flows are redirected (deny.h)
  *   49020/49070 everything                 quarantine (quarantine.c): all but ARP and neighbour discovery is redirected; nothing is excluded then
+ *   49030/49080 everything                 in the bpf engine its program, in the place of exclusions and mirror (engine_bpf.h)
  *   49040/49090 everything                 the mirror, `continue`: other people's filters behind it still run
  * What u32 stands at these twelve is ours, marked or not; elsewhere in 49000..49099 a mark of ours tells.
  * The hooks have preferences of their own, because a dump of one hook also shows the other's u32 filters of the same preference.
@@ -31,6 +32,7 @@
 #define PREF_DENY4(hook) (49010u + 50u * (unsigned)(hook))
 #define PREF_DENY6(hook) (49011u + 50u * (unsigned)(hook))
 #define PREF_QUARANTINE(hook) (49020u + 50u * (unsigned)(hook))
+#define PREF_PROGRAM(hook) (49030u + 50u * (unsigned)(hook))	/* a preference is of one kind */
 #define PREF_MIRROR(hook) (49040u + 50u * (unsigned)(hook))	/* room before it: a filter added without a preference gets the one before the first of ours */
 
 static inline bool pref_ours(uint32_t pref)
@@ -71,6 +73,7 @@ struct plan_present {		/* what was read at the place where the filters belong */
 	bool remake;		/* a clsact of ours stands, but for another place: away first */
 	bool made;		/* the clsact is ours (a cookie says so) */
 	unsigned foreign[2];
+	uint32_t prog[2];	/* the bpf engine's programs */
 	struct u32_list list[2];	/* ours, but ... */
 	struct u32_list way[2];	/* ... filters of denied flows */
 };
@@ -98,7 +101,7 @@ enum plan_place plan_place(const struct plan_qdisc *, enum tc_block_mode, bool m
 uint64_t plan_key(const struct tc_want *);
 
 /* The filters of one hook in building order. -ENOMEM. */
-int plan_wanted(const struct tc_want *, int hook, bool exclude, bool made, struct u32_list *out);
+int plan_wanted(const struct tc_want *, int hook, const struct plan_present *, struct u32_list *out);
 
 /* Quarantine's filters of one hook; `to`: the bridge that takes what is cut off (quarantine.c). -ENOMEM. */
 int quarantine_wanted(int hook, int to, struct u32_list *out);

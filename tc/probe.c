@@ -14,6 +14,7 @@
 #define LOOPBACK 1	/* the first device of every namespace */
 
 struct probe {
+	enum tc_engine engine;
 	char what[64];
 	struct err err;
 	int rc;
@@ -22,7 +23,7 @@ struct probe {
 /* An exclusion on one hook and the mirror on both: what the kernel lacks shows in what is missing afterwards. */
 static int try_all(struct probe *p)
 {
-	struct tc_want w = { .ifindex = LOOPBACK, .to_leaving = LOOPBACK, .to_entering = LOOPBACK };
+	struct tc_want w = { .ifindex = LOOPBACK, .to_leaving = LOOPBACK, .to_entering = LOOPBACK, .engine = p->engine };
 	struct tc *t = tc_open(&p->err);
 	struct tc_state s;
 	unsigned changes;
@@ -32,10 +33,14 @@ static int try_all(struct probe *p)
 	if (!t)
 		return -EIO;
 	w.exclude_dport[0] = (struct app_ports){ .n = 1, .port = { { IPPROTO_TCP, 1 } } };
+	memset(&s, 0, sizeof s);
 	rc = tc_ensure(t, &w, &s, &changes, &p->err);
 	if (!rc && !s.complete)
 		rc = err_set(&p->err, -ENOTSUP, "%s", s.differs);
-	snprintf(p->what, sizeof p->what, "%s", !s.clsact ? "clsact (sch_ingress)" : !s.filters[0] ? "u32 (cls_u32)" : s.filters[1] ? "" : "mirred (act_mirred)");
+	if (p->engine == TC_ENGINE_BPF)
+		snprintf(p->what, sizeof p->what, "the bpf engine");
+	else
+		snprintf(p->what, sizeof p->what, "%s", !s.clsact ? "clsact (sch_ingress)" : !s.filters[0] ? "u32 (cls_u32)" : s.filters[1] ? "" : "mirred (act_mirred)");
 	if (rc && !p->what[0])
 		snprintf(p->what, sizeof p->what, "u32 with mirred");
 	if (!rc)
@@ -57,9 +62,9 @@ static void *probe_main(void *arg)
 	return NULL;
 }
 
-int tc_probe(char what[64], struct err *err)
+int tc_probe(enum tc_engine engine, char what[64], struct err *err)
 {
-	struct probe p = { .rc = 0 };
+	struct probe p = { .engine = engine };
 	pthread_t thread;
 	int rc = pthread_create(&thread, NULL, probe_main, &p);
 

@@ -19,7 +19,7 @@
 #define COOKIE_LEN 9
 #define NKEYS_ODD 0xff	/* a match that we never write: no change in place can mend it */
 
-static struct nl_msg *message(int type, int flags, const struct u32_place *p, uint32_t handle, uint16_t pref, uint16_t ethertype)
+struct nl_msg *u32_message(int type, int flags, const struct u32_place *p, uint32_t handle, uint16_t pref, uint16_t ethertype)
 {
 	struct nl_msg *m = nlmsg_alloc_simple(type, flags);
 	struct tcmsg t = {
@@ -104,7 +104,7 @@ struct nl_msg *u32_put(const struct u32_place *p, const struct u32_filter *f)
 {
 	/* In a root table only the node's number is named: the table's own is the kernel's choice. */
 	uint32_t handle = f->kernel_handle ? f->kernel_handle : U32_TABLE(f->handle) == U32_ROOT ? U32_NODE(f->handle) : f->handle;
-	struct nl_msg *m = message(RTM_NEWTFILTER, NLM_F_CREATE, p, handle, f->pref, f->ethertype);
+	struct nl_msg *m = u32_message(RTM_NEWTFILTER, NLM_F_CREATE, p, handle, f->pref, f->ethertype);
 	struct nlattr *opts;
 
 	if (!m || nla_put_string(m, TCA_KIND, "u32") || !(opts = nla_nest_start(m, TCA_OPTIONS)))
@@ -120,9 +120,9 @@ fail:
 
 struct nl_msg *u32_delete(const struct u32_place *p, const struct u32_filter *f)
 {
-	struct nl_msg *m = message(RTM_DELTFILTER, 0, p, f->kernel_handle ? f->kernel_handle : f->handle, f->pref, f->ethertype);
+	struct nl_msg *m = u32_message(RTM_DELTFILTER, 0, p, f->kernel_handle ? f->kernel_handle : f->handle, f->pref, f->ethertype);
 
-	if (m && nla_put_string(m, TCA_KIND, "u32")) {
+	if (m && nla_put_string(m, TCA_KIND, f->prog ? "bpf" : "u32")) {
 		nlmsg_free(m);
 		return NULL;
 	}
@@ -131,7 +131,7 @@ struct nl_msg *u32_delete(const struct u32_place *p, const struct u32_filter *f)
 
 struct nl_msg *u32_delete_pref(const struct u32_place *p, uint16_t pref, uint16_t ethertype)
 {
-	return message(RTM_DELTFILTER, 0, p, 0, pref, ethertype);
+	return u32_message(RTM_DELTFILTER, 0, p, 0, pref, ethertype);
 }
 
 /* ---- in ---- */
@@ -255,7 +255,7 @@ enum u32_what u32_parse(const struct nlmsghdr *h, struct u32_filter *f)
 
 bool u32_replaceable(const struct u32_filter *a, const struct u32_filter *b)
 {
-	if (a->handle != b->handle || a->pref != b->pref || a->ethertype != b->ethertype || a->divisor != b->divisor)
+	if (!a->prog != !b->prog || a->handle != b->handle || a->pref != b->pref || a->ethertype != b->ethertype || a->divisor != b->divisor)
 		return false;
 	if (a->nkeys != b->nkeys || a->nkeys > U32_KEYS_MAX || a->flags != b->flags || a->offshift != b->offshift || a->offmask != b->offmask || a->off != b->off ||
 	    a->offoff != b->offoff || a->hoff != b->hoff || a->hmask != b->hmask)
@@ -269,11 +269,14 @@ bool u32_replaceable(const struct u32_filter *a, const struct u32_filter *b)
 bool u32_equal(const struct u32_filter *a, const struct u32_filter *b)
 {
 	return !a->odd && !b->odd && u32_replaceable(a, b) && a->link == b->link && a->classid == b->classid && a->mirror_to == b->mirror_to && a->redirect == b->redirect &&
-	       a->made == b->made;
+	       a->made == b->made && a->prog == b->prog;
 }
 
 const char *u32_name(const struct u32_filter *f, int hook, char buf[64])
 {
-	snprintf(buf, 64, "%s pref %u filter %x:%x:%x", hook ? "egress" : "ingress", f->pref, U32_TABLE(f->handle), U32_BUCKET(f->handle), U32_NODE(f->handle));
+	if (f->prog)
+		snprintf(buf, 64, "%s pref %u program", hook ? "egress" : "ingress", f->pref);
+	else
+		snprintf(buf, 64, "%s pref %u filter %x:%x:%x", hook ? "egress" : "ingress", f->pref, U32_TABLE(f->handle), U32_BUCKET(f->handle), U32_NODE(f->handle));
 	return buf;
 }

@@ -43,6 +43,7 @@ struct u32_filter {
 	int mirror_to;		/* ifindex of `mirred egress mirror ... continue`; 0: no action */
 	bool redirect;		/* ... of `mirred egress redirect`: the packet goes there instead of on */
 	bool made;		/* in the action's cookie: the clsact was made by us */
+	uint32_t prog;		/* a program of the bpf engine, by the kernel's number for it (clsbpf.h); nothing between pref, ethertype and `made` then */
 	bool odd;
 };
 
@@ -57,6 +58,9 @@ struct u32_place {
 struct nl_msg *u32_put(const struct u32_place *, const struct u32_filter *);
 struct nl_msg *u32_delete(const struct u32_place *, const struct u32_filter *);
 struct nl_msg *u32_delete_pref(const struct u32_place *, uint16_t pref, uint16_t ethertype);
+
+/* What both kinds of messages begin with. */
+struct nl_msg *u32_message(int type, int flags, const struct u32_place *, uint32_t handle, uint16_t pref, uint16_t ethertype);
 
 enum u32_what {
 	U32_NOTHING,	/* a heading of a preference, a table that is not ours: no filter */

@@ -17,6 +17,7 @@ can stand side by side. What a lab started it ends by pid; `down` runs at exit w
 import atexit, ctypes, fcntl, json, os, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ENGINE = os.environ.get('TAPQ_ENGINE')     # of the mirror; else the configuration's own
 BUILD = os.environ.get('TAPQ_BUILD', os.path.join(TOP, 'build'))
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -282,6 +283,8 @@ class Lab:
             text += ''.join('    - {name: %s, netns: /run/netns/%s, interface: eth0%s}\n' % (c, self.ns(c), ', ' + per[c] if c in per else '') for c in self.containers)
         elif 'workloads:' not in extra:
             text += 'workloads: {discover: [netns], exclude: ["%s"]}\n' % self.ns('outside')
+        if ENGINE and 'tc:' not in extra:
+            text += 'tc: {engine: %s}\n' % ENGINE
         if sinks:
             text += 'events:\n  - {type: file, path: %s, types: all}\n' % self.path('eve.json')
         if policy:

@@ -136,9 +136,11 @@ void lab_run(void (*fn)(struct lab *))
 	CU_ASSERT(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == SKIPPED));
 }
 
+enum tc_engine lab_engine;
+
 struct tc_want lab_want(const struct lab *l)
 {
-	return (struct tc_want){ .ifindex = l->v0, .to_leaving = l->vbr, .to_entering = l->vbr_in };
+	return (struct tc_want){ .engine = lab_engine, .ifindex = l->v0, .to_leaving = l->vbr, .to_entering = l->vbr_in };
 }
 
 struct source *lab_mirror(const struct lab *l, uint32_t block_size, uint32_t blocks)

@@ -41,6 +41,7 @@ int lab_sh_in(struct lab *, const char *command);
 /* What it prints; caller frees. */
 char *lab_output(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+extern enum tc_engine lab_engine;	/* of lab_want() */
 struct tc_want lab_want(const struct lab *);
 struct source *lab_mirror(const struct lab *, uint32_t block_size, uint32_t blocks);
 bool lab_send(struct lab *, int hook, const uint8_t *frame, size_t len);

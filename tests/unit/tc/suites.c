@@ -7,6 +7,7 @@ extern const struct unit_test tests_steer_bpf[];
 extern const struct unit_test tests_copies[];
 extern const struct unit_test tests_stops[];
 extern const struct unit_test tests_filter[];
+extern const struct unit_test tests_engine_bpf[];
 extern const struct unit_test tests_mirror[];
 extern const struct unit_test tests_tcx[];
 
@@ -17,6 +18,7 @@ const struct unit_suite unit_suites[] = {
 	{ "copies", tests_copies },
 	{ "stops", tests_stops },
 	{ "filter", tests_filter },
+	{ "engine_bpf", tests_engine_bpf },
 	{ "mirror", tests_mirror },
 	{ "tcx", tests_tcx },
 	{ 0 },

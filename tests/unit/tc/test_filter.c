@@ -388,7 +388,7 @@ static void test_probe(void)
 {
 	struct err err = { "" };
 	char what[64] = "?";
-	int rc = tc_probe(what, &err);
+	int rc = tc_probe(TC_ENGINE_U32, what, &err);
 
 	CU_ASSERT((rc == 0) == (what[0] == 0));
 	if (rc)

@@ -328,7 +328,7 @@ static void test_quarantine(void)
 		struct u32_list l = { .n = 0 };
 		uint8_t p[4 + 48] = { 0 };
 
-		CU_ASSERT_EQUAL_FATAL(plan_wanted(&w, hook, true, true, &l), 0);
+		CU_ASSERT_EQUAL_FATAL(plan_wanted(&w, hook, &(struct plan_present){ .made = true }, &l), 0);
 		CU_ASSERT(l.n < 64);
 		for (unsigned type = 0; type < 65536; type++) {
 			p[2] = (uint8_t)(type >> 8);

@@ -55,7 +55,7 @@ static void test_round_trip(void)
 		for (int made = 0; made < 2; made++) {
 			struct u32_list l = { .n = 0 };
 
-			CU_ASSERT_EQUAL_FATAL(plan_wanted(&w, h, true, made, &l), 0);
+			CU_ASSERT_EQUAL_FATAL(plan_wanted(&w, h, &(struct plan_present){ .clsact = true, .made = made }, &l), 0);
 			CU_ASSERT_EQUAL(l.n, 6 + 2 * APP_PORTS_MAX + 4 + 4 + 1);
 			for (unsigned i = 0; i < l.n; i++) {
 				const struct u32_filter *f = &l.f[i];

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* maps: what the program in the kernel (mirror.bpf.c) and who writes its maps (engine_bpf.c) have in common. */
+#ifndef TQ_TC_BPF_MAPS_H
+#define TQ_TC_BPF_MAPS_H
+
+#include <linux/types.h>
+
+#define BPF_DEVICES_MAX 16384
+#define BPF_PORTS_MAX 262144
+
+/* A hook of a device: 0 leaves the workload (clsact ingress of the host's end), 1 enters it (egress). */
+struct bpf_hook {
+	__u32 ifindex, hook;
+};
+
+enum bpf_hook_flags {
+	HOOK_ALL_PORTS = 1,	/* every TCP and UDP port is owned */
+	HOOK_SPORTS = 2,	/* some source port is in the map of ports ... */
+	HOOK_DPORTS = 4,	/* ... some destination port */
+};
+
+struct bpf_hook_state {
+	__u32 to;		/* ifindex of the bridge that copies go to */
+	__u32 flags;
+};
+
+/* A port that a queue owns there: its packets are not copied, but for SYNs. */
+struct bpf_port {
+	__u32 ifindex;
+	__u16 port;		/* network order */
+	__u8 ipproto;
+	__u8 where;		/* hook << 1 | destination */
+};
+
+#endif
