@@ -234,7 +234,7 @@ BENCH_CAPTURES := $(patsubst %,$(B)/bench/%.pcap,http tls blend http-small blend
 BENCH_PROGRAMS := $(patsubst tests/bench/programs/%.c,$(B)/bench/%,$(wildcard tests/bench/programs/*.c))
 bench: deps
 	@scripts/install-deps --bench
-	@$(MAKE) --no-print-directory -j2 all $(BENCH_PROGRAMS) $(BENCH_CAPTURES)
+	@$(MAKE) --no-print-directory -j2 all $(BENCH_PROGRAMS) $(BENCH_CAPTURES) $(B)/floods $(B)/bench-policy $(B)/unit-dpi
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/bench/run $(BENCH)
 
 floods: deps

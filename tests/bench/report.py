@@ -2,6 +2,7 @@
 """docs/PERFORMANCE.md and its plots from docs/performance.json: what stands between <!-- NAME --> and <!-- /NAME --> is written anew."""
 import json, os, re, shutil, subprocess
 
+import scale
 from benchlib import TOP
 
 DOC = os.path.join(TOP, 'docs', 'PERFORMANCE.md')
@@ -70,6 +71,15 @@ def live(results):
     return machine(results['machine']) + '\n\n' + '\n\n'.join(out) + '\n\n![rates](performance-live.svg)'
 
 
+def scaling(results):
+    lines = []
+    for name, what, unit, most in scale.ROWS:
+        s = results['rows'].get(name)
+        if s:
+            lines.append([what, with_spread(s, '%.3g' if s['median'] < 1000 else '%.0f') + ' ' + unit, '' if most is None else '%g' % most, '' if most is None else 'yes' if s['median'] <= most else '**no**'])
+    return machine(results['machine']) + '\n\n' + table(['', 'measured', 'at most', 'holds'], lines)
+
+
 def plot(path, title, names, series):
     """Bars side by side, one cluster for each name: series {row: [value or None, ...]}. Needs gnuplot; without it the plot stays as it was."""
     if not shutil.which('gnuplot'):
@@ -97,7 +107,7 @@ def plots(results):
              {row: [v[k]['median'] / none[k]['median'] if v.get(k) else None for k in names] for row, v in rows.items() if row != 'nothing'})
 
 
-PARTS = {'offline': offline, 'live': live}
+PARTS = {'offline': offline, 'live': live, 'scale': scaling}
 
 
 def write(results):
