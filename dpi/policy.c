@@ -343,13 +343,13 @@ static struct policy_answer last_answer(const struct judge *j, struct policy_ans
 static bool may_match(struct judge *j, uint32_t no)
 {
 	const struct rule *r = &j->p->rule[no];
-	bool refuses = rule_refuses(r, j->q), by_name = !ends_sure(j->p, r, j->q);
+	bool refuses = rule_refuses(r, j->q), by_name = !j->q->names_lost && !ends_sure(j->p, r, j->q);
 
 	j->may_change = true;
 	j->facts |= r->nclauses || by_name;
 	j->may_stop |= refuses;
 	if (!refuses)
-		j->pending |= !r->has_apps || shares_app(&r->apps, &j->open);
+		j->pending |= !r->has_apps || j->q->any_app || shares_app(&r->apps, &j->open);
 	else if (!r->nclauses && !by_name) {
 		if (j->first_stop == NO_RULE)
 			j->first_stop = no;

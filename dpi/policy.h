@@ -155,8 +155,6 @@ struct policy_answer {
 	uint32_t looked;	/* rules that were looked at: what the judgement cost */
 };
 
-/* O(rules that the port and groups leave over); no allocation. Where every way it can still end is an enforced deny or
- * drop, it is that of the first such rule at once, not PENDING. */
 /* Why a rule did or did not match. */
 enum policy_why {
 #define POLICY_WHYS(X) X(MATCH, "matches") X(LATER, "may match once more is known") X(FROM, "from does not hold") X(TO, "to does not hold") \
@@ -175,6 +173,8 @@ void policy_shadowed(const struct policy *, void (*fn)(void *ctx, uint32_t rule,
 const struct fact *policy_header(const struct policy *, struct bytes name);
 bool policy_has_headers(const struct policy *);
 
+/* No allocation; O(sets of the ends' groups, and rules that all of groups, port and application leave over). Where every way it can still
+ * end is an enforced deny or drop, it is that of the first such rule at once, not PENDING. */
 struct policy_answer policy_judge(const struct policy *, const struct policy_query *);
 
 #endif

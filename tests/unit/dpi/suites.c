@@ -37,6 +37,7 @@ extern const struct unit_test tests_aerospike[];
 extern const struct unit_test tests_afp[];
 extern const struct unit_test tests_match[];
 extern const struct unit_test tests_policy[];
+extern const struct unit_test tests_policy_random[];
 extern const struct unit_test tests_requests[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
@@ -150,6 +151,7 @@ const struct unit_suite unit_suites[] = {
 	{ "afp", tests_afp },
 	{ "match", tests_match },
 	{ "policy", tests_policy },
+	{ "policy, random", tests_policy_random },
 	{ "requests", tests_requests },
 	{ "record", tests_record },
 	{ "redis", tests_redis },

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Random policies against an evaluator that reads the contract from top to bottom: no index, no sets, no early ends.
+ *
+ * Rules have groups of which there are up to a thousand, lists of groups and ports longer than the index takes, ranges, protocols, apps,
+ * matchers, actions and modes; there are few rules, or more than one chunk of the index has. Questions have ends in many groups, some of
+ * which hang on a name, an app that is known, not known or cannot be, and a request that is there, not there or only in part. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dpi/policy.h"
+#include "dpi/prefix_map.h"
+#include "tests/unit/dpi/packets.h"
+#include "tests/unit/unit.h"
+
+#define RULES_MAX 9000
+#define GROUPS 1000u
+
+static const struct fact f_method = { "http_method", FACT_HTTP_METHOD }, f_host = { "hostname", FACT_HTTP_HOST };
+
+struct slow_rule {
+	unsigned nfrom, nto, nports, napps;
+	unsigned methods;	/* bits of A, B and C; 0: no matcher */
+	bool hosts;		/* they are hosts instead */
+	uint16_t from[80], to[80];
+	struct port_range port[40];
+	enum app app[2];
+	enum verdict action;
+	int mode;
+};
+
+/* ---- the evaluator ---- */
+
+static bool any_in(const uint16_t *g, unsigned n, const struct group_set *s)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (set_has(s, g[i]))
+			return true;
+	return false;
+}
+
+enum holds { NO, MAYBE_APP, MAYBE_MORE, YES };	/* may hold: it is the application only; a name or a request, too */
+
+static uint16_t key_of(const struct slow_rule *r)
+{
+	int key = match_by_name("http");
+
+	while (strcmp(match_keys[key].key, r->hosts ? "hosts" : "methods") != 0)
+		key++;
+	return (uint16_t)key;
+}
+
+/* Given that the application is `app` (known or supposed). */
+static enum holds slow_holds(const struct slow_rule *r, const struct policy_query *q, enum app app)
+{
+	static const struct bytes names[] = { { (const uint8_t *)"A", 1 }, { (const uint8_t *)"B", 1 }, { (const uint8_t *)"C", 1 } };
+	bool ports = !r->nports, apps = !r->napps && !r->methods, allows = r->action == VERDICT_ALLOW, sure;
+	enum holds h = YES;
+
+	for (unsigned i = 0; i < r->nports; i++)
+		ports |= (!r->port[i].ipproto || r->port[i].ipproto == q->ipproto) && q->port >= r->port[i].lo && q->port <= r->port[i].hi;
+	for (unsigned i = 0; i < r->napps; i++)
+		apps |= app_is(app, r->app[i]);
+	if (r->methods)
+		apps = (apps || !r->napps) && app_is(app, APP_HTTP);
+	if (!any_in(r->from, r->nfrom, q->from) || !any_in(r->to, r->nto, q->to) || !ports)
+		return NO;
+	if (q->any_app) {
+		if (r->methods && !allows)
+			return NO;
+	} else if (!apps) {
+		return NO;
+	} else if (r->methods && (!q->app_known || !q->facts)) {
+		h = MAYBE_MORE;
+	} else if (!q->app_known && r->napps) {
+		h = MAYBE_APP;
+	} else if (r->methods) {
+		struct bytes pattern[3];
+		struct clause c = { .key = key_of(r), .pattern = pattern };
+
+		for (unsigned i = 0; i < 3; i++)
+			if (r->methods >> i & 1)
+				pattern[c.npatterns++] = names[i];
+		switch (match_facts(&c, 1, q->facts, allows)) {
+		case MATCH_NO:
+			return NO;
+		case MATCH_MAYBE:
+			h = MAYBE_MORE;
+			break;
+		case MATCH_YES:
+			break;
+		}
+	}
+	sure = (!q->from_sure || any_in(r->from, r->nfrom, q->from_sure)) && (!q->to_sure || any_in(r->to, r->nto, q->to_sure));
+	if (sure)
+		return h;
+	return !q->names_lost ? MAYBE_MORE : allows ? NO : h;
+}
+
+static bool enforced(const struct slow_rule *r, const struct policy_query *q) { return (r->mode < 0 ? (int)q->mode : r->mode) == MODE_PROTECT; }
+
+static struct policy_answer of_rule(const struct slow_rule *r, unsigned no, const struct policy_query *q)
+{
+	return (struct policy_answer){ .verdict = r[no].action, .rule = no + 1, .enforce = enforced(&r[no], q) };
+}
+
+static bool stops(const struct policy_answer *a) { return verdict_stops(a->verdict) && a->enforce; }
+
+/* For each application that it can be: the first rule that decides. All alike refused, or none undecided: that; else pending. */
+static struct policy_answer slow_judge(const struct slow_rule *r, unsigned n, const struct policy_query *q)
+{
+	struct policy_answer end = { .verdict = q->mode == MODE_PROTECT ? VERDICT_DENY : q->mode == MODE_MONITOR ? VERDICT_ALERT : VERDICT_ALLOW, .enforce = q->mode == MODE_PROTECT };
+	unsigned best = n, first = n;
+	bool undecided = false, passes = false, more = false, may_stop = false;
+
+	/* Up to the rule that matches whatever the application is. */
+	for (unsigned i = 0; i < n && best == n; i++) {
+		bool always = true;
+
+		for (unsigned a = q->app_known ? q->app : 0; a < (q->app_known ? q->app + 1u : APP_COUNT); a++)
+			always &= slow_holds(&r[i], q, (enum app)a) == YES;
+		if (always)
+			best = i;
+	}
+	if (best < n)
+		end = of_rule(r, best, q);
+	for (unsigned a = q->app_known ? q->app : 0; a < (q->app_known ? q->app + 1u : APP_COUNT); a++) {
+		bool open = true;
+
+		for (unsigned i = 0; i < best; i++) {
+			enum holds h = slow_holds(&r[i], q, (enum app)a);
+			struct policy_answer it = of_rule(r, i, q);
+
+			if (h == NO)
+				continue;
+			undecided = true;
+			more |= h == MAYBE_MORE;
+			may_stop |= stops(&it);
+			if (!open)
+				continue;
+			if (!stops(&it)) {
+				passes = true;
+				open = false;
+			} else if (h != MAYBE_MORE) {
+				first = i < first ? i : first;
+				open = false;
+			}
+		}
+		passes |= open && !stops(&end);
+	}
+	if (!undecided)
+		return end;
+	if (passes)
+		return (struct policy_answer){ .verdict = VERDICT_PENDING, .hold = more && (may_stop || stops(&end)) };
+	return first < best ? of_rule(r, first, q) : end;
+}
+
+/* ---- what is asked ---- */
+
+static unsigned pick(uint64_t *s, unsigned n) { return (unsigned)(rnd(s) % n); }
+
+static unsigned pick_groups(uint64_t *s, unsigned ngroups, uint16_t *g)
+{
+	unsigned n = pick(s, 40) == 0 ? 80 : 1 + pick(s, 3);
+
+	for (unsigned i = 0; i < n; i++)
+		g[i] = (uint16_t)(pick(s, 12) ? 1 + pick(s, ngroups) : POLICY_GROUP_ANY);
+	return n;
+}
+
+static void random_rule(uint64_t *s, unsigned ngroups, struct slow_rule *r)
+{
+	static const enum app apps[] = { APP_HTTP, APP_HTTP2, APP_GRPC, APP_SSH, APP_TLS, APP_UNKNOWN };
+	static const enum verdict actions[] = { VERDICT_ALLOW, VERDICT_ALERT, VERDICT_DENY, VERDICT_DROP };
+	static const uint8_t protocols[] = { 0, 6, 17, 132 };
+
+	memset(r, 0, sizeof(*r));
+	r->nfrom = pick_groups(s, ngroups, r->from);
+	r->nto = pick_groups(s, ngroups, r->to);
+	r->nports = ngroups == 1 ? 0 : pick(s, 30) == 0 ? 40 : pick(s, 3);	/* with one group: what rules ask for makes the difference */
+	for (unsigned i = 0; i < r->nports; i++) {
+		unsigned lo = pick(s, 4) ? pick(s, 40) : pick(s, 65536), span = pick(s, 4) == 0 ? 65536 : pick(s, 3) == 0 ? 200 : 3;
+		unsigned hi = lo + (pick(s, 2) ? pick(s, span) : 0);
+
+		r->port[i] = (struct port_range){ protocols[pick(s, 4)], (uint16_t)lo, (uint16_t)(hi > 65535 ? 65535 : hi) };
+	}
+	r->napps = pick(s, 2) ? 0 : pick(s, 3);
+	for (unsigned i = 0; i < r->napps; i++)
+		r->app[i] = apps[pick(s, 6)];
+	if (pick(s, 4) == 0) {
+		r->methods = 1 + pick(s, 7);
+		r->hosts = pick(s, 2);
+		r->napps = r->napps ? 1 : 0;
+		r->app[0] = pick(s, 2) ? APP_HTTP2 : APP_GRPC;
+	}
+	r->action = actions[pick(s, 4)];
+	r->mode = pick(s, 4) ? RULE_MODE_NONE : (int)pick(s, 3);
+}
+
+static void add_rule(struct policy_builder *b, const struct slow_rule *r, uint32_t id)
+{
+	static const char *const names[] = { "A", "B", "C" };
+	const char *patterns[3];
+	struct match_spec m = { .key = key_of(r), .patterns = patterns };
+	struct rule_spec spec = { .id = id, .from = r->from, .nfrom = r->nfrom, .to = r->to, .nto = r->nto, .ports = r->port, .nports = r->nports, .apps = r->app,
+				  .napps = r->napps, .match = &m, .nmatch = r->methods != 0, .action = r->action, .mode = r->mode, .line = id };
+	struct err e;
+
+	for (unsigned i = 0; i < 3; i++)
+		if (r->methods >> i & 1)
+			patterns[m.npatterns++] = names[i];
+	if (policy_add_rule(b, &spec, &e))
+		CU_FAIL("a random rule was refused");
+}
+
+static void random_ends(uint64_t *s, unsigned ngroups, struct group_set *in, struct group_set *sure)
+{
+	unsigned n = pick(s, 20) == 0 ? ngroups : pick(s, ngroups < 8 ? ngroups : 8);
+
+	memset(in, 0, sizeof(*in));
+	set_add(in, POLICY_GROUP_ANY);
+	for (unsigned i = 0; i < n; i++)
+		set_add(in, 1 + pick(s, ngroups));
+	*sure = *in;
+	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++)
+		sure->bits[w] &= rnd(s) | rnd(s);
+	set_add(sure, POLICY_GROUP_ANY);
+}
+
+struct question {
+	struct group_set from, to, from_sure, to_sure;
+	struct facts facts;
+	struct record *rec;
+	struct policy_query q;
+};
+
+static void random_question(uint64_t *s, unsigned ngroups, struct question *x)
+{
+	static const uint8_t protocols[] = { 6, 6, 17, 132, 1 };
+	static const enum app apps[] = { APP_HTTP, APP_HTTP2, APP_GRPC, APP_SSH, APP_TLS, APP_UNKNOWN, APP_DNS };
+
+	random_ends(s, ngroups, &x->from, &x->from_sure);
+	random_ends(s, ngroups, &x->to, &x->to_sure);
+	x->q = (struct policy_query){ .from = &x->from, .to = &x->to, .ipproto = protocols[pick(s, 5)], .port = (uint16_t)(pick(s, 4) ? pick(s, 45) : pick(s, 65536)),
+				      .app_known = pick(s, 3) != 0, .mode = (enum policy_mode)pick(s, 3) };
+	if (pick(s, 4) == 0) {
+		x->q.from_sure = &x->from_sure;
+		x->q.to_sure = &x->to_sure;
+		x->q.names_lost = pick(s, 3) == 0;
+	}
+	if (!x->q.app_known)
+		return;
+	x->q.app = apps[pick(s, 7)];
+	x->q.any_app = x->q.app == APP_UNKNOWN && pick(s, 2);
+	if (pick(s, 2)) {
+		rec_reset(x->rec);
+		for (unsigned i = 0; i < 3; i++)
+			if (pick(s, 2))
+				rec_str(x->rec, pick(s, 2) ? &f_method : &f_host, &"ABC"[i], 1);
+		x->facts = (struct facts){ .body = x->rec->body, .len = x->rec->len, .partial = pick(s, 8) == 0,
+					   .later = pick(s, 2) ? 0 : (pick(s, 2) ? ROLE_BIT(FACT_HTTP_METHOD) : 0) | ROLE_BIT(FACT_HTTP_HOST) };
+		x->q.facts = &x->facts;
+	}
+}
+
+/* ---- rounds ---- */
+
+struct seen {
+	unsigned cases, verdicts[VERDICT_COUNT], held, wrong;
+};
+
+static void run_round(uint64_t *s, unsigned nrules, unsigned ngroups, unsigned questions, struct slow_rule *r, struct seen *seen)
+{
+	struct policy_builder *b = policy_begin(MODE_PROTECT);
+	struct question x = { .rec = calloc(1, sizeof(struct record)) };
+	struct policy *p;
+	struct err e;
+
+	for (unsigned g = 1; g <= ngroups; g++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "g%u", g);
+		policy_add_group(b, name, -1, &e);
+		policy_group_needs_workload(b, g);
+	}
+	for (unsigned i = 0; i < nrules; i++) {
+		random_rule(s, ngroups, &r[i]);
+		add_rule(b, &r[i], i + 1);
+	}
+	p = policy_build(b);
+	for (unsigned i = 0; i < questions; i++, seen->cases++) {
+		struct policy_answer want, got;
+
+		random_question(s, ngroups, &x);
+		want = slow_judge(r, nrules, &x.q);
+		got = policy_judge(p, &x.q);
+		seen->verdicts[got.verdict]++;
+		seen->held += got.hold;
+		if (got.verdict != want.verdict || got.hold != want.hold || (want.verdict != VERDICT_PENDING && (got.rule != want.rule || got.enforce != want.enforce))) {
+			if (!seen->wrong++)
+				printf("\n    %u rules, case %u: verdict %d/%d rule %u/%u enforce %d/%d hold %d/%d known %d any %d facts %d names %d\n", nrules, i, got.verdict, want.verdict,
+				       got.rule, want.rule, got.enforce, want.enforce, got.hold, want.hold, x.q.app_known, x.q.any_app, x.q.facts != NULL, x.q.from_sure != NULL);
+		}
+	}
+	policy_unref(p);
+	free(x.rec);
+}
+
+static void test_judging(void)
+{
+	struct slow_rule *r = calloc(RULES_MAX, sizeof(*r));
+	struct seen seen = { 0 };
+	uint64_t s = 20261129;
+
+	for (unsigned round = 0; round < 970; round++)
+		run_round(&s, 1 + pick(&s, 24), 1 + pick(&s, 6), 100, r, &seen);
+	for (unsigned round = 0; round < 12; round++)
+		run_round(&s, 200 + pick(&s, 300), 1 + pick(&s, GROUPS), 240, r, &seen);
+	run_round(&s, RULES_MAX, GROUPS, 120, r, &seen);
+	CU_ASSERT(seen.cases >= 100000);
+	CU_ASSERT_EQUAL(seen.wrong, 0);
+	for (unsigned v = 0; v < VERDICT_COUNT; v++)
+		CU_ASSERT(seen.verdicts[v] > 1000);	/* each was really met */
+	CU_ASSERT(seen.held > 1000 && seen.held < seen.verdicts[VERDICT_PENDING]);
+	free(r);
+}
+
+/* ---- groups ---- */
+
+struct slow_group {
+	struct cidr cidr[2][4];		/* in it; under `not` */
+	unsigned n[2];
+	bool needs, minus;
+};
+
+/* Prefixes of few bits that vary, so that they hold one another, of both families and all lengths. */
+static struct cidr random_cidr(uint64_t *s)
+{
+	struct cidr c = { .len = (uint8_t)pick(s, 129) };
+	static const uint8_t v6[16] = { 0x20, 1, 0xd, 0xb8 };
+	uint8_t v4[4] = { 10, 0, 0, 0 };
+
+	c.net = pick(s, 2) ? addr_v4(v4) : addr_v6(v6);
+	if (addr_is_v4(&c.net) && c.len < 96)
+		c.len = (uint8_t)(96 + c.len % 33);
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned bit = pick(s, 3) ? 100 + pick(s, 28) : 120 + pick(s, 8);
+
+		c.net.b[bit / 8] ^= (uint8_t)(0x80u >> (bit % 8));
+	}
+	for (unsigned bit = c.len; bit < 128; bit++)
+		c.net.b[bit / 8] &= (uint8_t)~(0x80u >> (bit % 8));
+	if (pick(s, 12) == 0)
+		memset(&c, 0, sizeof(c));	/* ::/0 */
+	return c;
+}
+
+static bool slow_in(const struct slow_group *g, const struct addr *a, bool own)
+{
+	bool held[2] = { false, false };
+
+	for (unsigned not = 0; not < 2; not++)
+		for (unsigned i = 0; i < g->n[not]; i++)
+			held[not] |= cidr_has(&g->cidr[not][i], a);
+	if (!g->n[0] && !g->needs)
+		return false;		/* only takes away: nobody */
+	if ((g->n[0] && !held[0]) || (g->needs && !own))
+		return false;
+	return !((g->n[1] || g->minus) && (!g->n[1] || held[1]) && (!g->minus || own));
+}
+
+static void test_groups(void)
+{
+	unsigned in = 0, cases = 0, wrong = 0;
+	uint64_t s = 77;
+
+	for (unsigned round = 0; round < 1000; round++) {
+		struct policy_builder *b = policy_begin(MODE_DISCOVER);
+		struct slow_group g[24];
+		struct policy *p;
+		struct err e;
+
+		memset(g, 0, sizeof g);
+		for (unsigned i = 0; i < 24; i++) {
+			char name[16];
+
+			snprintf(name, sizeof name, "g%u", i);
+			policy_add_group(b, name, -1, &e);
+			for (unsigned not = 0; not < 2; not++)
+				for (g[i].n[not] = 0; g[i].n[not] < 4 && pick(&s, 3); g[i].n[not]++) {
+					g[i].cidr[not][g[i].n[not]] = random_cidr(&s);
+					policy_group_cidr(b, i + 1, &g[i].cidr[not][g[i].n[not]], not, &e);
+				}
+			g[i].needs = pick(&s, 3) == 0;
+			g[i].minus = !g[i].needs && pick(&s, 4) == 0;
+			if (g[i].needs)
+				policy_group_needs_workload(b, i + 1);
+			if (g[i].minus)
+				policy_group_minus_workload(b, i + 1);
+		}
+		p = policy_build(b);
+		for (unsigned i = 0; i < 100; i++) {
+			struct addr a = random_cidr(&s).net;
+			struct group_set own = { { rnd(&s) } }, out;
+			bool local = pick(&s, 2);
+
+			policy_groups(p, &a, local ? &own : NULL, &out);
+			for (unsigned k = 0; k < 24; k++, cases++) {
+				bool want = slow_in(&g[k], &a, local && set_has(&own, k + 1));
+
+				wrong += want != set_has(&out, k + 1);
+				in += want;
+			}
+		}
+		policy_unref(p);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT(cases == 2400000 && in > cases / 20 && in < cases / 2);
+}
+
+/* Every prefix that holds a key is found, the longest first, at the ends of each and beside them. */
+static void test_prefixes(void)
+{
+	uint64_t s = 5;
+	unsigned found = 0;
+
+	for (unsigned round = 0; round < 2000; round++) {
+		unsigned n = pick(&s, 30);
+		struct prefix *p = n ? calloc(n, sizeof(*p)) : NULL;
+		struct cidr c[30];
+		struct prefix_map m;
+
+		for (unsigned i = 0; i < n; i++) {
+			c[i] = random_cidr(&s);
+			if (pick(&s, 10) == 0)	/* the end of the key space */
+				memset(c[i].net.b, 0xff, c[i].len / 8), c[i].len = (uint8_t)(c[i].len / 8 * 8);
+			for (unsigned bit = c[i].len; bit < 128; bit++)
+				c[i].net.b[bit / 8] &= (uint8_t)~(0x80u >> (bit % 8));
+			p[i] = (struct prefix){ prefix_key_of(&c[i].net), c[i].len };
+		}
+		CU_ASSERT_FATAL(prefix_map_build(&m, p, n));
+		for (unsigned k = 0; k < 60; k++) {
+			struct addr a = n && pick(&s, 2) ? c[pick(&s, n)].net : random_cidr(&s).net;
+			struct prefix_key key = prefix_key_of(&a);
+			unsigned want = 0, got = 0, len = 129;
+
+			key.lo += (uint64_t)pick(&s, 3) - 1;
+			for (unsigned i = 0; i < m.n; i++) {
+				unsigned bits = m.prefix[i].len;
+				uint64_t hi = bits >= 64 ? UINT64_MAX : bits ? ~(UINT64_MAX >> bits) : 0;
+				uint64_t lo = bits <= 64 ? 0 : bits == 128 ? UINT64_MAX : ~(UINT64_MAX >> (bits - 64));
+
+				want += (key.hi & hi) == m.prefix[i].key.hi && (key.lo & lo) == m.prefix[i].key.lo;
+				CU_ASSERT_EQUAL(prefix_map_number(&m, &m.prefix[i]), i);
+			}
+			for (uint32_t i = prefix_map_find(&m, key); i != PREFIX_NONE; i = m.parent[i], got++) {
+				CU_ASSERT(m.prefix[i].len < len);
+				len = m.prefix[i].len;
+			}
+			CU_ASSERT_EQUAL(got, want);
+			found += got;
+		}
+		prefix_map_free(&m);
+	}
+	CU_ASSERT(found > 100000);
+}
+
+const struct unit_test tests_policy_random[] = {
+	{ "judging: 100,000 cases against a slow evaluator", test_judging },
+	{ "groups: 2,400,000 cases against a slow evaluator", test_groups },
+	{ "prefixes that hold a key", test_prefixes },
+	{ 0 },
+};
