@@ -20,6 +20,9 @@
 
 /* ---- groups ---- */
 
+/* Words of a struct group_set in which groups of the policy can be. */
+static unsigned group_words(const struct policy *p) { return (p->ngroups + 63) / 64; }
+
 /* Do names hold, for groups that ask for them? */
 struct named {
 	uint64_t yes, may;
@@ -56,7 +59,9 @@ void policy_groups_named(const struct policy *p, const struct addr *a, const str
 		for (uint32_t k = p->net_first[i]; k < p->net_first[i + 1]; k++)
 			(p->net[k].not ? &not : &in)->bits[p->net[k].word] |= p->net[k].bits;
 	}
-	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++) {
+	memset(out, 0, sizeof(*out));
+	memset(sure, 0, sizeof(*sure));
+	for (unsigned w = 0; w < group_words(p); w++) {
 		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w], fqdn = p->has_fqdn.bits[w];
 		uint64_t own = workload ? workload->bits[w] : 0, minus = p->minus_workload.bits[w], minus_cidr = p->minus_cidr.bits[w], minus_fqdn = p->minus_fqdn.bits[w];
 		struct named is = named(names, 0, w), isnt = named(names, 1, w);
@@ -72,7 +77,7 @@ void policy_groups_named(const struct policy *p, const struct addr *a, const str
 
 enum policy_mode policy_mode_of(const struct policy *p, const struct group_set *s)
 {
-	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++) {
+	for (unsigned w = 0; w < group_words(p); w++) {
 		uint64_t hit = s->bits[w] & p->has_mode.bits[w];
 
 		if (hit)
@@ -473,7 +478,7 @@ static struct dimension sets_of_groups(const struct policy *p, enum rule_sets si
 	const struct group_set *used = &p->index.used[side == SET_TO];
 	struct dimension d = { .set = sets };
 
-	for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++)
+	for (unsigned w = 0; w < group_words(p); w++)
 		for (uint64_t left = s->bits[w] & used->bits[w]; left; left &= left - 1)
 			add_set(p, &d, sets, side + w * 64 + (unsigned)__builtin_ctzll(left));
 	return d;
