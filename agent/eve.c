@@ -8,14 +8,64 @@
 #include <nettle/base64.h>
 #include <nettle/sha1.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "agent/path.h"
+#include "agent/textmemo.h"
+#include "base/hash.h"
 
 #define RECORD_NEST 12	/* objects and arrays of a body within each other; records hold fewer */
 
 enum { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_ICMP6 = 58, IP_SCTP = 132 };
+
+/* ---- what lines have in common ---- */
+
+#define TUPLES 1024u		/* flows whose words are kept, if no longer than: */
+#define TUPLE_TEXT_MAX 320u
+#define TAILS 64u
+#define TAIL_TEXT_MAX 2048u
+
+struct eve_memo {
+	struct textmemo *tuples, *tails;
+};
+
+/* All that the words are made of. Cleared before they are filled: compared as bytes. */
+struct tuple_key {
+	struct addr src, dst;
+	uint16_t sport, dport, app, app_hint, app_orig;
+	uint8_t ipproto;
+};
+
+struct tapq_key {
+	uint32_t src_workload, dst_workload, rule;
+	uint8_t path, verdict, reason, learned;
+	bool enforced, has_tuple, cut;
+};
+
+struct eve_memo *eve_memo_new(void)
+{
+	struct eve_memo *m = calloc(1, sizeof *m);
+
+	if (!m)
+		return NULL;
+	m->tuples = textmemo_new(TUPLES, sizeof(struct tuple_key), TUPLE_TEXT_MAX);
+	m->tails = textmemo_new(TAILS, sizeof(struct tapq_key), TAIL_TEXT_MAX);
+	if (m->tuples && m->tails)
+		return m;
+	eve_memo_free(m);
+	return NULL;
+}
+
+void eve_memo_free(struct eve_memo *m)
+{
+	if (!m)
+		return;
+	textmemo_free(m->tuples);
+	textmemo_free(m->tails);
+	free(m);
+}
 
 /* ---- time ---- */
 
@@ -287,7 +337,7 @@ static void put_proto(struct jbuf *j, uint8_t ipproto)
 	jb_str(j, "proto", names[ipproto] ? names[ipproto] : number);
 }
 
-static void put_tuple(struct jbuf *j, const struct event *ev)
+static void write_tuple(struct jbuf *j, const struct event *ev)
 {
 	bool ports = has_ports(ev->ipproto);
 	char text[ADDR_STRLEN], id[32];
@@ -310,6 +360,36 @@ static void put_tuple(struct jbuf *j, const struct event *ev)
 		jb_str(j, "app_proto_orig", app_name((enum app)ev->app_orig));
 	eve_community_id(ev, id);
 	jb_str(j, "community_id", id);
+}
+
+/* Events of one flow say this with the same words. */
+static void put_tuple(struct jbuf *j, const struct eve_conf *c, const struct event *ev)
+{
+	struct tuple_key k;
+	const char *text;
+	size_t n, from = j->len;
+
+	if (!c->memo || !ev->flow_id) {
+		write_tuple(j, ev);
+		return;
+	}
+	memset(&k, 0, sizeof k);
+	k.src = ev->src;
+	k.dst = ev->dst;
+	k.sport = ev->sport;
+	k.dport = ev->dport;
+	k.app = ev->app;
+	k.app_hint = ev->app_hint;
+	k.app_orig = ev->app_orig;
+	k.ipproto = ev->ipproto;
+	text = textmemo_find(c->memo->tuples, ev->flow_id, &k, &n);
+	if (text) {
+		jb_more(j, text, n);
+		return;
+	}
+	write_tuple(j, ev);
+	if (!j->overflow)
+		textmemo_keep(c->memo->tuples, ev->flow_id, &k, j->p + from, j->len - from);
 }
 
 /* What the flow came in, as Suricata has it, and which tunnel that is. */
@@ -344,7 +424,7 @@ static void put_end(struct jbuf *j, struct names *names, uint32_t id, const char
 	}
 }
 
-static void put_tapq(struct jbuf *j, const struct eve_conf *c, const struct event *ev, bool cut)
+static void write_tapq(struct jbuf *j, const struct eve_conf *c, const struct event *ev, bool cut)
 {
 	jb_obj(j, "tapq");
 	jb_str(j, "node", c->node);
@@ -364,6 +444,40 @@ static void put_tapq(struct jbuf *j, const struct eve_conf *c, const struct even
 	if (cut)
 		jb_bool(j, "cut", true);	/* some text was longer than what is kept */
 	jb_end_obj(j);
+}
+
+/* Nor does this differ much: names and labels of an id never change. */
+static void put_tapq(struct jbuf *j, const struct eve_conf *c, const struct event *ev, bool cut)
+{
+	struct tapq_key k;
+	const char *text;
+	size_t n, from = j->len;
+	uint64_t hash;
+
+	if (!c->memo) {
+		write_tapq(j, c, ev, cut);
+		return;
+	}
+	memset(&k, 0, sizeof k);
+	k.src_workload = ev->src_workload;
+	k.dst_workload = ev->dst_workload;
+	k.rule = ev->rule;
+	k.path = ev->path;
+	k.verdict = ev->verdict;
+	k.reason = ev->reason;
+	k.learned = ev->learned;
+	k.enforced = ev->enforced;
+	k.has_tuple = ev->has_tuple;
+	k.cut = cut;
+	hash = hash_mix64((uint64_t)k.src_workload << 32 | k.dst_workload) ^ hash_mix64((uint64_t)k.rule << 8 | k.verdict);
+	text = textmemo_find(c->memo->tails, hash, &k, &n);
+	if (text) {
+		jb_more(j, text, n);
+		return;
+	}
+	write_tapq(j, c, ev, cut);
+	if (!j->overflow)
+		textmemo_keep(c->memo->tails, hash, &k, j->p + from, j->len - from);
 }
 
 void eve_format(struct jbuf *j, const struct eve_conf *c, const struct event *ev)
@@ -386,7 +500,7 @@ void eve_format(struct jbuf *j, const struct eve_conf *c, const struct event *ev
 		jb_end_arr(j);
 	}
 	if (ev->has_tuple)
-		put_tuple(j, ev);
+		put_tuple(j, c, ev);
 	if (ev->outer.kind)
 		put_tunnel(j, &ev->outer);
 	if (ev->number)

@@ -7,12 +7,17 @@
 #include "base/jbuf.h"
 #include "dpi/event.h"
 
+struct eve_memo;	/* what lines have in common, written once: one for each thread that formats */
+
 struct eve_conf {
 	const char *node;
 	struct names *names;	/* NULL: no workloads */
+	struct eve_memo *memo;	/* NULL: none */
 	bool utc;		/* timestamps in UTC ("+0000"), so that replay is repeatable; else the local zone */
 };
 
+struct eve_memo *eve_memo_new(void);	/* NULL: no memory */
+void eve_memo_free(struct eve_memo *);	/* NULL is fine */
 /* Appends the line, newline included. */
 void eve_format(struct jbuf *, const struct eve_conf *, const struct event *);
 /* "2026-01-02T03:04:05.123456+0000"; returns buf. */

@@ -190,6 +190,10 @@ void names_put_labels(struct names *n, struct jbuf *j, const char *key, uint32_t
 {
 	const struct entry *en;
 
+	if (!id) {	/* most events have an end that is no workload */
+		jb_raw(j, key, "{}", 2);
+		return;
+	}
 	pthread_rwlock_rdlock(&n->lock);
 	en = ring_find(&n->workloads, id);
 	if (en && en->labels)

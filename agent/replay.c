@@ -222,7 +222,7 @@ static int start(struct replay *r, const struct replay_args *a, struct err *err)
 	if (r->policy)
 		dpi_set_policy(r->dpi, policy_file_policy(r->policy));
 	r->out = a->out;
-	r->eve = (struct eve_conf){ .node = r->config->node, .names = r->names, .utc = true };
+	r->eve = (struct eve_conf){ .node = r->config->node, .names = r->names, .memo = eve_memo_new(), .utc = true };
 	jb_init(&r->line, LINE_MAX_BYTES);
 	return 0;
 }
@@ -235,6 +235,7 @@ static void stop(struct replay *r)
 	policy_file_free(r->policy);
 	config_free(r->config);
 	jb_free(&r->line);
+	eve_memo_free(r->eve.memo);
 }
 
 static int run_file(struct replay *r, const char *file, struct err *err)

@@ -351,6 +351,7 @@ static void sinks_free(struct sinks *s)
 	set_free(s->set);
 	set_free(s->next);
 	jb_free(&s->line);
+	eve_memo_free(s->eve.memo);
 	pthread_mutex_destroy(&s->lock);
 	free(s->node);
 	free(s);
@@ -369,6 +370,7 @@ struct sinks *sinks_start(const struct eve_conf *eve, const struct sink_conf *co
 	s->eve = *eve;
 	s->node = strdup(eve->node ? eve->node : "");
 	s->eve.node = s->node;		/* the configuration may be replaced under us */
+	s->eve.memo = eve_memo_new();
 	s->rings = rings;
 	s->nrings = nrings;
 	s->wake = eventfd;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Strings are written by runs: eight bytes are looked at in one word, and what needs no care is copied in one go. Room is asked
- * for once per piece, so the inner loops write without checks. After the first failure (cap, depth, memory) nothing is written. */
+/* Strings are copied and looked at in one go, sixteen bytes at a time; one that turns out to hold something that needs care is written again,
+ * by runs. Room is asked for once per piece, so the inner loops write without checks. After the first failure (cap, depth, memory) nothing is
+ * written. */
 #include "base/jbuf.h"
 
 #include <math.h>
@@ -153,21 +154,83 @@ static void put_control(struct jbuf *j, uint8_t c)
 	put(j, e, e[1] == 'u' ? 6 : 2);
 }
 
-/* What needs no care at all, as nearly everything: '"', the bytes, and `end`. */
-static inline void put_plain(struct jbuf *j, const uint8_t *s, size_t n, const char *end, size_t nend)
+typedef signed char bytes16 __attribute__((vector_size(16)));
+
+/* Nonzero bytes where sixteen need care: below 0x20 (above 0x7f is below zero), '"', '\\'. */
+static inline bytes16 care16(bytes16 v) { return (bytes16)((v < 0x20) | (v == '"') | (v == '\\')); }
+
+static inline bool any(bytes16 v)
+{
+	uint64_t half[2];
+
+	memcpy(half, &v, 16);
+	return half[0] | half[1];
+}
+
+/* n < 16 bytes as two words, some bytes twice; what is left of the words is a space. */
+static inline bool copy_short(char *to, const uint8_t *s, size_t n)
+{
+	uint64_t w[2] = { 0, 0x2020202020202020ULL };
+	uint32_t half[2];
+	bytes16 v;
+
+	if (n >= 8) {
+		memcpy(&w[0], s, 8);
+		memcpy(&w[1], s + n - 8, 8);
+		memcpy(to, &w[0], 8);
+		memcpy(to + n - 8, &w[1], 8);
+	} else if (n >= 4) {
+		memcpy(&half[0], s, 4);
+		memcpy(&half[1], s + n - 4, 4);
+		memcpy(to, &half[0], 4);
+		memcpy(to + n - 4, &half[1], 4);
+		w[0] = (uint64_t)half[1] << 32 | half[0];
+	} else if (n) {		/* the first, the middle, the last */
+		w[0] = 0x2020202020000000ULL | (uint64_t)s[n - 1] << 16 | (uint64_t)s[n / 2] << 8 | s[0];
+		to[0] = (char)s[0];
+		to[n / 2] = (char)s[n / 2];
+		to[n - 1] = (char)s[n - 1];
+	} else {
+		w[0] = w[1];
+	}
+	memcpy(&v, w, 16);
+	return !any(care16(v));
+}
+
+/* Copies n bytes; false when one of them needs care. */
+static inline bool copy_plain(char *to, const uint8_t *s, size_t n)
+{
+	bytes16 v, care = { 0 };
+	size_t i;
+
+	if (n < 16)
+		return copy_short(to, s, n);
+	for (i = 0; n - i > 16; i += 16) {
+		memcpy(&v, s + i, 16);
+		memcpy(to + i, &v, 16);
+		care |= care16(v);
+	}
+	memcpy(&v, s + n - 16, 16);	/* the last sixteen, some of which were copied already */
+	memcpy(to + n - 16, &v, 16);
+	return !any(care | care16(v));
+}
+
+/* '"', the bytes, and `end`. False, and nothing was written: something in them needs care, or there is no room. */
+static inline bool put_plain(struct jbuf *j, const uint8_t *s, size_t n, const char *end, size_t nend)
 {
 	char *p;
 
 	if (n > SIZE_MAX - 8 || !room(j, 1 + n + nend)) {
 		j->overflow = true;
-		return;
+		return false;
 	}
 	p = j->p + j->len;
+	if (!copy_plain(p + 1, s, n))
+		return false;
 	*p = '"';
-	if (n)
-		memcpy(p + 1, s, n);
 	memcpy(p + 1 + n, end, nend);
 	j->len += 1 + n + nend;
+	return true;
 }
 
 static void put_escaped(struct jbuf *j, const uint8_t *s, size_t n)
@@ -197,9 +260,7 @@ static void put_escaped(struct jbuf *j, const uint8_t *s, size_t n)
 
 static void put_quoted(struct jbuf *j, const uint8_t *s, size_t n)
 {
-	if (plain_run(s, n) == n)
-		put_plain(j, s, n, "\"", 1);
-	else
+	if (!put_plain(j, s, n, "\"", 1))
 		put_escaped(j, s, n);
 }
 
@@ -215,9 +276,7 @@ static void begin(struct jbuf *j, const char *key)
 	if (!key)
 		return;
 	n = strlen(key);
-	if (plain_run(k, n) == n) {
-		put_plain(j, k, n, "\":", 2);
-	} else {
+	if (!put_plain(j, k, n, "\":", 2)) {
 		put_escaped(j, k, n);
 		put_char(j, ':');
 	}
@@ -332,6 +391,8 @@ void jb_raw(struct jbuf *j, const char *key, const char *json, size_t n)
 	begin(j, key);
 	put(j, json, n);
 }
+
+void jb_more(struct jbuf *j, const char *members, size_t n) { put(j, members, n); }
 
 void jb_newline(struct jbuf *j)
 {

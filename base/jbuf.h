@@ -39,6 +39,8 @@ void jb_f64(struct jbuf *j, const char *key, double v);			/* shortest of %.17g t
 void jb_bool(struct jbuf *j, const char *key, bool v);
 void jb_null(struct jbuf *j, const char *key);
 void jb_raw(struct jbuf *j, const char *key, const char *json, size_t n);	/* n bytes that are JSON already */
+/* Members that were written before, behind others of an object (so they begin with a comma), now behind others again. */
+void jb_more(struct jbuf *j, const char *members, size_t n);
 void jb_newline(struct jbuf *j);	/* '\n' at depth 0, for JSON lines */
 
 #endif

@@ -347,11 +347,61 @@ static void test_community_id(void)
 	check_id("fe80::2", "fe80::1", 58, 1, 4, false, 1, 4, true);
 }
 
+/* Whatever changes from one event to the next, lines are as they are without a memory, also where flows meet in one place of it. */
+static void test_memo(void)
+{
+	struct names *names = names_new();
+	struct label lv = { "app", "web" };
+	struct labels labels = { &lv, 1 };
+	uint32_t id = names_add_workload(names, "web-1", &labels);
+	struct eve_conf plain = { .node = "n", .names = names, .utc = true }, with = plain;
+	struct jbuf a, b;
+
+	with.memo = eve_memo_new();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(with.memo);
+	jb_init(&a, 1 << 20);
+	jb_init(&b, 1 << 20);
+	rec_reset(&rec);
+	rec_u64(&rec, &f_len, 1);
+	for (unsigned round = 0; round < 3; round++)
+		for (unsigned i = 0; i < 400; i++) {
+			struct event ev = event_of(EV_HTTP);
+
+			ev.flow_id = i % 5 ? 7 + (uint64_t)(i % 3) * 4096 : 0;
+			ev.sport = (uint16_t)(1 + i % 2);
+			ev.dport = (uint16_t)(80 + i % 7 / 6);
+			ev.src.b[15] = (uint8_t)(i % 11 / 10);
+			ev.app = i % 13 == 12 ? APP_ELASTICSEARCH : APP_HTTP;
+			ev.app_orig = i % 17 == 16 ? APP_TLS : APP_UNKNOWN;
+			ev.app_hint = i % 19 == 18 ? APP_SSH : APP_UNKNOWN;
+			ev.ipproto = i % 23 == 22 ? 17 : 6;
+			ev.has_tuple = i % 29 != 28;
+			ev.src_workload = i % 31 == 30 ? id : 0;
+			ev.dst_workload = i % 37 == 36 ? id : 0;
+			ev.rule = i % 41 / 40;
+			ev.verdict = i % 43 == 42 ? VERDICT_DROP : VERDICT_ALLOW;
+			ev.reason = i % 47 == 46 ? REASON_POLICY : REASON_NONE;
+			ev.learned = i % 53 == 52;
+			ev.enforced = i % 59 == 58;
+			ev.path = i % 61 == 60 ? PATH_PCAP : PATH_NFQ;
+			jb_reset(&a);
+			jb_reset(&b);
+			eve_format(&a, &plain, &ev);
+			eve_format(&b, &with, &ev);
+			CU_ASSERT_FATAL(a.len == b.len && !memcmp(a.p, b.p, a.len));
+		}
+	jb_free(&a);
+	jb_free(&b);
+	eve_memo_free(with.memo);
+	names_free(names);
+}
+
 const struct unit_test tests_eve[] = {
 	{ "every field", test_fields },
 	{ "flow, other protocols, ICMP, no flow", test_shapes },
 	{ "hostile bytes", test_hostile },
 	{ "timestamps", test_time },
 	{ "community id", test_community_id },
+	{ "what lines have in common", test_memo },
 	{ 0 },
 };
