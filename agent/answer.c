@@ -107,6 +107,19 @@ static void put_workers(const struct node *n, struct jbuf *out)
 	jb_end_arr(out);
 }
 
+static void put_learning(struct node *n, struct jbuf *out)
+{
+	struct learn_stats s;
+
+	learn_get_stats(n->learn, &s);
+	jb_obj(out, "learning");
+	jb_bool(out, "on", n->event_mask >> EV_LEARN & 1);
+	jb_u64(out, "pairs", s.pairs);
+	jb_u64(out, "connections", s.connections);
+	jb_u64(out, "left_out", s.left_out);
+	jb_end_obj(out);
+}
+
 static int answer_status(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
 {
 	struct sink_stats sinks[64];
@@ -127,6 +140,7 @@ static int answer_status(struct node *n, const struct control_request *r, struct
 	jb_u64(out, "rules", n->policy ? policy_rule_count(policy_file_policy(n->policy)) : 0);
 	if (n->confirm_round)
 		jb_u64(out, "confirm_within", node_confirm_left(n));
+	put_learning(n, out);
 	jb_u64(out, "workloads", n->reg.count);
 	covered = put_all_missing(n, out);
 	jb_u64(out, "covered", covered);
@@ -516,6 +530,7 @@ static const struct {
 	{ "policy load", answer_policy_load },
 	{ "policy confirm", answer_policy_confirm },
 	{ "policy show", answer_policy_show },
+	{ "policy learned", answer_policy_learned },
 	{ "policy test", answer_policy_test },
 };
 

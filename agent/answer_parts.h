@@ -28,6 +28,7 @@ static inline int bad_arg(struct err *err, const char *key, const char *wanted)
 int answer_policy_load(struct node *, const struct control_request *, struct jbuf *, struct err *);
 int answer_policy_confirm(struct node *, const struct control_request *, struct jbuf *, struct err *);
 int answer_policy_show(struct node *, const struct control_request *, struct jbuf *, struct err *);
+int answer_policy_learned(struct node *, const struct control_request *, struct jbuf *, struct err *);
 int answer_policy_test(struct node *, const struct control_request *, struct jbuf *, struct err *);
 
 #endif

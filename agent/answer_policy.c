@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What tapqd answers about policies: load (for good, or until nobody confirms), show, and what it would say of a connection and why. */
 #include "agent/answer_parts.h"
+#include "agent/learn_parts.h"
+#include "agent/policy_parts.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +58,85 @@ int answer_policy_show(struct node *n, const struct control_request *r, struct j
 	jb_str(out, "text", policy_file_text(n->policy));
 	jb_end_obj(out);
 	return 0;
+}
+
+/* ---- policy learned ---- */
+
+/* A workload that the glob holds but whose own form is another: one more than those that were seen. */
+static bool strangers(void *ctx, const char *glob)
+{
+	const struct node *n = ctx;
+	char form[CONFIG_NAME_MAX];
+
+	for (const struct workload *w = n->reg.first; w; w = w->next)
+		if (!fnmatch(glob, w->name, 0) && !(learn_numbered(w->name, form, sizeof form) && !strcmp(form, glob)))
+			return true;
+	return false;
+}
+
+/* Flows that are open have told nothing yet, unless their application was recognised. */
+static int learn_open_flows(struct node *n, struct err *err)
+{
+	struct dpi_flow_info *list = malloc(n->config->max_flows * sizeof *list);
+
+	if (!list)
+		return err_set(err, -ENOMEM, "no memory");
+	learn_open_begin(n->learn);
+	for (unsigned w = 0; w < n->nworkers; w++) {
+		unsigned count = worker_flows(n->workers[w], list, n->config->max_flows);
+
+		for (unsigned i = 0; i < count; i++)
+			learn_open(n->learn, &list[i]);
+	}
+	free(list);
+	return 0;
+}
+
+int answer_policy_learned(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
+{
+	const char *mode = arg_str(r, "mode");
+	struct learn_writing w = {
+		.mode = MODE_PROTECT,
+		.in_force = n->policy ? policy_file_policy(n->policy) : NULL,
+		.node = n->config->node,
+		.strangers = strangers,
+		.ctx = n,
+	};
+	struct learn_stats s;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f;
+	int rc;
+
+	for (int m = 0; mode; m++) {
+		if (!policy_modes[m])
+			return err_set(err, -EINVAL, "mode %s: discover, monitor or protect", mode);
+		if (strcmp(mode, policy_modes[m]))
+			continue;
+		w.mode = (enum policy_mode)m;
+		break;
+	}
+	rc = learn_open_flows(n, err);
+	if (rc)
+		return rc;
+	learn_get_stats(n->learn, &s);
+	if (!s.pairs)
+		return err_set(err, -ENOENT, "nothing was learned: %s",
+			       n->event_mask >> EV_LEARN & 1 ? "nothing was carried on that no rule of the policy speaks of" : "no policy in mode discover is loaded");
+	f = open_memstream(&text, &size);
+	rc = f ? learn_write(n->learn, &w, f) : -ENOMEM;
+	if (f && fclose(f))
+		rc = -ENOMEM;
+	if (!rc) {
+		jb_obj(out, NULL);
+		jb_strn(out, "text", text, size);
+		jb_u64(out, "pairs", s.pairs);
+		jb_u64(out, "connections", s.connections);
+		jb_u64(out, "left_out", s.left_out);
+		jb_end_obj(out);
+	}
+	free(text);
+	return rc ? err_set(err, rc, "no memory") : 0;
 }
 
 /* One end of `policy test`: a workload's name or an address. */

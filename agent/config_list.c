@@ -309,7 +309,6 @@ static void put_discover(const struct key *k, const void *at, FILE *f)
 
 const struct value_ops value_discover = { .get = get_discover, .put = put_discover };
 
-#define ALL_TYPES ((UINT64_C(1) << EV_COUNT) - 1)
 
 static int get_types(const struct yaml *y, struct fy_node *node, const struct key *k, const char *path, void *at, struct err *e)
 {
@@ -327,7 +326,7 @@ static int get_types(const struct yaml *y, struct fy_node *node, const struct ke
 
 	(void)k;
 	if (s && !strcmp(s, "all")) {
-		*mask = ALL_TYPES;
+		*mask = EVENTS_ALL;
 		return 0;
 	}
 	if (!is_list(node) || fy_node_sequence_is_empty(node))
@@ -359,7 +358,7 @@ static void put_types(const struct key *k, const void *at, FILE *f)
 
 	(void)k;
 	memcpy(&mask, at, sizeof mask);
-	if (mask == ALL_TYPES) {
+	if (mask == EVENTS_ALL) {
 		fputs("all", f);
 		return;
 	}

@@ -11,6 +11,7 @@
 
 struct entry {
 	uint32_t id;
+	char *plain;
 	char *name;		/* a JSON string */
 	size_t name_len;
 	char *labels;		/* a JSON object */
@@ -31,6 +32,7 @@ static void entry_free(struct entry *en)
 {
 	if (!en)
 		return;
+	free(en->plain);
 	free(en->name);
 	free(en->labels);
 	free(en);
@@ -91,6 +93,7 @@ static struct entry *entry_new(const char *name, const struct labels *labels)
 		return NULL;
 	jb_init(&j, JSON_MAX);
 	jb_str(&j, NULL, name);
+	en->plain = strdup(name);
 	en->name = take(&j, &en->name_len);
 	jb_free(&j);
 
@@ -101,7 +104,7 @@ static struct entry *entry_new(const char *name, const struct labels *labels)
 	jb_end_obj(&j);
 	en->labels = take(&j, &en->labels_len);	/* labels beyond JSON_MAX are left out as a whole */
 	jb_free(&j);
-	if (!en->name) {
+	if (!en->name || !en->plain) {
 		entry_free(en);
 		return NULL;
 	}
@@ -161,6 +164,23 @@ uint32_t names_add_iface(struct names *n, const char *ifname)
 		id = ring_add(&n->ifaces, en);
 	pthread_rwlock_unlock(&n->lock);
 	return id;
+}
+
+bool names_copy_workload(struct names *n, uint32_t id, char *out, size_t size)
+{
+	const struct entry *en;
+	bool fits = false;
+
+	if (!id)
+		return false;
+	pthread_rwlock_rdlock(&n->lock);
+	en = ring_find(&n->workloads, id);
+	if (en && strlen(en->plain) < size) {
+		strcpy(out, en->plain);
+		fits = true;
+	}
+	pthread_rwlock_unlock(&n->lock);
+	return fits;
 }
 
 static void put_name(struct names *n, const struct ring *r, struct jbuf *j, const char *key, uint32_t id)

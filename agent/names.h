@@ -18,6 +18,8 @@ void names_free(struct names *);
 uint32_t names_add_workload(struct names *, const char *name, const struct labels *);
 /* Id of an interface name; the same name gives the same id. */
 uint32_t names_add_iface(struct names *, const char *ifname);
+/* Copies the name of a workload; false when id is 0 or forgotten, or the name does not fit. */
+bool names_copy_workload(struct names *, uint32_t id, char *out, size_t size);
 /* Writes key: name (nothing when id is 0 or forgotten). */
 void names_put_workload(struct names *, struct jbuf *, const char *key, uint32_t id);
 void names_put_labels(struct names *, struct jbuf *, const char *key, uint32_t id);	/* {} when none */

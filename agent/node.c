@@ -111,6 +111,16 @@ static int start_rings(struct node *n, struct err *err)
 	return 0;
 }
 
+/* What sinks and followers take; and what is learned, while the mode is discover for somebody. */
+static uint64_t events_wanted(const struct node *n)
+{
+	uint64_t mask = sinks_mask(n->sinks) & EVENTS_ALL;
+
+	if (n->policy && policy_discovers(policy_file_policy(n->policy)))
+		mask |= UINT64_C(1) << EV_LEARN | UINT64_C(1) << EV_FLOW;
+	return mask;
+}
+
 static int start_workers(struct node *n, struct err *err)
 {
 	struct eve_conf eve = { .node = n->config->node, .names = n->names };
@@ -120,7 +130,8 @@ static int start_workers(struct node *n, struct err *err)
 	n->sinks = sinks_start(&eve, n->config->sinks, n->config->nsinks, n->rings, n->nworkers, n->sink_wake, err);
 	if (!n->sinks)
 		return -EIO;
-	n->event_mask = sinks_mask(n->sinks);
+	sinks_tap(n->sinks, learn_feed, n->learn);
+	n->event_mask = events_wanted(n);
 	for (unsigned i = 0; i < n->nworkers; i++) {
 		struct worker_conf w = {
 			.index = i,
@@ -200,7 +211,8 @@ struct node *node_start(const struct node_args *args, int *exit_code, struct err
 		n->wakes[i] = -1;
 	n->names = names_new();
 	n->reg.names = n->names;
-	if (!n->names) {
+	n->learn = n->names ? learn_new(n->names) : NULL;
+	if (!n->learn) {
 		err_set(err, -ENOMEM, "no memory");
 		goto fail;
 	}
@@ -247,6 +259,7 @@ void node_stop(struct node *n)
 	link_watch_close(n->links);
 	control_close(n->control);
 	registry_free(&n->reg);
+	learn_free(n->learn);
 	names_free(n->names);
 	policy_file_free(n->policy);
 	free(n->policy_name);
@@ -260,6 +273,17 @@ void node_stop(struct node *n)
 
 /* ---- configuration, policy, mode ---- */
 
+static void tell_event_mask(struct node *n)
+{
+	uint64_t mask = events_wanted(n);
+
+	if (mask == n->event_mask)
+		return;
+	n->event_mask = mask;
+	for (unsigned i = 0; i < n->nworkers; i++)
+		worker_set_event_mask(n->workers[i], mask);
+}
+
 static void exchange_policy(struct node *n, struct policy_file *pf, const char *name)
 {
 	struct policy_file *old = n->policy;
@@ -267,6 +291,7 @@ static void exchange_policy(struct node *n, struct policy_file *pf, const char *
 
 	n->policy = pf;
 	n->policy_name = name ? strdup(name) : NULL;
+	tell_event_mask(n);		/* before flows are judged by it */
 	node_publish(n, true, 0);
 	policy_file_free(old);
 	free(old_name);
@@ -449,7 +474,6 @@ static void on_gone(void *ctx, struct workload *w)
 static void watch_workers(struct node *n)
 {
 	static const unsigned rounds_per_look = ROUNDS_PER_S;
-	uint64_t mask;
 
 	/* A worker beats at least every 100 ms; the time that it may be still is the watchdog's, counted in looks. */
 	for (unsigned i = 0; i < n->nworkers; i++) {
@@ -463,12 +487,7 @@ static void watch_workers(struct node *n)
 		}
 		n->beats[i] = beats;
 	}
-	mask = sinks_mask(n->sinks);
-	if (mask != n->event_mask) {
-		n->event_mask = mask;
-		for (unsigned i = 0; i < n->nworkers; i++)
-			worker_set_event_mask(n->workers[i], mask);
-	}
+	tell_event_mask(n);
 }
 
 static void on_round(struct node *n)

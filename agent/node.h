@@ -12,6 +12,7 @@
 
 #include "agent/config.h"
 #include "agent/control.h"
+#include "agent/learn.h"
 #include "agent/names.h"
 #include "agent/policy_file.h"
 #include "agent/sink.h"
@@ -67,6 +68,7 @@ struct node {
 	uint32_t bypassed[NODE_BYPASSED];	/* ids of workloads, by their low bits: written by workers, taken by the main thread */
 	int bypassed_fd;		/* eventfd: there is one */
 	struct sinks *sinks;
+	struct learn *learn;		/* shown every event by the sinks */
 	uint64_t event_mask;		/* last one that the workers were told */
 	struct control *control;
 

@@ -143,12 +143,20 @@ static int get_end(struct loader *l, struct fy_node *item, void *ctx, struct err
 	return 0;
 }
 
-/* "tcp/8080", "tcp/8000-8100". */
+/* "tcp/8080", "tcp/8000-8100"; "icmp" and the like: all of a transport. */
 static int parse_ports(const char *s, struct port_range *out)
 {
 	static const struct { const char *name; uint8_t ipproto; } protos[] = { { "tcp/", IPPROTO_TCP }, { "udp/", IPPROTO_UDP }, { "sctp/", IPPROTO_SCTP } };
+	static const struct { const char *name; uint8_t ipproto; } whole[] = {
+		{ "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "sctp", IPPROTO_SCTP }, { "icmp", IPPROTO_ICMP }, { "icmp6", IPPROTO_ICMPV6 },
+	};
 	unsigned long v[2];
 
+	for (unsigned i = 0; i < sizeof whole / sizeof whole[0]; i++)
+		if (!strcmp(s, whole[i].name)) {
+			*out = (struct port_range){ whole[i].ipproto, 0, 65535 };
+			return 0;
+		}
 	for (unsigned i = 0; i < sizeof protos / sizeof protos[0]; i++) {
 		if (strncmp(s, protos[i].name, strlen(protos[i].name)))
 			continue;
@@ -182,7 +190,7 @@ static int get_ports(struct loader *l, struct fy_node *item, void *ctx, struct e
 	const char *s = yaml_scalar(item);
 
 	if (!s || parse_ports(s, &w->port[w->spec.nports]))
-		return value_fail(l->y, item, "ports", "tcp/PORT, udp/PORT, sctp/PORT or a range such as tcp/8000-8100 (1 to 65535)", e);
+		return value_fail(l->y, item, "ports", "tcp/PORT, udp/PORT, sctp/PORT or a range such as tcp/8000-8100 (1 to 65535); tcp, udp, sctp, icmp or icmp6 alone", e);
 	w->spec.nports++;
 	return 0;
 }

@@ -214,7 +214,7 @@ static int start(struct replay *r, const struct replay_args *a, struct err *err)
 		return rc;
 	conf = (struct dpi_conf){
 		.max_flows = r->config->max_flows, .memcap = r->config->memcap, .midstream = r->config->midstream, .flow_report = r->config->flow_report,
-		.event_mask = a->no_events ? 0 : ~0ULL, .key = { { 0x7461707175657565ULL, 0x7265706c61790000ULL } }, .flow_id_seed = 1,
+		.event_mask = a->no_events ? 0 : EVENTS_ALL, .key = { { 0x7461707175657565ULL, 0x7265706c61790000ULL } }, .flow_id_seed = 1,
 	};
 	r->dpi = dpi_new(&conf, &ops, err);
 	if (!r->dpi)

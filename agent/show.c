@@ -92,7 +92,7 @@ static void show_path(FILE *f, const char *name, const json_t *p)
 
 void show_status(FILE *f, const json_t *s)
 {
-	const json_t *v, *paths = json_object_get(s, "paths");
+	const json_t *v, *paths = json_object_get(s, "paths"), *learning = json_object_get(s, "learning");
 	int64_t up = num(s, "uptime");
 	size_t i;
 
@@ -102,6 +102,9 @@ void show_status(FILE *f, const json_t *s)
 	json_array_foreach(json_object_get(s, "missing"), i, v)
 		fprintf(f, "  missing: %s: %s on %s: %s\n", str(v, "workload"), str(v, "path"), str(v, "object"), str(v, "why"));
 	fprintf(f, "config %s, policy %s, %" PRId64 " rules\n", *str(s, "config") ? str(s, "config") : "(defaults)", *str(s, "policy") ? str(s, "policy") : "(none)", num(s, "rules"));
+	if (yes(learning, "on") || num(learning, "pairs"))
+		fprintf(f, "learning %s: %" PRId64 " pairs, %" PRId64 " connections, %" PRId64 " left out\n", yes(learning, "on") ? "on" : "off", num(learning, "pairs"),
+			num(learning, "connections"), num(learning, "left_out"));
 	fputs("paths\n", f);
 	show_path(f, "tc", json_object_get(paths, "tc"));
 	show_path(f, "nfq", json_object_get(paths, "nfq"));

@@ -45,6 +45,8 @@ struct sinks {
 	struct evring *const *rings;
 	unsigned nrings;
 	int wake;
+	void (*tap)(void *ctx, const struct event *);
+	void *tap_ctx;
 	pthread_t thread;
 	/* the thread's */
 	struct set *set;
@@ -158,6 +160,8 @@ static unsigned drain(struct sinks *s)
 		const struct event *ev;
 
 		for (unsigned i = 0; i < TURN && (ev = evring_peek(s->rings[r])); i++, taken++) {
+			if (s->tap)
+				s->tap(s->tap_ctx, ev);
 			if (wanted(s, ev->type)) {
 				jb_reset(&s->line);
 				eve_format(&s->line, &s->eve, ev);
@@ -436,6 +440,14 @@ int sinks_replace(struct sinks *s, const struct sink_conf *conf, unsigned nsinks
 	set_free(unused);
 	wake(s);
 	return 0;
+}
+
+void sinks_tap(struct sinks *s, void (*fn)(void *ctx, const struct event *), void *ctx)
+{
+	pthread_mutex_lock(&s->lock);
+	s->tap_ctx = ctx;
+	s->tap = fn;
+	pthread_mutex_unlock(&s->lock);
 }
 
 void sinks_reopen(struct sinks *s)

@@ -16,6 +16,8 @@ struct sinks;
 struct sinks *sinks_start(const struct eve_conf *, const struct sink_conf *, unsigned nsinks, struct evring *const *rings, unsigned nrings, int eventfd, struct err *);
 /* Drains what is there, flushes, joins, closes. NULL is fine. */
 void sinks_stop(struct sinks *);
+/* Whoever else is shown every event of the rings, on the sinks' thread; before the first event. */
+void sinks_tap(struct sinks *, void (*fn)(void *ctx, const struct event *), void *ctx);
 /* Another set of sinks (reload). On error nothing changes. */
 int sinks_replace(struct sinks *, const struct sink_conf *, unsigned nsinks, struct err *);
 void sinks_reopen(struct sinks *);

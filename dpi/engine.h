@@ -196,6 +196,7 @@ void tell_fill(const struct px *, enum event_type, struct event *);
 void tell_emit(struct dpi *, struct event *, const struct record *);
 void tell_flow(struct px *, const char *reason);
 void tell_alert(struct px *, const struct record *);		/* NULL: no request was judged */
+void tell_learn(struct px *, const struct record *);		/* NULL: the flow as such. Nothing unless it was let pass for want of a rule */
 void tell_anomaly(struct px *, enum anomaly);			/* once per flow and kind */
 void tell_bad(struct px *, const char *event);
 void tell_flow_anomaly(struct dpi *, const struct packet *, enum anomaly, const struct flow *);	/* rate-limited too; NULL: without a flow */

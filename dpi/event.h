@@ -28,8 +28,12 @@ enum event_type {
 #define X(id, name) EV_##id,
 	EVENT_TYPES(X)
 #undef X
-	EV_COUNT
+	EV_COUNT,
+	EV_LEARN = EV_COUNT	/* no event of a user's, asked for by its bit of the mask: what was let pass because the mode is discover and no rule said
+				 * anything: a flow whose application is known now (no body), or a request (its facts as they were judged) */
 };
+
+#define EVENTS_ALL ((UINT64_C(1) << EV_COUNT) - 1)	/* a mask of what users may take */
 
 /* What a fact means to policy; FACT_PLAIN is only told. */
 enum fact_role {
@@ -120,6 +124,7 @@ struct event {
 	bool enforced;			/* the verdict was or will be carried out */
 	bool has_tx;
 	bool has_tuple;
+	bool partial;			/* EV_LEARN: facts were left out, or nothing could be read */
 	struct addr src, dst;		/* flow's initiator and responder */
 	struct outer outer;		/* kind NONE: it came plainly */
 };

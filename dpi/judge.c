@@ -201,6 +201,8 @@ void judge_flow(struct px *x)
 		a = ask_policy(x, &e, f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL);
 	f->by_facts = a.verdict == VERDICT_PENDING && flow_hit(f, F_APP_KNOWN);
 	settle(x, &a, NULL);
+	if (flow_hit(f, F_APP_KNOWN))
+		tell_learn(x, NULL);
 }
 
 static bool is_stream(const struct flow *f) { return f->key.ipproto == IPPROTO_TCP; }
@@ -215,18 +217,19 @@ void judge_request(struct px *x, const struct record *r, uint32_t later)
 	struct policy_answer a;
 
 	judge_flow(x);
-	if (!f->by_facts || is_refused(f))
-		return;
-	e = ask_ends(x);
-	a = ask_policy(x, &e, &facts);
-	settle(x, &a, r);
+	if (f->by_facts && !is_refused(f)) {
+		e = ask_ends(x);
+		a = ask_policy(x, &e, &facts);
+		settle(x, &a, r);
+	}
+	tell_learn(x, r);
 }
 
 void judge_unreadable(struct px *x)
 {
 	struct record *r = &x->d->record;
 
-	if (!x->f->by_facts)
+	if (!x->f->by_facts && !flow_hit(x->f, F_LEARNED))
 		return;
 	rec_reset(r);
 	r->full = true;

@@ -96,6 +96,8 @@ unsigned policy_version(const struct policy *);		/* unique per built policy in t
 int policy_group_by_name(const struct policy *, const char *name);	/* number or -1 */
 unsigned policy_group_count(const struct policy *);
 unsigned policy_rule_count(const struct policy *);
+uint32_t policy_last_id(const struct policy *);		/* the largest id of a rule; 0: no rules */
+bool policy_discovers(const struct policy *);		/* is the mode discover for anybody? */
 const struct policy_limits *policy_limits(const struct policy *);
 
 /* What is known of the names of an end. A group that asks for names holds it where one of the address's names is the group's, as the other

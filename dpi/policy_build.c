@@ -463,6 +463,25 @@ void policy_unref(struct policy *p)
 unsigned policy_version(const struct policy *p) { return p->version; }
 unsigned policy_group_count(const struct policy *p) { return p->ngroups; }
 unsigned policy_rule_count(const struct policy *p) { return p->nrules; }
+
+uint32_t policy_last_id(const struct policy *p)
+{
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; i < p->nrules; i++)
+		if (p->rule[i].id > last)
+			last = p->rule[i].id;
+	return last;
+}
+
+bool policy_discovers(const struct policy *p)
+{
+	for (unsigned g = 0; g < p->ngroups; g++)
+		if (p->has_mode.bits[g / 64] >> (g % 64) & 1 && p->group_mode[g] == MODE_DISCOVER)
+			return true;
+	return p->default_mode == MODE_DISCOVER;
+}
+
 const struct policy_limits *policy_limits(const struct policy *p) { return &p->limits; }
 void policy_set_limits(struct policy_builder *b, const struct policy_limits *l) { b->p->limits = *l; }
 

@@ -186,6 +186,19 @@ void tell_alert(struct px *x, const struct record *request)
 	tell_emit(d, &ev, r);
 }
 
+void tell_learn(struct px *x, const struct record *request)
+{
+	struct dpi *d = x->d;
+	const struct flow *f = x->f;
+	struct event ev;
+
+	if (!wanted(d, EV_LEARN) || !flow_hit(f, F_LEARNED) || f->verdict != VERDICT_ALLOW || f->reason != REASON_NO_RULE)
+		return;
+	tell_fill(x, EV_LEARN, &ev);
+	ev.partial = request && request->full;
+	tell_emit(d, &ev, request ? request : record_begin(d));
+}
+
 static void anomaly_body(struct record *r, const char *layer, const char *name)
 {
 	rec_cstr(r, &fact_type, layer);

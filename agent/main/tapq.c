@@ -340,10 +340,11 @@ static int policy_load(const struct tapq *t)
 
 static int policy_confirm(const struct tapq *t) { return ask_show(t, "policy confirm", json_object(), show_members); }
 
-static int policy_show(const struct tapq *t)
+/* A policy's text, as it is. */
+static int print_policy(const struct tapq *t, const char *command, json_t *args)
 {
 	struct err err = { "" };
-	json_t *data = ask(t, "policy show", json_object(), &err);
+	json_t *data = ask(t, command, args, &err);
 
 	if (!data)
 		return fail(&err);
@@ -353,6 +354,15 @@ static int policy_show(const struct tapq *t)
 		fputs(json_string_value(json_object_get(data, "text")), stdout);
 	json_decref(data);
 	return 0;
+}
+
+static int policy_show(const struct tapq *t) { return print_policy(t, "policy show", json_object()); }
+
+static int policy_learned(const struct tapq *t)
+{
+	if (t->argc == 4 && !strcmp(t->argv[2], "--mode"))
+		return print_policy(t, "policy learned", json_pack("{s:s}", "mode", t->argv[3]));
+	return t->argc > 2 ? usage_error("policy learned [--mode discover|monitor|protect]") : print_policy(t, "policy learned", json_object());
 }
 
 static int policy_test(const struct tapq *t)
@@ -382,15 +392,13 @@ static int policy_test(const struct tapq *t)
 static int cmd_policy(const struct tapq *t)
 {
 	static const struct { const char *name; int (*fn)(const struct tapq *); } subs[] = {
-		{ "check", policy_check }, { "load", policy_load }, { "confirm", policy_confirm }, { "show", policy_show }, { "test", policy_test },
+		{ "check", policy_check }, { "load", policy_load }, { "confirm", policy_confirm }, { "show", policy_show }, { "learned", policy_learned }, { "test", policy_test },
 	};
 
 	for (size_t i = 0; t->argc > 1 && i < sizeof subs / sizeof subs[0]; i++)
 		if (!strcmp(t->argv[1], subs[i].name))
 			return subs[i].fn(t);
-	if (t->argc > 1 && !strcmp(t->argv[1], "learned"))
-		return usage_error("policy learned: not in this version");
-	return usage_error("policy check FILE | load FILE [--confirm SECONDS] | confirm | show | test --from W --to W --port tcp/PORT [--app A] [MATCHER.KEY=VALUE...]");
+	return usage_error("policy check FILE | load FILE [--confirm SECONDS] | confirm | show | learned [--mode M] | test --from W --to W --port tcp/PORT [--app A] [MATCHER.KEY=VALUE...]");
 }
 
 /* ---- replay ---- */
@@ -444,7 +452,7 @@ static const struct {
 	{ "flows", cmd_flows, "[--workload W] [--app A] [--verdict V] [--limit N]" },
 	{ "events", cmd_events, "[-f] [--type T]...  the stream of events" },
 	{ "counters", cmd_counters, "[PATTERN]  every counter with its help text" },
-	{ "policy", cmd_policy, "check FILE | load FILE [--confirm SECONDS] | confirm | show | test --from W --to W --port P [--app A] [MATCHER.KEY=VALUE...]" },
+	{ "policy", cmd_policy, "check FILE | load FILE [--confirm SECONDS] | confirm | show | learned [--mode M] | test --from W --to W --port P [--app A] [MATCHER.KEY=VALUE...]" },
 	{ "apps", cmd_apps, "W add|del tcp/8080  change the NFQUEUE app ports of a workload" },
 	{ "log", cmd_log, "[MODULE=LEVEL]" },
 	{ "replay", cmd_replay, "[-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP..." },

@@ -84,7 +84,7 @@ static void one(struct dpi *d, const struct frame *f, bool whole)
 /* False: it is no capture. */
 static bool file(const char *path, bool whole)
 {
-	struct dpi_conf conf = { .max_flows = 4096, .memcap = 64 << 20, .midstream = true, .event_mask = ~UINT64_C(0), .key = { { 1, 2 } }, .flow_id_seed = 3 };
+	struct dpi_conf conf = { .max_flows = 4096, .memcap = 64 << 20, .midstream = true, .event_mask = EVENTS_ALL, .key = { { 1, 2 } }, .flow_id_seed = 3 };
 	struct dpi_ops ops = { .emit = on_emit };
 	struct frame batch[BATCH];
 	struct err err = { "" };

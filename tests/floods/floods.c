@@ -122,7 +122,7 @@ static void on_emit(void *ctx, const struct event *ev)
 
 static void bed_open(struct bed *b, uint32_t max_flows, uint64_t memcap, int64_t step, const struct hash_key *key)
 {
-	struct dpi_conf c = { .max_flows = max_flows, .memcap = memcap, .midstream = true, .event_mask = ~UINT64_C(0), .key = *key, .flow_id_seed = 7 };
+	struct dpi_conf c = { .max_flows = max_flows, .memcap = memcap, .midstream = true, .event_mask = EVENTS_ALL, .key = *key, .flow_id_seed = 7 };
 	struct dpi_ops ops = { .emit = on_emit, .ctx = b };
 	struct err err;
 

@@ -58,7 +58,7 @@ static enum dpi_own on_owner(void *ctx, const struct frame *f, const struct tupl
 static struct dpi *core(void)
 {
 	struct dpi_conf c = {
-		.max_flows = 64, .memcap = 16 << 20, .midstream = true, .flow_report = 10 * 1000 * MS, .event_mask = ~UINT64_C(0), .key = { { 1, 2 } }, .flow_id_seed = 3,
+		.max_flows = 64, .memcap = 16 << 20, .midstream = true, .flow_report = 10 * 1000 * MS, .event_mask = EVENTS_ALL, .key = { { 1, 2 } }, .flow_id_seed = 3,
 	};
 	struct dpi_ops ops = { .owner = on_owner, .emit = on_emit };
 	struct err err;

@@ -52,7 +52,7 @@ static struct frames load(const char *path)
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
-		const struct dpi_conf conf = { .max_flows = 1024, .memcap = 64 << 20, .midstream = true, .event_mask = ~UINT64_C(0), .key = { { 1, 2 } }, .flow_id_seed = 3 };
+		const struct dpi_conf conf = { .max_flows = 1024, .memcap = 64 << 20, .midstream = true, .event_mask = EVENTS_ALL, .key = { { 1, 2 } }, .flow_id_seed = 3 };
 		unsigned long events[2] = { 0, 0 };
 		const struct dpi_ops ops = { .emit = on_emit, .ctx = events };
 		struct frames all = load(argv[i]);

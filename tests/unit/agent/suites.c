@@ -5,6 +5,7 @@ extern const struct unit_test tests_config[];
 extern const struct unit_test tests_control[];
 extern const struct unit_test tests_eve[];
 extern const struct unit_test tests_evring[];
+extern const struct unit_test tests_learn[];
 extern const struct unit_test tests_names[];
 extern const struct unit_test tests_owner[];
 extern const struct unit_test tests_pcapng[];
@@ -23,6 +24,7 @@ const struct unit_suite unit_suites[] = {
 	{ "control", tests_control },
 	{ "eve", tests_eve },
 	{ "evring", tests_evring },
+	{ "learn", tests_learn },
 	{ "names", tests_names },
 	{ "owner", tests_owner },
 	{ "pcapng", tests_pcapng },

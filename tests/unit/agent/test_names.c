@@ -26,7 +26,12 @@ static void test_names(void)
 	struct names *n = names_new();
 	struct label lv[2] = { { "app", "db" }, { "x\"", "y\n" } };
 	struct labels l = { lv, 2 };
+	char text[8];
 	uint32_t a = names_add_workload(n, "web", &l), b = names_add_workload(n, "web", NULL), i = names_add_iface(n, "eth0");
+
+	CU_ASSERT(names_copy_workload(n, a, text, sizeof text) && !strcmp(text, "web"));
+	CU_ASSERT_FALSE(names_copy_workload(n, a, text, 3));
+	CU_ASSERT_FALSE(names_copy_workload(n, 0, text, sizeof text));
 
 	CU_ASSERT(a && b && a != b);
 	CU_ASSERT_STRING_EQUAL(show(n, a, i), "{\"w\":\"web\",\"l\":{\"app\":\"db\",\"x\\\"\":\"y\\n\"},\"i\":\"eth0\"}");

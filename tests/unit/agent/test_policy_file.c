@@ -12,6 +12,7 @@ static const char good[] =
 	"  - {id: 20, from: [web, outside], to: any, ports: udp/53, action: alert}\n"
 	"  - {id: 30, from: notdb, to: any, ports: sctp/9, action: drop, mode: protect}\n"
 	"  - {id: 40, from: mix, to: any, ports: tcp/1, action: allow}\n"
+	"  - {id: 50, from: web, to: any, ports: [icmp, sctp], action: allow}\n"
 	"  - {id: 90, from: any, to: any, ports: tcp/23, action: deny}\n"
 	"default: {mode: monitor}\n"
 	"groups:\n"
@@ -94,7 +95,7 @@ static void test_rules(void)
 	struct policy_answer a;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pf);
-	CU_ASSERT_EQUAL(policy_rule_count(policy_file_policy(pf)), 5);
+	CU_ASSERT_EQUAL(policy_rule_count(policy_file_policy(pf)), 6);
 	a = judge(pf, "web", "x", 6, 5432, APP_POSTGRESQL);
 	CU_ASSERT(a.rule == 10 && a.verdict == VERDICT_ALLOW);
 	a = judge(pf, "web", "x", 6, 6010, APP_POSTGRESQL);
@@ -107,6 +108,12 @@ static void test_rules(void)
 	CU_ASSERT(a.rule == 20 && a.verdict == VERDICT_ALERT);
 	a = judge(pf, "web", "x", 132, 9, -1);
 	CU_ASSERT(a.rule == 30 && a.verdict == VERDICT_DROP && a.enforce);
+	a = judge(pf, "web", "x", 1, 0, -1);
+	CU_ASSERT_EQUAL(a.rule, 50);
+	a = judge(pf, "web", "x", 132, 7, -1);
+	CU_ASSERT_EQUAL(a.rule, 50);
+	a = judge(pf, "web", "x", 58, 0, -1);
+	CU_ASSERT_EQUAL(a.rule, 0);
 	a = judge(pf, "db-7", "x", 132, 9, -1);
 	CU_ASSERT_EQUAL(a.rule, 0);
 	a = judge(pf, "other", "x", 6, 23, -1);

@@ -82,7 +82,7 @@ void core_open(struct core *c, const struct dpi_conf *conf)
 
 	if (conf)
 		usual = *conf;
-	usual.event_mask = ~UINT64_C(0);
+	usual.event_mask = EVENTS_ALL;
 	usual.key = (struct hash_key){ { 7, 9 } };
 	usual.flow_id_seed = 11;
 	c->d = dpi_new(&usual, &ops, &err);

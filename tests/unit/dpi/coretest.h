@@ -9,8 +9,8 @@ struct core {
 	struct dpi *d;
 	char *text;		/* events so far, one a line */
 	size_t n, room;
-	unsigned told[EV_COUNT];
-	struct event last[EV_COUNT];	/* the last of each type; body is not valid */
+	unsigned told[EV_COUNT + 1];	/* EV_LEARN too */
+	struct event last[EV_COUNT + 1];	/* the last of each type; body is not valid */
 	int64_t now;		/* each frame comes 1 us after the one before it */
 	unsigned asked_owner, asked_ends;
 	enum dpi_own (*owner)(struct core *, const struct frame *);

@@ -243,7 +243,7 @@ struct flowtest_result flowtest_run(const struct flowtest *conf, const struct fl
 {
 	struct talk k = { .conf = conf, .room = guarded_room(), .now = START, .next = { 0xfffff000, 7000 } };
 	const struct dpi_ops ops = { .emit = on_emit, .ctx = &k };
-	const struct dpi_conf c = { .max_flows = 16, .memcap = 8 << 20, .midstream = true, .event_mask = ~UINT64_C(0), .key = { { 1, 2 } }, .flow_id_seed = 3,
+	const struct dpi_conf c = { .max_flows = 16, .memcap = 8 << 20, .midstream = true, .event_mask = EVENTS_ALL, .key = { { 1, 2 } }, .flow_id_seed = 3,
 		.pending_packets = UINT32_MAX /* a segment may be a byte */, .pending_time = INT64_C(1) << 60 };
 	struct flowtest_result r;
 	struct err err = { "" };

@@ -301,6 +301,31 @@ static void test_mysql_use(void)
 	core_close(&t.c);
 }
 
+/* For learning: the application once, each request that no rule speaks of, and what cannot be read; nothing that a rule decided, nothing unless asked
+ * for. */
+static void test_told_for_learning(void)
+{
+	static const struct l7_rule none[] = { END }, all[] = { { VERDICT_ALLOW, NULL, { NULL } }, END }, some[] = { { VERDICT_ALLOW, "http", { "paths=/api/*" } }, END };
+	static const struct { enum policy_mode mode; const struct l7_rule *rules; bool asked; unsigned told; } cases[] = {
+		{ MODE_DISCOVER, none, true, 4 }, { MODE_DISCOVER, none, false, 0 }, { MODE_DISCOVER, all, true, 0 }, { MODE_DISCOVER, some, true, 2 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct talk t;
+
+		talk_open(&t, cases[i].mode, cases[i].rules, true);
+		if (cases[i].asked)
+			dpi_set_event_mask(t.c.d, UINT64_C(1) << EV_LEARN);
+		CU_ASSERT_EQUAL(t.c.told[EV_LEARN], 0);		/* a handshake says nothing */
+		CU_ASSERT(SAY_UP(&t, "GET /api/1 HTTP/1.1\r\nHost: shop\r\n\r\n", 0) && SAY_DOWN(&t, OK_REPLY));
+		CU_ASSERT(SAY_UP(&t, "GET /x HTTP/1.1\r\nHost: shop\r\n\r\n", 0) && SAY_DOWN(&t, OK_REPLY));
+		CU_ASSERT(SAY_UP(&t, "no request at all\r\n\r\n", 0));
+		CU_ASSERT_EQUAL(t.c.told[EV_LEARN], cases[i].told);
+		CU_ASSERT(!cases[i].told || (t.c.last[EV_LEARN].partial && t.c.last[EV_LEARN].app == APP_HTTP));
+		core_close(&t.c);
+	}
+}
+
 /* Each query of a socket is answered for itself. */
 static void test_datagrams(void)
 {
@@ -347,6 +372,7 @@ const struct unit_test tests_requests[] = {
 	{ "redis: commands and keys", test_redis },
 	{ "pgsql: user, database, verbs", test_pgsql },
 	{ "mysql: USE", test_mysql_use },
+	{ "told for learning", test_told_for_learning },
 	{ "dns: each query", test_datagrams },
 	{ NULL, NULL },
 };

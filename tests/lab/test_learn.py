@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Learn in discover, protect by what was learned: the same traffic goes on, one thing more does not."""
+import glob, os, shutil, socket, subprocess
+
+from lablib import Lab, run, wait_for
+from test_policy import refused
+from test_requests import query, redis_cli
+from traffic import connect, http_get
+
+DISCOVER = 'version: 1\ndefault: {mode: discover}\n'
+APPS = ('tcp/8080', 'tcp/6379', 'tcp/443', 'tcp/5432', 'udp/53')
+PG = (sorted(glob.glob('/usr/lib/postgresql/*/bin')) or ['/usr/lib/postgresql/bin'])[-1]
+
+
+def postgres(lab, name):
+    """A cluster of its own; everybody may log in."""
+    data, as_pg = lab.path('pg'), ('setpriv', '--reuid', 'postgres', '--regid', 'postgres', '--clear-groups')
+    os.chmod(lab.dir, 0o755)
+    os.makedirs(data)
+    shutil.chown(data, 'postgres', 'postgres')
+    run(*as_pg, PG + '/initdb', '-D', data, '-U', 'clerk', '-A', 'trust', '-E', 'UTF8', '--no-sync', cwd='/')
+    with open(os.path.join(data, 'pg_hba.conf'), 'a') as f:
+        f.write('host all all 0.0.0.0/0 trust\nhost all all ::/0 trust\n')
+    lab.start(*as_pg, PG + '/postgres', '-D', data, '-k', data, '-c', 'listen_addresses=*', '-c', 'fsync=off', on=name, cwd='/')
+    wait_for('postgres accepts connections', lambda: lab.exec(name, 'psql', '-h', data, '-U', 'clerk', '-d', 'postgres', '-c', 'select 1', check=False).returncode == 0, 30, 0.1)
+    lab.exec(name, 'psql', '-h', data, '-U', 'clerk', '-d', 'postgres', '-c', 'create table orders (n int)', '-c', 'create table secret (n int)')
+
+
+def psql(lab, addr, *statements):
+    words = [w for s in statements for w in ('-c', s)]
+    r = subprocess.run(['ip', 'netns', 'exec', lab.ns('client'), 'psql', '-h', addr, '-U', 'clerk', '-d', 'postgres', '-At', *words], env=dict(os.environ, PGCONNECT_TIMEOUT='5'),
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
+    return r.returncode == 0 and r.stdout
+
+
+def tls(lab, addr, name):
+    r = subprocess.run(['ip', 'netns', 'exec', lab.ns('client'), 'openssl', 's_client', '-connect', '%s:443' % addr, '-servername', name], input=b'GET / HTTP/1.0\r\n\r\n',
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10)
+    return b'BEGIN CERTIFICATE' in r.stdout
+
+
+def dns(lab, addr, name):
+    s = connect(lab.ns('client'), addr, 53, kind=socket.SOCK_DGRAM, timeout=2)
+    try:
+        return query(s, 7, name) == 7
+    except (ConnectionRefusedError, socket.timeout):
+        return False
+    finally:
+        s.close()
+
+
+def http(lab, who, addr, path, port=8080):
+    try:
+        return http_get(lab.ns(who), addr, port, path)[1]
+    except (OSError, AssertionError):
+        return None
+
+
+def everything(lab):
+    """What the workloads are there for. Fails when any of it does."""
+    for family in (lab.v4, lab.v6):
+        web, db = family('web'), family('db')
+        for path in ('/', '/index.html', '/items/17', '/items/18?x=1'):
+            assert http(lab, 'client', web, path), path
+        assert http(lab, 'outside', web, '/') == 200
+        assert redis_cli(lab, db, 'SET', 'key', 'value') == 'OK' and redis_cli(lab, db, 'GET', 'key') == 'value'
+        assert tls(lab, '[%s]' % db if ':' in db else db, 'www.good.example')
+        assert dns(lab, db, 'api.example')
+        assert psql(lab, db, 'select count(*) from orders', 'insert into orders values (1)', 'select 1') is not False
+        lab.exec('client', 'ping', '-c', '1', '-W', '2', web)
+
+
+def test_learn_then_protect():
+    with Lab() as lab:
+        lab.nginx('web', ports=(8080, 8081))
+        lab.redis('db')
+        lab.tls_server('db')
+        lab.dnsmasq('db')
+        postgres(lab, 'db')
+        lab.start_tapqd(mode='mixed', apps=APPS, policy=DISCOVER)
+        everything(lab)
+        assert refused(lab, 'client', lab.v4('web'), 9999) == 'refused'
+        wait_for('what was recognised is told', lambda: lab.tapq_json('status')['learning']['pairs'] >= 7)
+        text = lab.tapq('policy', 'learned').stdout
+        assert 'icmp6' in text, text       # a flow that is still open
+        text = lab.tapq('policy', 'learned').stdout
+        assert text == lab.tapq('policy', 'learned').stdout
+        assert '9999' not in text and '"/items/*"' in text and '"www.good.example"' in text and '"orders"' in text, text
+        learned = lab.path('learned.yaml')
+        with open(learned, 'w') as f:
+            f.write(text)
+        check = lab.tapq('policy', 'check', learned)
+        assert 'ok' in check.stdout and not check.stderr, check.stderr
+        lab.tapq('policy', 'load', learned)
+        assert not lab.tapq_json('status')['learning']['on']
+        before = len(lab.events('alert'))
+        everything(lab)
+        assert lab.events('alert')[before:] == [], (lab.events('alert')[before:], text)
+        for family in (lab.v4, lab.v6):
+            web, db = family('web'), family('db')
+            assert http(lab, 'client', web, '/items/19')        # an id that was not seen is one of the kind
+            assert http(lab, 'client', web, '/admin') is None
+            assert http(lab, 'db', web, '/') is None            # somebody else
+            assert 'OK' not in redis_cli(lab, db, 'FLUSHALL')
+            assert not tls(lab, '[%s]' % db if ':' in db else db, 'www.evil.example')
+            assert not dns(lab, db, 'x.evil.example')
+            assert psql(lab, db, 'select count(*) from secret') is False
+            assert psql(lab, db, 'drop table orders') is False
+        everything(lab)
+        assert lab.stop_tapqd() == 0
+        paths = {a['alert'].get('request', {}).get('url') for a in lab.events('alert')}
+        assert '/admin' in paths and not paths & {'/', '/index.html', '/items/17'}, paths
+
+
+def test_nothing_to_learn():
+    """A policy that is not in discover learns nothing and says so; nor does none."""
+    with Lab(outside=False) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='mixed', policy='version: 1\ndefault: {mode: monitor}\n')
+        assert http(lab, 'client', lab.v4('web'), '/') == 200
+        r = lab.tapq('policy', 'learned', check=False)
+        assert r.returncode == 1 and 'no policy in mode discover' in r.stderr, r
+        # rules of the policy's own are not said again, and what is learned can be put behind them
+        own = 'version: 1\ndefault: {mode: discover}\ngroups:\n  - {name: web, match: {workload: web}}\nrules:\n  - {id: 17, from: any, to: web, http: {paths: [/index.html]}, action: allow}\n'
+        with open(lab.path('own.yaml'), 'w') as f:
+            f.write(own)
+        lab.tapq('policy', 'load', lab.path('own.yaml'))
+        for path in ('/index.html', '/'):
+            assert http(lab, 'client', lab.v4('web'), path) == 200
+        wait_for('the request is learned', lambda: lab.tapq_json('status')['learning']['pairs'] == 1)
+        d = lab.tapq_json('policy', 'learned', '--mode', 'monitor')
+        assert '"web-2"' in d['text'] and 'id: 20,' in d['text'] and 'mode: monitor' in d['text'] and 'paths: ["/"]' in d['text'] and 'index' not in d['text'], d['text']
+        r = lab.tapq('policy', 'learned', '--mode', 'strict', check=False)
+        assert r.returncode == 1 and 'discover, monitor or protect' in r.stderr, r
+        assert lab.stop_tapqd() == 0
