@@ -151,6 +151,16 @@ $(B)/cut: $(B)/tests/corpus/cut.o $(foreach l,$(NEED_agent),$(B)/lib$(l).a)
 hostile-run: $(B)/cut
 	@tests/corpus/hostile $(B)/cut $(if $(CORPUS),--corpus $(CORPUS),--cut-all tests/golden --whole tests/golden)
 
+# What threads share without locks, under the thread sanitizer.
+THREADS := tests/unit/threads/suites.c tests/unit/main.c tests/unit/agent/test_evring.c tests/unit/agent/test_fqdn.c agent/evring.c agent/fqdn.c $(wildcard base/*.c)
+build-tsan/threads: $(THREADS) $(wildcard agent/*.h base/*.h tests/unit/*.h)
+	@mkdir -p $(@D)
+	@$(if $(filter 1,$(V)),,echo "  TSAN  $@")
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=c11 $(WARN) -O1 -g -pthread -fsanitize=thread -o $@ $(THREADS) $(CUNIT)
+threads-run: build-tsan/threads
+	@echo "unit tests: threads (build-tsan)"
+	@build-tsan/threads
+
 fuzz-run: build-fuzz/fuzz
 	@tests/fuzz/run build-fuzz/fuzz $(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS),$(FUZZ_SECONDS))
 
@@ -191,7 +201,7 @@ lab-run: all
 
 check: deps house
 	@$(MAKE) --no-print-directory -j2 all unit
-	@$(MAKE) --no-print-directory unit-run golden-run floods-run
+	@$(MAKE) --no-print-directory unit-run golden-run floods-run threads-run
 	@$(MAKE) --no-print-directory -j2 $(SANITIZE) all unit
 	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run hostile-run
 	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
@@ -280,8 +290,8 @@ uninstall:
 	rm -rf $(DOC)
 
 clean:
-	rm -rf build build-san build-fuzz
+	rm -rf build build-san build-fuzz build-tsan
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all bench-policy unit deps house unit-run golden-run corpus-run hostile-run fuzz-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
+.PHONY: all bench-policy unit deps house unit-run golden-run corpus-run hostile-run fuzz-run threads-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
 .DELETE_ON_ERROR:

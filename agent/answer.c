@@ -343,6 +343,7 @@ static void put_flow(const struct node *n, struct jbuf *out, const struct dpi_fl
 		if (w)
 			jb_str(out, i ? "dest_workload" : "src_workload", w->name);
 	}
+	eve_put_dest_names(out, n->fqdn, f->workload[0], &f->tuple.dst, f->start);
 	jb_str(out, "app_proto", app_name(f->app));
 	if (f->app_hint != APP_UNKNOWN)
 		jb_str(out, "app_proto_hint", app_name(f->app_hint));

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/reconcile.h"
+
 #define RULES_TOLD 1000u	/* of `policy test` */
 #define FACTS_MAX 32u
 
@@ -139,28 +141,71 @@ int answer_policy_learned(struct node *n, const struct control_request *r, struc
 	return rc ? err_set(err, rc, "no memory") : 0;
 }
 
-/* One end of `policy test`: a workload's name or an address. */
-static int test_end(struct node *n, const char *text, struct group_set *groups, bool *local, enum policy_mode *mode, struct err *err)
-{
-	struct policy *p = policy_file_policy(n->policy);
-	struct workload *w = text ? registry_find(&n->reg, text) : NULL;
-	struct group_set own;
-	struct addr a;
+/* ---- policy test ---- */
 
-	*local = w != NULL;
-	memset(&own, 0, sizeof own);
-	if (w) {
-		policy_file_groups(n->policy, w->name, &w->labels, &own);
-		a = w->links[0].end.addrs[0];
-	} else if (!text || addr_parse(text, &a)) {
-		return err_set(err, -EINVAL, "%s: neither a workload nor an address", text ? text : "--from and --to");
+/* An end of the connection that is asked about. */
+struct test_end {
+	const struct workload *w;		/* NULL: not local */
+	struct addr addr;
+	char name[FQDN_NAME_MAX + 1];		/* it was given by this DNS name; "" */
+	struct group_set groups, sure;
+};
+
+/* text: a workload's name, an address, or, where `asker` is there, a DNS name: with the address that the asker learned for it, or none. */
+static int find_end(struct node *n, const char *text, const struct test_end *asker, struct test_end *e, struct err *err)
+{
+	struct bytes given = { (const uint8_t *)text, text ? strlen(text) : 0 };
+	size_t len;
+
+	memset(e, 0, sizeof *e);
+	e->w = text ? registry_find(&n->reg, text) : NULL;
+	if (e->w) {
+		e->addr = e->w->links[0].end.addrs[0];
+		return 0;
 	}
-	policy_groups(p, &a, w ? &own : NULL, groups);
-	*mode = policy_mode_of(p, groups);
+	if (!text)
+		return err_set(err, -EINVAL, "--from and --to are needed");
+	if (!addr_parse(text, &e->addr))
+		return 0;
+	len = asker ? fqdn_name(given, e->name) : 0;
+	if (!len)
+		return err_set(err, -EINVAL, asker ? "%s: neither a workload, an address nor a DNS name" : "%s: neither a workload nor an address", text);
+	if (asker->w)
+		fqdn_cache_find(n->fqdn, asker->w->id, (struct bytes){ (const uint8_t *)e->name, len }, node_now(), &e->addr);
 	return 0;
 }
 
-/* ---- policy test ---- */
+struct end_names {
+	const struct policy *p;
+	struct policy_names names;
+};
+
+static void add_name(void *ctx, struct bytes name)
+{
+	struct end_names *x = ctx;
+
+	policy_name_of_addr(x->p, &x->names, name);
+}
+
+/* Its groups. q: app and facts of the connection for the responder, whose name they show; NULL: the initiator. True: they hang on a name that was lost. */
+static bool test_groups(struct node *n, struct test_end *e, const struct test_end *peer, const struct policy_query *q)
+{
+	struct end_names x = { .p = policy_file_policy(n->policy) };
+	struct group_set own = { { 0 } };
+
+	if (e->w)
+		policy_file_groups(n->policy, e->w->name, &e->w->labels, &own);
+	if (peer->w)
+		fqdn_cache_each(n->fqdn, peer->w->id, &e->addr, node_now(), add_name, &x);
+	if (e->name[0])
+		add_name(&x, (struct bytes){ (const uint8_t *)e->name, strlen(e->name) });
+	if (q)
+		policy_name_of_flow(x.p, &x.names, q->app_known, q->app, q->facts);
+	if (x.names.shown == SHOWN_LATER && e->name[0])
+		x.names.shown = SHOWN_NONE;	/* what it will show is what it was given by */
+	policy_groups_named(x.p, &e->addr, e->w ? &own : NULL, &x.names, &e->groups, &e->sure);
+	return x.names.shown == SHOWN_LOST;
+}
 
 /* "MATCHER.KEY=VALUE", "http.headers.NAME=VALUE" as a fact of the record. The fact lives in `kept`. */
 static int put_fact(const struct policy *p, struct record *rec, struct fact *kept, const char *text, enum app *app, struct err *err)
@@ -251,19 +296,17 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 {
 	const char *port = arg_str(r, "port"), *app = arg_str(r, "app");
 	const json_t *list = json_object_get(r->args, "facts");
-	enum policy_mode mode[2];
-	struct group_set groups[2];
+	struct test_end ends[2];
 	struct fact kept[FACTS_MAX];
 	struct facts facts = { 0 };
-	struct policy_query q = { .from = &groups[0], .to = &groups[1], .mode = MODE_DISCOVER };
+	struct policy_query q = { .from = &ends[0].groups, .to = &ends[1].groups, .from_sure = &ends[0].sure, .to_sure = &ends[1].sure, .mode = MODE_DISCOVER };
 	struct app_port p = { 6, 0 };
 	struct record *rec;
-	bool local[2];
 	int rc;
 
 	if (!n->policy)
 		return err_set(err, -ENOENT, "no policy is loaded");
-	if (test_end(n, arg_str(r, "from"), &groups[0], &local[0], &mode[0], err) || test_end(n, arg_str(r, "to"), &groups[1], &local[1], &mode[1], err))
+	if (find_end(n, arg_str(r, "from"), NULL, &ends[0], err) || find_end(n, arg_str(r, "to"), &ends[0], &ends[1], err))
 		return -EINVAL;
 	if (!port || config_parse_app(port, &p))
 		return err_set(err, -EINVAL, "port %s: tcp/PORT or udp/PORT is needed", port ? port : "?");
@@ -272,9 +315,6 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 	rec = calloc(1, sizeof *rec);
 	if (!rec)
 		return err_set(err, -ENOMEM, "no memory");
-	for (int i = 0; i < 2; i++)
-		if (local[i] && mode[i] > q.mode)
-			q.mode = mode[i];
 	q.ipproto = p.ipproto;
 	q.port = p.port;
 	q.app = app ? (enum app)app_by_name(app) : APP_UNKNOWN;
@@ -284,6 +324,14 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 	facts.len = rec->len;
 	if (json_array_size(list))
 		q.facts = &facts;
+	test_groups(n, &ends[0], &ends[1], NULL);
+	q.names_lost = test_groups(n, &ends[1], &ends[0], &q);
+	for (int i = 0; i < 2; i++) {
+		enum policy_mode m = policy_mode_of(policy_file_policy(n->policy), &ends[i].groups);
+
+		if (ends[i].w && m > q.mode)
+			q.mode = m;
+	}
 	if (!rc)
 		put_answer(out, policy_file_policy(n->policy), &q);
 	free(rec);

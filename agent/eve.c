@@ -414,6 +414,11 @@ static void put_tunnel(struct jbuf *j, const struct outer *o)
 	jb_end_obj(j);
 }
 
+struct dest_names {
+	struct jbuf *j;
+	unsigned n;
+};
+
 static void put_end(struct jbuf *j, struct names *names, uint32_t id, const char *workload, const char *labels)
 {
 	if (names) {
@@ -424,10 +429,29 @@ static void put_end(struct jbuf *j, struct names *names, uint32_t id, const char
 	}
 }
 
+static void put_dest_name(void *ctx, struct bytes name)
+{
+	struct dest_names *d = ctx;
+
+	if (!d->n++)
+		jb_arr(d->j, "dest_names");
+	jb_strn(d->j, NULL, (const char *)name.p, name.n);
+}
+
+void eve_put_dest_names(struct jbuf *j, const struct fqdn_cache *c, uint32_t workload, const struct addr *dest, int64_t since)
+{
+	struct dest_names d = { j, 0 };
+
+	if (!c || !workload)
+		return;
+	fqdn_cache_each(c, workload, dest, since, put_dest_name, &d);
+	if (d.n)
+		jb_end_arr(j);
+}
+
+/* Behind the node, up to the names of the destination. */
 static void write_tapq(struct jbuf *j, const struct eve_conf *c, const struct event *ev, bool cut)
 {
-	jb_obj(j, "tapq");
-	jb_str(j, "node", c->node);
 	jb_str(j, "path", path_name(ev->path));
 	if (ev->has_tuple || ev->src_workload)
 		put_end(j, c->names, ev->src_workload, "src_workload", "src_labels");
@@ -443,11 +467,10 @@ static void write_tapq(struct jbuf *j, const struct eve_conf *c, const struct ev
 	}
 	if (cut)
 		jb_bool(j, "cut", true);	/* some text was longer than what is kept */
-	jb_end_obj(j);
 }
 
 /* Nor does this differ much: names and labels of an id never change. */
-static void put_tapq(struct jbuf *j, const struct eve_conf *c, const struct event *ev, bool cut)
+static void put_tapq_common(struct jbuf *j, const struct eve_conf *c, const struct event *ev, bool cut)
 {
 	struct tapq_key k;
 	const char *text;
@@ -478,6 +501,16 @@ static void put_tapq(struct jbuf *j, const struct eve_conf *c, const struct even
 	write_tapq(j, c, ev, cut);
 	if (!j->overflow)
 		textmemo_keep(c->memo->tails, hash, &k, j->p + from, j->len - from);
+}
+
+static void put_tapq(struct jbuf *j, const struct eve_conf *c, const struct event *ev, bool cut)
+{
+	jb_obj(j, "tapq");
+	jb_str(j, "node", c->node);
+	put_tapq_common(j, c, ev, cut);
+	if (ev->has_tuple)
+		eve_put_dest_names(j, c->fqdn, ev->src_workload, &ev->dst, ev->start);
+	jb_end_obj(j);
 }
 
 void eve_format(struct jbuf *j, const struct eve_conf *c, const struct event *ev)

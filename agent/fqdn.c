@@ -57,12 +57,11 @@ struct fqdn_cache *fqdn_cache_new(unsigned names, const struct hash_key *key)
 	while (n * (BUCKET / USUAL) < names)
 		n *= 2;
 	if (c)
-		c->buckets = aligned_alloc(64, n * sizeof *c->buckets);
+		c->buckets = calloc(n, sizeof *c->buckets);
 	if (!c || !c->buckets) {
 		free(c);
 		return NULL;
 	}
-	memset(c->buckets, 0, n * sizeof *c->buckets);
 	c->mask = n - 1;
 	c->key = *key;
 	return c;

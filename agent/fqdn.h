@@ -15,6 +15,7 @@
 #define FQDN_GRACE INT64_C(60000000000)		/* ns behind the TTL */
 #define FQDN_TTL_MAX (7 * 86400u)		/* s; longer ones are cut (RFC 8767, section 4) */
 #define FQDN_TEXT_MAX 253u
+#define FQDN_NAMES 65536u			/* what one agent has room for: 4 MiB, touched as it is used */
 
 struct fqdn_cache;
 

@@ -124,9 +124,14 @@ static uint64_t events_wanted(const struct node *n)
 static int start_workers(struct node *n, struct err *err)
 {
 	struct eve_conf eve = { .node = n->config->node, .names = n->names };
+	struct hash_key key;
 
 	if (start_rings(n, err))
 		return -ENOMEM;
+	n->fqdn = getrandom(&key, sizeof key, 0) == sizeof key ? fqdn_cache_new(FQDN_NAMES, &key) : NULL;
+	if (!n->fqdn)
+		return err_set(err, -ENOMEM, "no memory for names that workloads learn");
+	eve.fqdn = n->fqdn;
 	n->sinks = sinks_start(&eve, n->config->sinks, n->config->nsinks, n->rings, n->nworkers, n->sink_wake, err);
 	if (!n->sinks)
 		return -EIO;
@@ -140,6 +145,7 @@ static int start_workers(struct node *n, struct err *err)
 			.wake = n->wakes[i],
 			.watchdog = n->config->watchdog,
 			.doubts = &n->doubts,
+			.fqdn = n->fqdn,
 			.bypassed = node_bypassed,
 			.bypassed_ctx = n,
 			.dpi = {
@@ -259,6 +265,7 @@ void node_stop(struct node *n)
 	link_watch_close(n->links);
 	control_close(n->control);
 	registry_free(&n->reg);
+	fqdn_cache_free(n->fqdn);
 	learn_free(n->learn);
 	names_free(n->names);
 	policy_file_free(n->policy);

@@ -65,6 +65,7 @@ struct node {
 	struct evring *rings[WORKERS_MAX];
 	int sink_wake;
 	struct doubts doubts;
+	struct fqdn_cache *fqdn;	/* names that workloads learned: kept over reloads and policies */
 	uint32_t bypassed[NODE_BYPASSED];	/* ids of workloads, by their low bits: written by workers, taken by the main thread */
 	int bypassed_fd;		/* eventfd: there is one */
 	struct sinks *sinks;

@@ -3,6 +3,8 @@
  * order, whatever their order in the file, so that a rule may name a group that stands below it. Addresses go to the policy itself; what
  * can only be asked of a workload (its name, its labels) is kept here as one matcher per group, whose answer is the group's bit.
  *
+ * Names (fqdn) go to the policy too, which asks for them when a flow is judged.
+ *
  * A group whose match has workload or labels is held by workloads only. One without them, whose `not` has workload or labels, is held
  * by addresses, and its bit means "but not this one". Every list has a bound, and an empty one is an error: it never means "all". */
 #include "agent/policy_file.h"
@@ -102,7 +104,7 @@ struct group_walk {
 	struct group_matcher *m;
 	unsigned group;
 	bool negative;		/* within `not` */
-	bool cidr, not_cidr;
+	bool cidr, not_cidr, fqdn, not_fqdn;
 };
 
 static int get_glob(struct loader *l, struct fy_node *item, void *ctx, struct err *e)
@@ -140,6 +142,19 @@ static int get_cidr(struct loader *l, struct fy_node *item, void *ctx, struct er
 	return 0;
 }
 
+static int get_fqdn(struct loader *l, struct fy_node *item, void *ctx, struct err *e)
+{
+	struct group_walk *w = ctx;
+	const char *s = yaml_scalar(item);
+	struct err inner = { "" };
+
+	if (!s)
+		return value_fail(l->y, item, l->path, "a DNS name, or a pattern of one (\"*.example.com\")", e);
+	if (policy_group_fqdn(l->b, w->group, s, w->negative, &inner))
+		return policy_at_node(l, item, &inner, e);
+	return 0;
+}
+
 static int get_not(struct group_walk *w, struct fy_node *node, struct err *e);
 
 static int match_key(void *ctx, const char *key, struct fy_node *key_node, struct fy_node *value, struct err *e)
@@ -165,8 +180,10 @@ static int match_key(void *ctx, const char *key, struct fy_node *key_node, struc
 		*(w->negative ? &w->not_cidr : &w->cidr) = true;
 		return policy_each_item(l, value, key, get_cidr, w, e);
 	}
-	if (!strcmp(key, "fqdn"))
-		return policy_later_key(l, key_node, key, e);
+	if (!strcmp(key, "fqdn")) {
+		*(w->negative ? &w->not_fqdn : &w->fqdn) = true;
+		return policy_each_item(l, value, key, get_fqdn, w, e);
+	}
 	if (!strcmp(key, "not") && !w->negative)
 		return get_not(w, value, e);
 	return policy_unknown_key(l, key_node, key, known, e);
@@ -181,7 +198,7 @@ static int get_not(struct group_walk *w, struct fy_node *node, struct err *e)
 	w->negative = true;
 	rc = yaml_each_pair(w->l->y, node, w->l->path, KEYS_MAX, match_key, w, e);
 	w->negative = false;
-	if (!rc && !w->not_cidr && !w->m->not.asked)
+	if (!rc && !w->not_cidr && !w->not_fqdn && !w->m->not.asked)
 		rc = yaml_fail(w->l->y, node, e, "%s: says nothing", w->l->path);
 	w->l->path[n] = '\0';
 	return rc;
@@ -198,10 +215,10 @@ static int get_match(struct group_walk *w, struct err *e)
 	rc = yaml_each_pair(l->y, w->match, l->path, KEYS_MAX, match_key, w, e);
 	if (rc)
 		return rc;
-	if (!w->cidr && !is->asked)
-		return yaml_fail(l->y, w->match, e, "%s: names nobody; workload, labels or cidr is needed (not only takes away from them)", l->path);
-	if (is->asked && not->asked && w->not_cidr)
-		return yaml_fail(l->y, w->match, e, "%s: cidr beside workload or labels under not, in a group of workloads: not in this version", l->path);
+	if (!w->cidr && !w->fqdn && !is->asked)
+		return yaml_fail(l->y, w->match, e, "%s: names nobody; workload, labels, cidr or fqdn is needed (not only takes away from them)", l->path);
+	if (is->asked && not->asked && (w->not_cidr || w->not_fqdn))
+		return yaml_fail(l->y, w->match, e, "%s: cidr or fqdn beside workload or labels under not, in a group of workloads: not in this version", l->path);
 	if (is->asked)
 		policy_group_needs_workload(l->b, w->group);
 	else if (not->asked)

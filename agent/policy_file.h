@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* policy_file: policy.yaml (CONTRACT section 3) to a compiled policy, and which workloads are in which of its groups.
  *
- * This version takes: version, default, groups (match: workload globs, cidr, labels, not: {workload, cidr, labels}; mode), rules (id, from, to, ports, apps, action,
- * mode, one matcher), pending, hold. The other keys of CONTRACT (fqdn, strict, threats, sensors) are refused with "not in this
+ * This version takes: version, default, groups (match: workload globs, cidr, labels, fqdn, not: {the same}; mode), rules (id, from, to, ports, apps, action,
+ * mode, one matcher), pending, hold. The other keys of CONTRACT (strict, threats, sensors) are refused with "not in this
  * version" and their line. One line per error, as config. */
 #ifndef TQ_AGENT_POLICY_FILE_H
 #define TQ_AGENT_POLICY_FILE_H

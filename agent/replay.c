@@ -28,6 +28,7 @@ struct replay {
 	struct config *config;
 	struct policy_file *policy;
 	struct names *names;
+	struct fqdn_cache *fqdn;
 	struct world *world;
 	struct dpi *dpi;
 	struct eve_conf eve;
@@ -178,6 +179,20 @@ static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, str
 	}
 }
 
+static void on_learn(void *ctx, uint32_t workload, const struct addr *a, struct bytes name, uint32_t ttl, int64_t ts)
+{
+	struct replay *r = ctx;
+
+	fqdn_cache_learn(r->fqdn, workload, a, name, ttl, ts);
+}
+
+static void on_names(void *ctx, uint32_t workload, const struct addr *a, int64_t since, void (*each)(void *to, struct bytes name), void *to)
+{
+	struct replay *r = ctx;
+
+	fqdn_cache_each(r->fqdn, workload, a, since, each, to);
+}
+
 static void on_emit(void *ctx, const struct event *ev)
 {
 	struct replay *r = ctx;
@@ -195,7 +210,7 @@ static void on_emit(void *ctx, const struct event *ev)
 static int start(struct replay *r, const struct replay_args *a, struct err *err)
 {
 	static const char *const plain[] = { "node=replay", "policy=" };
-	struct dpi_ops ops = { .ends = on_ends, .emit = a->no_events ? NULL : on_emit, .ctx = r };
+	struct dpi_ops ops = { .ends = on_ends, .learn = on_learn, .names = on_names, .emit = a->no_events ? NULL : on_emit, .ctx = r };
 	struct dpi_conf conf;
 	const char *policy;
 	int rc;
@@ -207,7 +222,8 @@ static int start(struct replay *r, const struct replay_args *a, struct err *err)
 	if (policy && !(r->policy = policy_file_load(policy, err)))
 		return -EINVAL;
 	r->names = names_new();
-	if (!r->names)
+	r->fqdn = fqdn_cache_new(FQDN_NAMES, &(struct hash_key){ { 1, 2 } });
+	if (!r->names || !r->fqdn)
 		return err_set(err, -ENOMEM, "no memory");
 	rc = read_world(r, a->workloads, err);
 	if (rc)
@@ -222,7 +238,7 @@ static int start(struct replay *r, const struct replay_args *a, struct err *err)
 	if (r->policy)
 		dpi_set_policy(r->dpi, policy_file_policy(r->policy));
 	r->out = a->out;
-	r->eve = (struct eve_conf){ .node = r->config->node, .names = r->names, .memo = eve_memo_new(), .utc = true };
+	r->eve = (struct eve_conf){ .node = r->config->node, .names = r->names, .fqdn = r->fqdn, .memo = eve_memo_new(), .utc = true };
 	jb_init(&r->line, LINE_MAX_BYTES);
 	return 0;
 }
@@ -231,6 +247,7 @@ static void stop(struct replay *r)
 {
 	dpi_free(r->dpi);
 	world_unref(r->world);
+	fqdn_cache_free(r->fqdn);
 	names_free(r->names);
 	policy_file_free(r->policy);
 	config_free(r->config);

@@ -168,6 +168,15 @@ static void show_end(FILE *f, const char *name, const char *ip, int64_t port)
 	fprintf(f, "%-24s", text);
 }
 
+/* The destination's workload, else the name that was learned for it last. */
+static const char *dest_of(const json_t *flow)
+{
+	const json_t *names = json_object_get(flow, "dest_names");
+	const char *workload = str(flow, "dest_workload"), *name = json_string_value(json_array_get(names, json_array_size(names) - 1));
+
+	return *workload || !name ? workload : name;
+}
+
 void show_flows(FILE *f, const json_t *answer)
 {
 	const json_t *v;
@@ -178,7 +187,7 @@ void show_flows(FILE *f, const json_t *answer)
 		fprintf(f, "%-5s ", str(v, "proto"));
 		show_end(f, str(v, "src_workload"), str(v, "src_ip"), num(v, "src_port"));
 		fputs(" -> ", f);
-		show_end(f, str(v, "dest_workload"), str(v, "dest_ip"), num(v, "dest_port"));
+		show_end(f, dest_of(v), str(v, "dest_ip"), num(v, "dest_port"));
 		fprintf(f, "%-10s %-4s %-12s %-8s %6" PRId64 " %9" PRId64 " %9" PRId64 " %12" PRId64 " %12" PRId64 "\n", str(v, "app_proto"), str(v, "path"), str(v, "state"),
 			str(v, "verdict"), num(v, "rule"), num(v, "pkts_toserver"), num(v, "pkts_toclient"), num(v, "bytes_toserver"), num(v, "bytes_toclient"));
 	}

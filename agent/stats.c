@@ -164,6 +164,16 @@ static void put_workers(struct node *n, struct list *l)
 	put(l, "worker.not_relayed", "Frames that a worker inspected although their flow is another's, because the way there was full", sum);
 }
 
+static void put_fqdn(struct node *n, struct list *l)
+{
+	struct fqdn_cache_stats s;
+
+	fqdn_cache_stats(n->fqdn, &s);
+	put(l, "fqdn.learned", "Names that workloads learned for addresses", s.learned);
+	put(l, "fqdn.renewed", "Names that were learned again", s.renewed);
+	put(l, "fqdn.pushed_out", "Names that were still believed and had to make room", s.pushed_out);
+}
+
 void node_put_counters(struct node *n, struct jbuf *out, bool nested, const char *pattern)
 {
 	struct list l = { .out = out, .pattern = pattern, .nested = nested };
@@ -173,6 +183,7 @@ void node_put_counters(struct node *n, struct jbuf *out, bool nested, const char
 	put_path(n, &l, PATH_NFQ);
 	put_sinks(n, &l);
 	put_workers(n, &l);
+	put_fqdn(n, &l);
 	for (unsigned c = 0; c < NODE_C_COUNT; c++)
 		put(&l, node_counter_descs[c].name, node_counter_descs[c].help, counter_get(&n->counters[c]));
 	if (nested)

@@ -123,6 +123,20 @@ static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, str
 	}
 }
 
+static void on_learn(void *ctx, uint32_t workload, const struct addr *a, struct bytes name, uint32_t ttl, int64_t ts)
+{
+	struct worker *w = ctx;
+
+	fqdn_cache_learn(w->conf.fqdn, workload, a, name, ttl, ts);
+}
+
+static void on_names(void *ctx, uint32_t workload, const struct addr *a, int64_t since, void (*each)(void *to, struct bytes name), void *to)
+{
+	struct worker *w = ctx;
+
+	fqdn_cache_each(w->conf.fqdn, workload, a, since, each, to);
+}
+
 uint32_t worker_view(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, bool entering, uint32_t *workload)
 {
 	struct worker *w = ctx;
@@ -551,7 +565,7 @@ static void call(struct worker *w, struct command *c)
 
 struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 {
-	struct dpi_ops ops = { .owner = on_owner, .bypassed = on_bypassed, .ends = on_ends, .emit = on_emit };
+	struct dpi_ops ops = { .owner = on_owner, .bypassed = on_bypassed, .ends = on_ends, .learn = conf->fqdn ? on_learn : NULL, .names = conf->fqdn ? on_names : NULL, .emit = on_emit };
 	struct worker *w = calloc(1, sizeof *w);
 	struct epoll_event ev = { .events = EPOLLIN };
 	int rc;

@@ -8,6 +8,7 @@
 #define TQ_AGENT_WORKER_H
 
 #include "agent/evring.h"
+#include "agent/fqdn.h"
 #include "agent/relay.h"
 #include "agent/world.h"
 #include "base/source.h"
@@ -28,6 +29,7 @@ struct worker_conf {
 	int wake;		/* the eventfd that wakes it; borrowed */
 	int64_t watchdog;	/* ns */
 	struct doubts *doubts;	/* borrowed; shared by all workers */
+	struct fqdn_cache *fqdn;	/* borrowed; shared by all workers: names that workloads learned. NULL: none are kept */
 	/* A connection of this workload went past its queue (DESIGN section 5, the witness). Called by any worker's thread. NULL: nobody cares. */
 	void (*bypassed)(void *ctx, uint32_t workload);
 	void *bypassed_ctx;

@@ -101,6 +101,7 @@ enum reason {	/* why a verdict is what it is: id, name as in events */
 
 struct event {
 	int64_t ts;			/* ns since the epoch */
+	int64_t start;			/* of the flow; without one: ts */
 	uint64_t flow_id;		/* below 2^53, which every reader of JSON takes; 0: no flow (arp, decode anomalies) */
 	uint64_t number;		/* frame.number; 0: none */
 	const uint8_t *body;		/* items; borrowed for the emit call */

@@ -51,6 +51,7 @@ void tell_fill(const struct px *x, enum event_type type, struct event *ev)
 
 	memset(ev, 0, sizeof(*ev));
 	ev->ts = x->ts;
+	ev->start = f->start;
 	ev->flow_id = f->id;
 	ev->number = x->p ? x->p->frame->number : 0;
 	ev->rule = f->rule;
@@ -274,7 +275,7 @@ void tell_bad(struct px *x, const char *event)
 static void packet_fill(const struct packet *p, enum event_type type, struct event *ev)
 {
 	memset(ev, 0, sizeof(*ev));
-	ev->ts = p->frame->ts;
+	ev->ts = ev->start = p->frame->ts;
 	ev->number = p->frame->number;
 	ev->iface = p->frame->iface;
 	ev->path = p->frame->path;

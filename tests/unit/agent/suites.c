@@ -5,6 +5,7 @@ extern const struct unit_test tests_config[];
 extern const struct unit_test tests_control[];
 extern const struct unit_test tests_eve[];
 extern const struct unit_test tests_evring[];
+extern const struct unit_test tests_fqdn[];
 extern const struct unit_test tests_learn[];
 extern const struct unit_test tests_names[];
 extern const struct unit_test tests_owner[];
@@ -24,6 +25,7 @@ const struct unit_suite unit_suites[] = {
 	{ "control", tests_control },
 	{ "eve", tests_eve },
 	{ "evring", tests_evring },
+	{ "fqdn", tests_fqdn },
 	{ "learn", tests_learn },
 	{ "names", tests_names },
 	{ "owner", tests_owner },

@@ -54,7 +54,8 @@ static void test_fields(void)
 	struct names *names = names_new();
 	struct label lv = { "app", "we\"b" };
 	struct labels labels = { &lv, 1 };
-	struct eve_conf c = { .node = "worker-1", .names = names, .utc = true };
+	struct fqdn_cache *fqdn = fqdn_cache_new(64, &(struct hash_key){ { 1, 2 } });
+	struct eve_conf c = { .node = "worker-1", .names = names, .fqdn = fqdn, .utc = true };
 	struct event ev;
 	json_t *v, *o, *t;
 
@@ -75,6 +76,9 @@ static void test_fields(void)
 	ev = event_of(EV_HTTP);
 	ev.src_workload = names_add_workload(names, "client", NULL);
 	ev.dst_workload = names_add_workload(names, "web", &labels);
+	fqdn_cache_learn(fqdn, ev.src_workload, &ev.dst, (struct bytes){ (const uint8_t *)"web.example", 11 }, 1, 1000);
+	fqdn_cache_learn(fqdn, ev.src_workload, &ev.src, (struct bytes){ (const uint8_t *)"other.example", 13 }, 1, 1000);
+	ev.start = 1000;	/* long before the event, when the name was believed */
 	ev.iface = names_add_iface(names, "veth0");
 	ev.number = 77;
 	ev.has_tx = true;
@@ -111,6 +115,8 @@ static void test_fields(void)
 	CU_ASSERT_STRING_EQUAL(S(t, "path"), "nfq");
 	CU_ASSERT_STRING_EQUAL(S(t, "src_workload"), "client");
 	CU_ASSERT_STRING_EQUAL(S(t, "dest_workload"), "web");
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(t, "dest_names")), 1);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(json_object_get(t, "dest_names"), 0)), "web.example");
 	CU_ASSERT_EQUAL(json_object_size(json_object_get(t, "src_labels")), 0);
 	CU_ASSERT_STRING_EQUAL(S(json_object_get(t, "dest_labels"), "app"), "we\"b");
 	CU_ASSERT_STRING_EQUAL(S(t, "verdict"), "deny");
@@ -119,6 +125,11 @@ static void test_fields(void)
 	CU_ASSERT_STRING_EQUAL(S(t, "reason"), "policy");
 	CU_ASSERT_PTR_NULL(json_object_get(t, "cut"));
 	json_decref(v);
+	ev.start = INT64_C(1767323045) * 1000000000;
+	v = line_of(&c, &ev);
+	CU_ASSERT_PTR_NULL(json_object_get(json_object_get(v, "tapq"), "dest_names"));
+	json_decref(v);
+	fqdn_cache_free(fqdn);
 	names_free(names);
 }
 
