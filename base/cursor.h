@@ -140,9 +140,24 @@ static inline uint64_t cur_le64(struct cursor *c)
 	return hi << 32 | lo;
 }
 
+/* n bytes of a view from off on; empty where it does not reach so far. */
+static inline struct bytes bytes_part(struct bytes b, size_t off, size_t n)
+{
+	if (off > b.n || n > b.n - off)
+		return (struct bytes){ NULL, 0 };
+	return (struct bytes){ b.p + off, n };
+}
+
 /* Numbers in a view that is known to reach so far (cur_take, cur_bytes): a header of fixed size is taken once and its fields read from it. */
 static inline uint16_t be16_at(const uint8_t *view, size_t off) { return (uint16_t)(view[off] << 8 | view[off + 1]); }
-static inline uint32_t be32_at(const uint8_t *view, size_t off) { return (uint32_t)be16_at(view, off) << 16 | be16_at(view, off + 2); }
+static inline uint32_t be32_at(const uint8_t *view, size_t off)
+{
+	return (uint32_t)view[off] << 24 | (uint32_t)view[off + 1] << 16 | (uint32_t)view[off + 2] << 8 | view[off + 3];
+}
+static inline uint32_t le32_at(const uint8_t *view, size_t off)
+{
+	return (uint32_t)view[off + 3] << 24 | (uint32_t)view[off + 2] << 16 | (uint32_t)view[off + 1] << 8 | view[off];
+}
 
 /* The byte `off` after the position without consuming it; 0 and no failure when
  * there is none (a probe looks ahead; use cur_left to tell 0 from absent). */

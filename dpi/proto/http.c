@@ -46,7 +46,7 @@ struct half {
 /* A request that awaits its response. */
 struct pending {
 	struct pending *next;
-	struct saved *facts;	/* NULL: memory was short */
+	struct saved *facts;	/* NULL: memory was short, and it was told at once; or nobody wants to know */
 	uint32_t id;
 	uint8_t kind;		/* enum http_kind */
 };
@@ -305,7 +305,7 @@ static enum parse chunked(struct px *px, struct http *s, enum http_start side, s
 
 /* ---- heads ---- */
 
-/* Keeps a request for its response, or tells it at once where that cannot be. */
+/* Keeps a request for its response, or tells it at once where that cannot be. r NULL: nobody wants to know. */
 static void keep_request(struct px *px, struct http *s, const struct record *r, enum http_kind kind)
 {
 	struct pending *p = NULL;
@@ -321,13 +321,15 @@ static void keep_request(struct px *px, struct http *s, const struct record *r, 
 	if (p) {
 		p->id = s->next_id++;
 		p->kind = (uint8_t)kind;
-		p->facts = px_save(px, r);
-		if (!p->facts)
+		p->facts = r ? px_save(px, r) : NULL;
+		if (r && !p->facts)
 			px_emit(px, EV_HTTP, p->id, r);
 		pending_push(s, p);
 		return;
 	}
-	px_emit(px, EV_HTTP, s->next_id++, r);
+	if (r)
+		px_emit(px, EV_HTTP, s->next_id, r);
+	s->next_id++;
 	if (s->half[HTTP_RESPONSE].at == AT_DEAF)
 		return;
 	tell_odd(px, s, 1u << HTTP_ODD_TOO_MANY);
@@ -346,28 +348,34 @@ static void tell_head_odd(struct px *px, struct http *s, const struct http_head 
 	tell_odd(px, s, bits);
 }
 
+/* Records and judges a request; what policy alone asks for is not kept. */
+static struct record *judged(struct px *px, const struct http_head *h, const struct cursor *head, enum http_kind kind)
+{
+	struct record *r = px_record(px);
+	uint32_t told;
+	bool full;
+
+	http_put_request(r, h, head, kind);
+	told = r->len;
+	full = r->full;
+	http_put_asked(r, px, h, head);
+	px_judge(px, r);
+	r->len = told;
+	r->full = full;
+	return r;
+}
+
 /* A request's head of `len` bytes is at the position. */
 static enum parse request(struct px *px, struct http *s, struct cursor *in, size_t len)
 {
 	struct http_head *h = &s->half[HTTP_REQUEST].head;
 	struct cursor head = cur_sub(in, len);
 	enum http_kind kind = http_kind_of(h, &head);
-	struct record *r;
-	uint32_t told;
-	bool full;
 
 	tell_head_odd(px, s, h);
-	r = px_record(px);
-	http_put_request(r, h, &head, kind);
 	if (http_is_elasticsearch(h, &head))
 		px_set_app(px, APP_ELASTICSEARCH);
-	told = r->len;
-	full = r->full;
-	http_put_asked(r, px, h, &head);
-	px_judge(px, r);
-	r->len = told;
-	r->full = full;
-	keep_request(px, s, r, kind);
+	keep_request(px, s, px_wants_facts(px, EV_HTTP) ? judged(px, h, &head, kind) : NULL, kind);
 	if (h->te == HTTP_TE_OTHER)
 		return bad(px, "http.bad_transfer_encoding");
 	if (h->te == HTTP_TE_CHUNKED)
@@ -434,7 +442,7 @@ static enum parse response(struct px *px, struct http *s, struct cursor *in, siz
 	tell_head_odd(px, s, h);
 	p = pending_pop(s);
 	kind = p ? (enum http_kind)p->kind : HTTP_KIND_PLAIN;
-	told = p ? !p->facts : s->beyond > 0;
+	told = p ? !p->facts : s->beyond || !px_wants_facts(px, EV_HTTP);
 	s->answer_id = p ? p->id : s->next_id;
 	r = px_record(px);
 	if (p) {
@@ -447,7 +455,8 @@ static enum parse response(struct px *px, struct http *s, struct cursor *in, siz
 	} else {
 		s->next_id++;
 	}
-	http_put_response(r, h, &head, p != NULL);
+	if (!told)
+		http_put_response(r, h, &head, p != NULL);
 	if (p)
 		pending_free(px, s, p);
 	if (requests->at == AT_HOLD)
@@ -455,9 +464,10 @@ static enum parse response(struct px *px, struct http *s, struct cursor *in, siz
 
 	tunnel = h->status == 101 || (kind == HTTP_KIND_CONNECT && h->status < 300);
 	if (tunnel || response_body(px, s, in, kind)) {
-		rec_u64(r, &http_fact_length, half->length);
-		if (!told)
+		if (!told) {
+			rec_u64(r, &http_fact_length, half->length);
 			px_emit(px, EV_HTTP, s->answer_id, r);
+		}
 		start_message(half);
 	} else if (!told) {
 		s->answer = px_save(px, r);

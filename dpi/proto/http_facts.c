@@ -203,12 +203,12 @@ bool http_is_elasticsearch(const struct http_head *h, const struct cursor *in)
 
 	if (!segment_next(&c, &b))
 		return false;
-	for (unsigned i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+	for (unsigned i = 0; b.n && b.p[0] == '_' && i < sizeof(first) / sizeof(first[0]); i++)
 		if (http_same(b, first[i], strlen(first[i])))
 			return true;
 	if (!segment_next(&c, &b))
 		return false;
-	for (unsigned i = 0; i < sizeof(second) / sizeof(second[0]); i++)
+	for (unsigned i = 0; b.n && b.p[0] == '_' && i < sizeof(second) / sizeof(second[0]); i++)
 		if (http_same(b, second[i], strlen(second[i])))
 			return true;
 	return false;

@@ -45,23 +45,36 @@ static bool is_token(uint8_t c)
 	return bits[c >> 5] >> (c & 31) & 1;
 }
 
+/* Eight letters at once: of the bytes 'A' to 'Z', and of no other, bit 5 is set. */
+static uint64_t lower8(const void *p)
+{
+	const uint64_t ones = 0x0101010101010101ULL, high = ones * 0x80;
+	uint64_t w, low, from_a, after_z;
+
+	memcpy(&w, p, 8);
+	low = w & ~high;
+	from_a = low + ones * (0x80 - 'A');
+	after_z = low + ones * (0x7f - 'Z');
+	return w | ((from_a ^ after_z) & ~w & high) >> 2;
+}
+
+/* want: n bytes in small letters. */
 bool http_same(struct bytes a, const char *want, size_t n)
 {
+	uint64_t w;
+	size_t i = 0;
+
 	if (a.n != n)
 		return false;
-	for (size_t i = 0; i < n; i++)
+	for (; n - i >= 8; i += 8) {
+		memcpy(&w, want + i, 8);
+		if (lower8(a.p + i) != w)
+			return false;
+	}
+	for (; i < n; i++)
 		if (lower(a.p[i]) != (uint8_t)want[i])
 			return false;
 	return true;
-}
-
-/* A part of a view; empty where it does not reach so far. */
-static struct bytes part(struct bytes b, size_t off, size_t n)
-{
-	struct cursor c = cur_of(b.p, b.n);
-
-	cur_skip(&c, off);
-	return cur_bytes(&c, n);
 }
 
 struct bytes http_trim(struct bytes b)
@@ -72,7 +85,7 @@ struct bytes http_trim(struct bytes b)
 		from++;
 	while (to > from && (is_space(b.p[to - 1]) || b.p[to - 1] == '\r' || b.p[to - 1] == '\n'))
 		to--;
-	return part(b, from, to - from);
+	return bytes_part(b, from, to - from);
 }
 
 static void odd(struct http_head *h, enum http_oddity o) { h->odd = (uint16_t)(h->odd | 1u << o); }
@@ -142,7 +155,7 @@ static const struct want *want_of(struct bytes line)
 	if (first < 'a' || first > 'z')
 		return NULL;
 	for (const struct want *w = &wants[wants_of[first - 'a']]; w->first; w++)
-		if (line.n > w->len && (line.p[w->len] == ':' || is_space(line.p[w->len])) && http_same(part(line, 0, w->len), w->name, w->len))
+		if (line.n > w->len && (line.p[w->len] == ':' || is_space(line.p[w->len])) && http_same(bytes_part(line, 0, w->len), w->name, w->len))
 			return w;
 	return NULL;
 }
@@ -166,7 +179,7 @@ static void field(struct http_head *h, struct bytes line, size_t off)
 		return;
 	if (at > w->len)
 		odd(h, HTTP_ODD_SPACE_BEFORE_COLON);
-	value = http_trim(part(line, at + 1, line.n - at - 1));
+	value = http_trim(bytes_part(line, at + 1, line.n - at - 1));
 	if (w->slot == WANT_LENGTH) {
 		content_length(h, value);
 	} else if (w->slot == WANT_CODING) {
@@ -204,7 +217,7 @@ static bool request_line(struct http_head *h, struct bytes line)
 	if (!method || method > METHOD_MAX || method == end || !is_space(line.p[method]) || end - method < 10)
 		return false;
 	v = end - 8;	/* where a version must begin */
-	if (!version(part(line, v, 8), &h->minor) || !is_space(line.p[v - 1]))
+	if (!version(bytes_part(line, v, 8), &h->minor) || !is_space(line.p[v - 1]))
 		return false;
 	for (url = method; url < v && is_space(line.p[url]); url++)
 		;
@@ -225,7 +238,7 @@ static bool status_line(struct http_head *h, struct bytes line)
 {
 	const uint8_t *p = line.p;
 
-	if (line.n < 12 || !version(part(line, 0, 8), &h->minor) || p[8] != ' ' || p[9] < '1' || !is_digit(p[9]) ||
+	if (line.n < 12 || !version(bytes_part(line, 0, 8), &h->minor) || p[8] != ' ' || p[9] < '1' || !is_digit(p[9]) ||
 	    !is_digit(p[10]) || !is_digit(p[11]) || (line.n > 12 && !is_space(p[12])))
 		return false;
 	h->status = (uint16_t)((p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0'));
@@ -262,9 +275,9 @@ enum parse http_head_scan(struct http_head *h, enum http_start start, const stru
 				*why = "http.too_many_fields";
 				return PARSE_BAD;
 			}
-			field(h, part(all, h->line, end - h->line), h->line);
+			field(h, bytes_part(all, h->line, end - h->line), h->line);
 		} else {
-			struct bytes line = part(all, 0, end);
+			struct bytes line = bytes_part(all, 0, end);
 
 			if (start == HTTP_REQUEST ? !request_line(h, line) : !status_line(h, line)) {
 				*why = start == HTTP_REQUEST ? "http.bad_request_line" : "http.bad_status_line";

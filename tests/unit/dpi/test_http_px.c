@@ -21,6 +21,7 @@ static const void *counted_memchr(const void *p, int c, size_t n)
 
 #define px_record alone_record
 #define px_judge alone_judge
+#define px_wants_facts alone_wants_facts
 #define px_wants_headers alone_wants_headers
 #define px_header alone_header
 #define px_emit alone_emit
@@ -64,7 +65,7 @@ struct px {
 	unsigned judged, told, with_status;
 	unsigned saved, saved_max, pieces, pieces_max;
 	unsigned calls;			/* of parse */
-	bool no_save, no_alloc, stopped, switched;
+	bool no_save, no_alloc, no_facts, stopped, switched;
 	uint64_t last_length;
 	uint32_t ids;			/* sum of transaction numbers told */
 	char oddities[1024];
@@ -74,6 +75,12 @@ struct record *px_record(struct px *px)
 {
 	rec_reset(&px->r);
 	return &px->r;
+}
+
+bool px_wants_facts(const struct px *px, enum event_type type)
+{
+	CU_ASSERT_EQUAL(type, EV_HTTP);
+	return !px->no_facts;
 }
 
 bool px_wants_headers(const struct px *px)
@@ -339,6 +346,45 @@ static void test_no_memory(void)
 	}
 }
 
+/* Names are the same whatever their letters' case, and only theirs. */
+static void test_same_names(void)
+{
+	static const char want[] = "x-content-type-z";
+
+	for (size_t at = 0; at < sizeof(want) - 1; at++)
+		for (unsigned c = 0; c < 256; c++) {
+			uint8_t name[sizeof(want)];
+
+			memcpy(name, "X-CONTENT-type-Z", sizeof(want));
+			name[at] = (uint8_t)c;
+			for (size_t n = at + 1; n < sizeof(want); n++)
+				if (http_same((struct bytes){ name, n }, want, n) != (c == (uint8_t)want[at] || (c >= 'A' && c <= 'Z' && c + 32 == (uint8_t)want[at])))
+					CU_FAIL("a letter");
+		}
+}
+
+/* Nobody wants the facts: nothing is recorded, kept or told, and all else goes on as it does. */
+static void test_no_facts(void)
+{
+	struct px *px = px_new();
+
+	px->no_facts = true;
+	say_str(px, DIR_TOSERVER, GET "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" "HEAD / HTTP/1.1\r\n\r\n" "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+	say_str(px, DIR_TOCLIENT, OK0 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+	CU_ASSERT_EQUAL(px->judged + px->told + px->saved, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(px->oddities, "http.several_hosts"));
+	/* and somebody asks while a request waits: its answer comes without it, what follows is whole */
+	px->no_facts = false;
+	say_str(px, DIR_TOCLIENT, OK0);
+	CU_ASSERT_EQUAL(px->told, 0);
+	say_str(px, DIR_TOSERVER, GET);
+	say_str(px, DIR_TOCLIENT, OK0);
+	CU_ASSERT_EQUAL(px->judged, 1);
+	CU_ASSERT_EQUAL(px->told, 1);
+	CU_ASSERT_EQUAL(px->ids, 4);
+	px_end(px);
+}
+
 /* Each cap: one below it passes, one above it ends with its reason, cut or whole. */
 static void test_caps(void)
 {
@@ -489,6 +535,8 @@ const struct unit_test tests_http_px[] = {
 	{ "10,000 requests in a row", test_pipeline_bomb },
 	{ "a HEAD beyond what is kept", test_head_beyond },
 	{ "without memory", test_no_memory },
+	{ "nobody wants the facts", test_no_facts },
+	{ "names in any case", test_same_names },
 	{ "caps", test_caps },
 	{ "bodies are skipped", test_bodies_are_skipped },
 	{ "judged at the last byte", test_judged_in_time },
