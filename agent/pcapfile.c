@@ -56,23 +56,27 @@ static ssize_t read_on(struct pcapfile *s, struct err *err)
 }
 
 /* What a record's head says; false: it is not here as a whole. */
-static bool record_head(const struct pcapfile *s, struct cursor *c, struct pcapfile_packet *p)
+static inline bool record_head(const struct pcapfile *s, struct cursor *c, struct pcapfile_packet *p)
 {
-	uint32_t sec, frac;
+	const uint8_t *h;
 
 	if (cur_left(c) < RECORD_HEAD + s->more)
 		return false;
-	sec = get32(s, c);
-	frac = get32(s, c);
-	p->ts = time_of(s, sec, frac);
-	p->caplen = get32(s, c);
-	p->wirelen = get32(s, c);
-	cur_skip(c, s->more);
+	h = cur_take(c, RECORD_HEAD + s->more);
+	if (s->swapped) {
+		p->ts = time_of(s, be32_at(h, 0), be32_at(h, 4));
+		p->caplen = be32_at(h, 8);
+		p->wirelen = be32_at(h, 12);
+	} else {
+		p->ts = time_of(s, le32_at(h, 0), le32_at(h, 4));
+		p->caplen = le32_at(h, 8);
+		p->wirelen = le32_at(h, 12);
+	}
 	if (s->may_swap && p->caplen > p->wirelen) {
-		uint32_t len = p->wirelen;
+		uint32_t len = p->caplen;
 
-		p->wirelen = p->caplen;
-		p->caplen = len;
+		p->caplen = p->wirelen;
+		p->wirelen = len;
 	}
 	if (p->wirelen < p->caplen)
 		p->wirelen = p->caplen;

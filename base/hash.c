@@ -43,3 +43,24 @@ uint64_t hash_sip13(const struct hash_key *key, const void *p, size_t n)
 	SIP_ROUND(v0, v1, v2, v3);
 	return v0 ^ v1 ^ v2 ^ v3;
 }
+
+uint64_t hash_sip13_words(const struct hash_key *key, const uint64_t *w, unsigned n)
+{
+	uint64_t v0 = key->k[0] ^ 0x736f6d6570736575ULL, v1 = key->k[1] ^ 0x646f72616e646f6dULL;
+	uint64_t v2 = key->k[0] ^ 0x6c7967656e657261ULL, v3 = key->k[1] ^ 0x7465646279746573ULL;
+	uint64_t last = (uint64_t)n << 59;	/* the length in bytes, in the highest one */
+
+	for (unsigned i = 0; i < n; i++) {
+		v3 ^= w[i];
+		SIP_ROUND(v0, v1, v2, v3);
+		v0 ^= w[i];
+	}
+	v3 ^= last;
+	SIP_ROUND(v0, v1, v2, v3);
+	v0 ^= last;
+	v2 ^= 0xff;
+	SIP_ROUND(v0, v1, v2, v3);
+	SIP_ROUND(v0, v1, v2, v3);
+	SIP_ROUND(v0, v1, v2, v3);
+	return v0 ^ v1 ^ v2 ^ v3;
+}

@@ -14,6 +14,9 @@ struct hash_key {
 /* SipHash-c-d of Aumasson and Bernstein with c = 1, d = 3; n bytes at p. */
 uint64_t hash_sip13(const struct hash_key *key, const void *p, size_t n);
 
+/* The same of n words in the machine's order. */
+uint64_t hash_sip13_words(const struct hash_key *key, const uint64_t *w, unsigned n);
+
 /* Fast 64-bit mixer (splitmix64's finaliser) for values that are not hostile. */
 static inline uint64_t hash_mix64(uint64_t x)
 {

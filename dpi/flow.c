@@ -100,6 +100,22 @@ bool flow_key_of(const struct packet *p, struct flow_key *k)
 	return hi;
 }
 
+/* Under the table's key, of all that stands in the flow's. Of two IPv4 addresses what they have in common is left out: the number of words tells that from
+ * any other pair. */
+uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k)
+{
+	uint64_t w[sizeof(*k) / sizeof(uint64_t)];
+
+	if (!addr_is_v4(&k->lo) || !addr_is_v4(&k->hi)) {
+		memcpy(w, k, sizeof(*k));
+		return hash_sip13_words(&t->key, w, sizeof(w) / sizeof(w[0]));
+	}
+	memcpy(w, k->lo.b + 12, 4);
+	memcpy((uint8_t *)w + 4, k->hi.b + 12, 4);
+	memcpy(w + 1, &k->lo_port, sizeof(*k) - 2 * sizeof(struct addr));
+	return hash_sip13_words(&t->key, w, 3);
+}
+
 static bool key_eq(const struct flow_key *a, const struct flow_key *b) { return memcmp(a, b, sizeof(*a)) == 0; }
 
 struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t hash)

@@ -207,7 +207,7 @@ size_t flow_table_fixed(uint32_t max);	/* bytes beside the pieces of mem */
 
 /* The packet's key; true when its sender is key.hi. */
 bool flow_key_of(const struct packet *, struct flow_key *);
-static inline uint64_t flow_hash(const struct flow_table *t, const struct flow_key *k) { return hash_sip13(&t->key, k, sizeof(*k)); }
+uint64_t flow_hash(const struct flow_table *, const struct flow_key *);
 struct flow *flow_find(struct flow_table *, const struct flow_key *, uint64_t hash);
 /* A new entry in state NEW, cleared but for key; NULL when there is no room: make some and ask again. */
 struct flow *flow_insert(struct flow_table *, const struct flow_key *, uint64_t hash, int64_t now);

@@ -56,6 +56,21 @@ static void test_paper(void)
 	CU_ASSERT_EQUAL(slow_sip(2, 4, 0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL, m, 15), 0xa129ca6149be45e5ULL);
 }
 
+static void test_words(void)
+{
+	struct hash_key k = { { 0x0123456789abcdefULL, 0xfedcba9876543210ULL } };
+	uint64_t w[8];
+	uint8_t b[sizeof w];
+
+	for (unsigned i = 0; i < 8; i++)
+		w[i] = hash_mix64(i + 1);
+	for (unsigned n = 0; n <= 8; n++) {
+		for (unsigned i = 0; i < 8 * n; i++)
+			b[i] = (uint8_t)(w[i / 8] >> 8 * (i % 8));
+		CU_ASSERT_EQUAL(hash_sip13_words(&k, w, n), slow_sip(1, 3, k.k[0], k.k[1], b, 8 * (size_t)n));
+	}
+}
+
 static void test_same(void)
 {
 	uint8_t buf[300];
@@ -100,5 +115,6 @@ const struct unit_test tests_hash[] = {
 	{ "the slow one gives the paper's vector", test_paper },
 	{ "SipHash-1-3 equals the slow one, every length and alignment", test_same },
 	{ "single bits spread", test_spread },
+	{ "words", test_words },
 	{ 0 },
 };
