@@ -555,6 +555,43 @@ static bool takes_urgent(struct px *x)
 	return false;
 }
 
+/* The next segment or acknowledgement of a connection that is open, whole, within the window, with nothing waiting and nothing odd: of what
+ * stream_packet() asks, each question has its usual answer. */
+static bool expected(const struct px *x)
+{
+	const struct packet *p = x->p;
+	const struct flow *f = x->f;
+	const struct half *s = &f->half[x->dir], *r = &f->half[!x->dir];
+	uint32_t end = p->seq + (uint32_t)p->payload.n;
+
+	if ((p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_URG | TCP_ACK)) != TCP_ACK || f->state != FLOW_OPEN || flow_hit(f, F_MIDSTREAM) || s->ooo || r->ooo)
+		return false;
+	if (!(s->flags & r->flags & HALF_KNOWN) || !(r->flags & HALF_EDGE) || s->flags & HALF_FIN || (p->md5 || p->ao) != s->is_signed)
+		return false;
+	if (p->seq != s->next || p->iplen > p->ip.n || seq_before(end, r->acked) || seq_after(end, r->edge))
+		return false;
+	if (seq_before(p->ack, s->acked) || seq_after(p->ack, r->next) || seq_after(p->ack, r->max_end))
+		return false;
+	return !flow_hit(f, F_TS) || !p->has_ts || !s->ts_recent || (int32_t)(p->tsval - s->ts_recent) >= 0;
+}
+
+static void take_expected(struct px *x)
+{
+	const struct packet *p = x->p;
+	struct half *s = sender(x);
+	uint32_t end = p->seq + (uint32_t)p->payload.n;
+
+	s->acked = p->ack;
+	window_said(x);
+	timestamp_said(x);
+	if (!p->payload.n)
+		return;
+	if (seq_after(end, s->max_end))
+		s->max_end = end;
+	count(x->d, DPI_C_SEG_IN_ORDER);
+	deliver(x, x->dir, p->payload.p, p->payload.n);
+}
+
 void stream_packet(struct px *x)
 {
 	const struct packet *p = x->p;
@@ -568,6 +605,10 @@ void stream_packet(struct px *x)
 	fell = ttl_fell(x);
 	if (x->refused || (fell && !p->payload.n))
 		return;
+	if (!fell && expected(x)) {
+		take_expected(x);
+		return;
+	}
 	if ((p->tcp_flags & (TCP_SYN | TCP_RST)) == TCP_SYN) {
 		if (p->tcp_flags & TCP_ACK)
 			stream_syn_ack(x);
