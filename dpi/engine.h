@@ -103,6 +103,7 @@ struct dpi {
 	uint32_t tunnel_bytes;		/* what flows keep of tunnels */
 	uint64_t parser_bytes_max;	/* what parsers may hold before old flows give theirs back */
 	uint64_t refused_before;	/* counter mem.exhausted when the last packet came */
+	struct { uint64_t used; uint32_t flows, ooo; } enough;	/* what was in use when core_make_room() last saw that nothing need be done; used 0: never */
 	struct { int64_t second; uint32_t n; uint64_t left; } anomaly_rate[ANOM_COUNT];
 	uint64_t counters[DPI_C_COUNT];
 	uint64_t app_flows[APP_COUNT];

@@ -161,10 +161,18 @@ static void take_back(struct dpi *d, struct flow *f, enum flow_holds what)
  * may, old flows give theirs back, some with each packet. They stay in the table and are parsed no more. Whoever speaks now finds room. */
 void core_make_room(struct dpi *d)
 {
-	uint64_t refused = d->counters[DPI_C_MEM_REFUSED], held = parser_bytes(d);
-	bool parsers = held > d->parser_bytes_max || refused != d->refused_before;
+	uint64_t refused = d->counters[DPI_C_MEM_REFUSED], held;
+	bool parsers, waits;
 	struct flow *f;
 
+	if (refused == d->refused_before && mem_used(d->mem) == d->enough.used && d->flows.used == d->enough.flows && d->ooo_bytes == d->enough.ooo && !d->overlap_end)
+		return;
+	held = parser_bytes(d);
+	parsers = held > d->parser_bytes_max || refused != d->refused_before;
+	waits = d->ooo_bytes > d->ooo_bytes_max - d->ooo_bytes_max / 8;
+	d->enough.used = parsers || waits ? 0 : mem_used(d->mem);
+	d->enough.flows = d->flows.used;
+	d->enough.ooo = d->ooo_bytes;
 	d->refused_before = refused;
 	d->flows.pressed = d->flows.used > d->flows.max / 2 || d->flows.nchunks == d->flows.chunks_max || held > d->parser_bytes_max / 2 ||
 			   d->ooo_bytes > d->ooo_bytes_max / 2;
