@@ -20,13 +20,12 @@ void rec_reset(struct record *r)
 	r->full = false;
 }
 
-/* Room for an item with `n` bytes of value beside what open nesting needs (`opens`: this item adds one); NULL, and
+/* The item, and room for `n` bytes of value beside what open nesting needs (`opens`: this item adds one); NULL, and
  * the record is full, when there is none. */
-static uint8_t *item_put(struct record *r, const struct fact *f, enum item_kind kind, uint32_t n, bool opens)
+static uint8_t *item_put(struct record *r, const struct item *it, uint32_t n, bool opens)
 {
 	uint32_t need = ITEM_SIZE + pad8(n);
 	uint32_t set_aside = (r->depth + (opens ? 1u : 0u)) * ITEM_SIZE;
-	struct item it = { .fact = f, .kind = (uint8_t)kind };
 	uint8_t *at;
 
 	if (r->full || need + set_aside > RECORD_MAX - r->len) {
@@ -34,7 +33,7 @@ static uint8_t *item_put(struct record *r, const struct fact *f, enum item_kind 
 		return NULL;
 	}
 	at = r->body + r->len;
-	memcpy(at, &it, sizeof(it));
+	memcpy(at, it, sizeof(*it));
 	r->len += need;
 	return at;
 }
@@ -46,11 +45,8 @@ static void string_put(struct record *r, const struct fact *f, const void *p, si
 
 	it.cut = cut || n > RECORD_STR_MAX;
 	it.len = n > RECORD_STR_MAX ? RECORD_STR_MAX : (uint32_t)n;
-	at = item_put(r, f, ITEM_STR, it.len, false);
-	if (!at)
-		return;
-	memcpy(at, &it, sizeof(it));
-	if (it.len) {
+	at = item_put(r, &it, it.len, false);
+	if (at && it.len) {
 		/* the padding is compared and copied with the body: never leave old bytes in it */
 		memset(at + ITEM_SIZE + pad8(it.len) - 8, 0, 8);
 		memcpy(at + ITEM_SIZE, p, it.len);
@@ -59,7 +55,8 @@ static void string_put(struct record *r, const struct fact *f, const void *p, si
 
 static void number_put(struct record *r, const struct fact *f, enum item_kind kind, uint64_t v)
 {
-	uint8_t *at = item_put(r, f, kind, sizeof(v), false);
+	struct item it = { .fact = f, .kind = (uint8_t)kind };
+	uint8_t *at = item_put(r, &it, sizeof(v), false);
 
 	if (at)
 		memcpy(at + ITEM_SIZE, &v, sizeof(v));
@@ -67,9 +64,11 @@ static void number_put(struct record *r, const struct fact *f, enum item_kind ki
 
 static void open_put(struct record *r, const struct fact *f, enum item_kind kind)
 {
+	struct item it = { .fact = f, .kind = (uint8_t)kind };
+
 	if (r->depth == RECORD_DEPTH_MAX)
 		r->full = true;
-	if (item_put(r, f, kind, 0, true))
+	if (item_put(r, &it, 0, true))
 		r->depth++;
 	else if (r->lost_depth < UINT8_MAX)
 		r->lost_depth++;
@@ -120,12 +119,38 @@ void rec_partial(struct record *r)
 	rec_bool(r, &f_partial, true);
 }
 
+/* It fits as it is: everything that it opens it closes, and there is room for all of it. */
+static bool fits_whole(const struct record *r, const uint8_t *body, uint32_t len)
+{
+	const uint8_t *pos = body, *end = body + len;
+	unsigned depth = r->depth;
+	const struct item *it;
+	const void *value;
+
+	if (r->full || len + r->depth * ITEM_SIZE > RECORD_MAX - r->len)
+		return false;
+	while (pos < end && (it = item_next(&pos, end, &value))) {
+		if (it->kind == ITEM_OBJ || it->kind == ITEM_ARR) {
+			if (++depth > RECORD_DEPTH_MAX)
+				return false;
+		} else if (it->kind == ITEM_END && depth-- == r->depth) {
+			return false;
+		}
+	}
+	return pos == end && depth == r->depth;
+}
+
 void rec_append(struct record *r, const void *body, uint32_t len)
 {
 	const uint8_t *pos = body, *end = pos + len;
 	const struct item *it;
 	const void *value;
 
+	if (len && fits_whole(r, body, len)) {
+		memcpy(r->body + r->len, body, len);
+		r->len += len;
+		return;
+	}
 	/* item by item, so that a record that fills up here still closes what it opened */
 	while (len && (it = item_next(&pos, end, &value))) {
 		uint64_t v = 0;
