@@ -115,6 +115,7 @@ $(B)/bench-policy: $(B)/tests/bench/policy.o $(foreach l,$(NEED_agent),$(B)/lib$
 	@$(if $(filter 1,$(V)),,echo "  LD    $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS) -lm
 
+.PHONY: bench-policy policy-count-run
 bench-policy: $(B)/bench-policy
 	@$(B)/bench-policy $(SHAPE)
 
@@ -186,6 +187,9 @@ COUNTED := $(patsubst %,$(B)/bench/%-counted.pcap,http tls blend)
 count-run: $(B)/tapq $(COUNTED) $(B)/bench/read
 	@tests/bench/count $(if $(LOWER),--lower) $(CURDIR)/$(B)
 
+policy-count-run: $(B)/tapq $(B)/bench-policy $(B)/bench/http-counted.pcap
+	@tests/bench/policy_count $(CURDIR)/$(B)
+
 # The benchmark's captures, made when they are asked for: build/bench/http.pcap and its like (tests/bench/captures).
 $(B)/captures: $(call objs,tests/bench/captures/*.c)
 	@$(if $(filter 1,$(V)),,echo "  LD    $@")
@@ -208,7 +212,7 @@ check: deps house
 	@$(MAKE) --no-print-directory fuzz-run FUZZ_RUNS=2000
 	@tests/valgrind $(B)
 	@$(MAKE) --no-print-directory linear-run
-	@$(MAKE) --no-print-directory count-run
+	@$(MAKE) --no-print-directory count-run policy-count-run
 	@$(MAKE) --no-print-directory lab-run
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/evasion/run
 	@$(MAKE) --no-print-directory $(SANITIZE) lab-run LAB="--sanitized"
@@ -293,5 +297,5 @@ clean:
 	rm -rf build build-san build-fuzz build-tsan
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all bench-policy unit deps house unit-run golden-run corpus-run hostile-run fuzz-run threads-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run threads-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
 .DELETE_ON_ERROR:

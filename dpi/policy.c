@@ -64,10 +64,16 @@ void policy_groups_named(const struct policy *p, const struct addr *a, const str
 	for (unsigned w = 0; w < group_words(p); w++) {
 		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w], fqdn = p->has_fqdn.bits[w];
 		uint64_t own = workload ? workload->bits[w] : 0, minus = p->minus_workload.bits[w], minus_cidr = p->minus_cidr.bits[w], minus_fqdn = p->minus_fqdn.bits[w];
-		struct named is = named(names, 0, w), isnt = named(names, 1, w);
+		struct named is, isnt;
 		uint64_t held = (cidr | needs | fqdn) & (in.bits[w] | ~cidr) & (own | ~needs);
 		uint64_t gone = (minus_cidr | minus | minus_fqdn) & (not.bits[w] | ~minus_cidr) & (own | ~minus);
 
+		if (!(fqdn | minus_fqdn)) {
+			sure->bits[w] = out->bits[w] = held & ~gone;
+			continue;
+		}
+		is = named(names, 0, w);
+		isnt = named(names, 1, w);
 		sure->bits[w] = held & (is.yes | ~fqdn) & ~(gone & (isnt.yes | isnt.may | ~minus_fqdn));
 		out->bits[w] = held & (is.yes | is.may | ~fqdn) & ~(gone & (isnt.yes | ~minus_fqdn));
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* bench-policy [--count] [SHAPE...]: what policies of several shapes cost to compile and to ask.
+/* bench-policy [--count] [SHAPE...]: what policies of several shapes cost to compile and to ask; --write SHAPE RULES prints one.
  *
  * Each shape writes a policy file of 10, 1,000 and 10,000 rules and the connections to ask about. A lookup is what the core does once a
  * flow (and again when its application gets known): the groups of both ends, then the judgement. Printed are the time from text to
- * policy (of this process, not by the clock), how much of it libfyaml needs to make a tree of the text, and nanoseconds and rules looked at for each lookup while the
- * application is unknown, when it is known, and when a request is judged.
+ * policy, how much of it libfyaml needs to make a tree of the text, and nanoseconds and rules looked at for each lookup while the
+ * application is unknown, when it is known, and when a request is judged. Times are the process's own, not the clock's.
  *
  * --count: for tests/bench/policy_count, under callgrind with --instr-atstart=no: nothing is timed, and the instructions of each row's
  * lookups are written by themselves. */
@@ -314,7 +314,15 @@ static double cpu_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static char *text_of(const struct shape *s, unsigned rules, unsigned groups)
+static unsigned groups_for(unsigned rules) { return rules / 10 < 4 ? 4 : rules / 10 > 1000 ? 1000 : rules / 10; }
+
+static void write_shape(FILE *f, const struct shape *s, unsigned rules)
+{
+	seed = 42;
+	s->write(f, rules, groups_for(rules));
+}
+
+static char *text_of(const struct shape *s, unsigned rules)
 {
 	char *text = NULL;
 	size_t n;
@@ -322,8 +330,7 @@ static char *text_of(const struct shape *s, unsigned rules, unsigned groups)
 
 	if (!f)
 		abort();
-	seed = 42;
-	s->write(f, rules, groups);
+	write_shape(f, s, rules);
 	fclose(f);
 	return text;
 }
@@ -340,9 +347,9 @@ static void row(const struct shape *s, unsigned rules, bool count)
 	static const struct fact f_method = { "http_method", FACT_HTTP_METHOD }, f_path = { "url", FACT_HTTP_PATH };
 	static struct query q[QUERIES];
 	static struct record rec;
-	unsigned groups = rules / 10 < 4 ? 4 : rules / 10 > 1000 ? 1000 : rules / 10;
+	unsigned groups = groups_for(rules);
 	struct err e = { "" };
-	char *text = text_of(s, rules, groups);
+	char *text = text_of(s, rules);
 	double t0, parsed, compiled, took[ROUNDS];
 	struct policy_file *pf;
 	struct yaml *y;
@@ -403,12 +410,27 @@ static void row(const struct shape *s, unsigned rules, bool count)
 	free(text);
 }
 
+static const struct shape *shape_of(const char *name)
+{
+	const struct shape *s = shapes;
+
+	while (s->name && strcmp(s->name, name) != 0)
+		s++;
+	return s->name ? s : NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static const unsigned sizes[] = { 10, 1000, 10000 };
 	bool count = argc > 1 && !strcmp(argv[1], "--count");
 	int first = count ? 2 : 1;
 
+	if (argc == 4 && !strcmp(argv[1], "--write") && shape_of(argv[2])) {
+		unsigned rules = (unsigned)strtoul(argv[3], NULL, 10);
+
+		write_shape(stdout, shape_of(argv[2]), rules);
+		return 0;
+	}
 	if (!count)
 		printf("%-9s %6s  %8s  %8s  %s\n%-9s %6s  %8s  %8s  %s\n", "shape", "rules", "compile", "of it", "ns, rules looked at: application", "", "", "ms", "YAML ms",
 		       " unknown               known            a request");
