@@ -26,6 +26,10 @@ int answer_policy_load(struct node *n, const struct control_request *r, struct j
 	pf = policy_file_parse(text, name ? name : "policy", err);
 	if (!pf)
 		return -EINVAL;
+	if (policy_file_allowed(pf, n->config, name ? name : "policy", err)) {
+		policy_file_free(pf);
+		return -EINVAL;
+	}
 	if (seconds)
 		node_try_policy(n, pf, name, (unsigned)seconds);
 	else

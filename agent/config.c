@@ -153,6 +153,14 @@ struct wl_opts config_workload_opts(const struct config *c, const char *name, co
 	return opts;
 }
 
+struct wl_opts config_override_opts(const struct config *c, unsigned i)
+{
+	struct wl_opts opts = c->defaults;
+
+	apply(&opts, &c->overrides[i].opts);
+	return opts;
+}
+
 bool config_excluded(const struct config *c, const char *name)
 {
 	for (unsigned i = 0; i < c->nexclude; i++)

@@ -97,6 +97,8 @@ void config_free(struct config *);	/* NULL is fine */
 void config_dump(const struct config *, FILE *);
 /* Options of one workload: the defaults, then its own (static) keys, then the first override that matches. */
 struct wl_opts config_workload_opts(const struct config *, const char *name, const struct labels *, const struct static_workload *own /* NULL */);
+/* Options of a workload that is found and is the i-th override's. */
+struct wl_opts config_override_opts(const struct config *, unsigned i);
 bool config_excluded(const struct config *, const char *name);
 /* "tcp/8080", "udp/53". 0 or -EINVAL. */
 int config_parse_app(const char *text, struct app_port *out);

@@ -172,8 +172,10 @@ static int load_policy(struct node *n, struct err *err)
 
 	if (n->config->policy) {
 		pf = policy_file_load(n->config->policy, err);
-		if (!pf)
+		if (!pf || policy_file_allowed(pf, n->config, n->config->policy, err)) {
+			policy_file_free(pf);
 			return -EINVAL;
+		}
 	}
 	policy_file_free(n->policy);
 	free(n->policy_name);
@@ -379,7 +381,11 @@ int node_reload(struct node *n, struct err *err)
 	bool changed;
 	int rc = c ? 0 : -EINVAL;
 
+	if (!rc && n->mode_switched >= 0)
+		set_mode_in(c, (enum mode)n->mode_switched);
 	if (!rc && c->policy && !(pf = policy_file_load(c->policy, err)))
+		rc = -EINVAL;
+	if (pf && policy_file_allowed(pf, c, c->policy, err))
 		rc = -EINVAL;
 	if (!rc)
 		rc = sinks_replace(n->sinks, c->sinks, c->nsinks, err);
@@ -392,8 +398,6 @@ int node_reload(struct node *n, struct err *err)
 	notify_reloading();
 	counter_add(&n->counters[NODE_C_RELOADS], 1);
 	warn_fixed(old, c);
-	if (n->mode_switched >= 0)
-		set_mode_in(c, (enum mode)n->mode_switched);
 	log_set("all", c->log_level);
 	sinks_reopen(n->sinks);
 	n->config = c;
@@ -412,11 +416,16 @@ int node_reload(struct node *n, struct err *err)
 
 int node_set_mode(struct node *n, enum mode m, struct err *err)
 {
-	(void)err;
-	if (n->config->mode == m)
+	enum mode old = n->config->mode;
+
+	if (old == m)
 		return 0;
-	n->mode_switched = (int)m;
 	set_mode_in(n->config, m);
+	if (n->policy && policy_file_allowed(n->policy, n->config, n->policy_name ? n->policy_name : "policy", err)) {
+		set_mode_in(n->config, old);
+		return -EINVAL;
+	}
+	n->mode_switched = (int)m;
 	counter_add(&n->counters[NODE_C_MODE_SWITCHES], 1);
 	registry_configure(&n->reg, n->config, on_excluded, n);
 	node_reconcile(n, false);

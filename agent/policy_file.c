@@ -274,10 +274,10 @@ static int get_group(struct loader *l, struct fy_node *node, struct err *e)
 
 static int top_key(void *ctx, const char *key, struct fy_node *key_node, struct fy_node *value, struct err *e)
 {
-	static const char *const known[] = { "version", "default", "groups", "rules", "pending", "hold", NULL };
-	static const char *const later[] = { "strict", "threats", "sensors", NULL };
+	static const char *const known[] = { "version", "default", "groups", "rules", "pending", "hold", "strict", NULL };
+	static const char *const later[] = { "threats", "sensors", NULL };
 	struct loader *l = ctx;
-	struct fy_node **const at[] = { &l->version, &l->dflt, &l->groups, &l->rules, &l->pending, &l->hold };
+	struct fy_node **const at[] = { &l->version, &l->dflt, &l->groups, &l->rules, &l->pending, &l->hold, &l->strict };
 
 	for (unsigned i = 0; known[i]; i++) {
 		if (strcmp(key, known[i]))
@@ -325,6 +325,18 @@ static int each_entry(struct loader *l, struct fy_node *list, const char *name, 
 	return rc;
 }
 
+static int get_strict(struct loader *l, struct err *e)
+{
+	static const char *const words[] = { "false", "true", NULL };
+	int word = 0;
+
+	l->path[0] = '\0';
+	if (l->strict && (word = policy_get_word(l, l->strict, "strict", words, e)) < 0)
+		return word;
+	l->pf->strict = word;
+	return 0;
+}
+
 static int load(struct loader *l, struct err *e)
 {
 	const char *version;
@@ -348,7 +360,9 @@ static int load(struct loader *l, struct err *e)
 	l->pf->m = calloc(POLICY_GROUPS_MAX, sizeof *l->pf->m);
 	if (!l->b || !l->pf->m)
 		return value_no_memory(e);
-	rc = policy_get_limits(l, e);
+	rc = get_strict(l, e);
+	if (!rc)
+		rc = policy_get_limits(l, e);
 	if (!rc)
 		rc = each_entry(l, l->groups, "groups", POLICY_GROUPS_MAX - 1, get_group, e);
 	if (!rc)

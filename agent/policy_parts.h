@@ -30,13 +30,14 @@ struct policy_file {
 	struct policy *policy;
 	struct group_matcher *m;
 	unsigned n;
+	bool strict;
 };
 
 struct loader {
 	const struct yaml *y;
 	struct policy_file *pf;
 	struct policy_builder *b;
-	struct fy_node *version, *dflt, *groups, *rules, *pending, *hold;
+	struct fy_node *version, *dflt, *groups, *rules, *pending, *hold, *strict;
 	char path[CONFIG_PATH_MAX];	/* of what is being read */
 };
 

@@ -171,6 +171,19 @@ void policy_explain(const struct policy *, const struct policy_query *, void (*f
 /* Rules that can never match, because one before them matches all that they would: `by` is that rule. For `policy check`; O(rules^2). */
 void policy_shadowed(const struct policy *, void (*fn)(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line), void *ctx);
 
+/* A rule that refuses, or leaves what it does not allow to a refusal behind it, only once the application, a request or a
+ * name is known. */
+struct policy_late {
+	uint32_t rule;
+	unsigned line;
+	bool refuses;			/* by itself */
+	const uint16_t *from, *to;	/* group numbers */
+	unsigned nfrom, nto;
+	const struct port_range *ports;	/* nports 0: any */
+	unsigned nports;
+};
+void policy_late(const struct policy *, void (*fn)(void *ctx, const struct policy_late *), void *ctx);
+
 /* A field of HTTP requests that some rule asks for: the fact to tell it by, NULL: none does. */
 const struct fact *policy_header(const struct policy *, struct bytes name);
 bool policy_has_headers(const struct policy *);

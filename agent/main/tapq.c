@@ -275,7 +275,7 @@ static int cmd_cleanup(const struct tapq *t)
 
 struct shadows {
 	const char *file;
-	json_t *list;		/* NULL: told on stderr */
+	json_t *list, *late;	/* NULL: told on stderr */
 };
 
 static void on_shadowed(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line)
@@ -288,31 +288,66 @@ static void on_shadowed(void *ctx, uint32_t rule, unsigned line, uint32_t by, un
 		fprintf(stderr, "%s:%u: rule %u never matches: rule %u (line %u) matches all that it would\n", s->file, line, rule, by, by_line);
 }
 
+static void on_late(void *ctx, uint32_t rule, unsigned line, bool refuses)
+{
+	const struct shadows *s = ctx;
+
+	if (s->late)
+		json_array_append_new(s->late, json_pack("{s:i, s:i}", "rule", (int)rule, "line", (int)line));
+	else
+		fprintf(stderr, "%s:%u: rule %u hangs on the application, a name or a request: where only the mirror sees a flow, %s after the fact\n", s->file, line, rule,
+			refuses ? "it refuses" : "what it does not allow is refused");
+}
+
+/* Which rules the paths of a configuration enforce only after the fact. Nonzero: the policy is strict, and some do. */
+static int check_paths(const struct tapq *t, const struct policy_file *pf, const char *file, struct shadows *found)
+{
+	struct err err = { "" };
+	struct config *c = config_load(file, NULL, 0, &err);
+	int rc = c ? 0 : fail(&err);
+
+	if (!c)
+		return rc;
+	if (t->json)
+		found->late = json_array();
+	policy_file_late(pf, c, on_late, found);
+	if (policy_file_allowed(pf, c, t->argv[2], &err))
+		rc = fail(&err);
+	config_free(c);
+	return rc;
+}
+
 static int policy_check(const struct tapq *t)
 {
+	const char *config = t->argc == 5 ? t->argv[4] : !access(CONFIG_DEFAULT_FILE, R_OK) ? CONFIG_DEFAULT_FILE : NULL;
 	struct shadows found;
 	struct err err = { "" };
 	struct policy_file *pf;
 	const struct policy *p;
+	int rc = 0;
 
-	if (t->argc != 3)
-		return usage_error("policy check FILE");
+	if (t->argc != 3 && (t->argc != 5 || strcmp(t->argv[3], "-c")))
+		return usage_error("policy check FILE [-c CONFIG]");
 	pf = policy_file_load(t->argv[2], &err);
 	if (!pf)
 		return fail(&err);
 	p = policy_file_policy(pf);
-	found = (struct shadows){ t->argv[2], t->json ? json_array() : NULL };
+	found = (struct shadows){ t->argv[2], t->json ? json_array() : NULL, NULL };
 	policy_shadowed(p, on_shadowed, &found);
+	if (config)
+		rc = check_paths(t, pf, config, &found);
+	else if (policy_file_strict(pf))
+		fprintf(stderr, "%s: strict: not checked without a configuration (-c)\n", t->argv[2]);
 	if (t->json) {
-		json_t *answer = json_pack("{s:b, s:i, s:i, s:o}", "ok", 1, "rules", (int)policy_rule_count(p), "groups", (int)policy_group_count(p), "never_match", found.list);
+		json_t *answer = json_pack("{s:b, s:i, s:i, s:o, s:o*}", "ok", !rc, "rules", (int)policy_rule_count(p), "groups", (int)policy_group_count(p), "never_match", found.list, "after_the_fact", found.late);
 
 		print_json(answer);
 		json_decref(answer);
-	} else {
+	} else if (!rc) {
 		printf("%s: ok, %u rules, %u groups\n", t->argv[2], policy_rule_count(p), policy_group_count(p));
 	}
 	policy_file_free(pf);
-	return 0;
+	return rc;
 }
 
 static int policy_load(const struct tapq *t)
@@ -398,7 +433,7 @@ static int cmd_policy(const struct tapq *t)
 	for (size_t i = 0; t->argc > 1 && i < sizeof subs / sizeof subs[0]; i++)
 		if (!strcmp(t->argv[1], subs[i].name))
 			return subs[i].fn(t);
-	return usage_error("policy check FILE | load FILE [--confirm SECONDS] | confirm | show | learned [--mode M] | test --from W --to W --port tcp/PORT [--app A] [MATCHER.KEY=VALUE...]");
+	return usage_error("policy check FILE [-c CONFIG] | load FILE [--confirm SECONDS] | confirm | show | learned [--mode M] | test --from W --to W --port tcp/PORT [--app A] [MATCHER.KEY=VALUE...]");
 }
 
 /* ---- replay ---- */
@@ -452,7 +487,7 @@ static const struct {
 	{ "flows", cmd_flows, "[--workload W] [--app A] [--verdict V] [--limit N]" },
 	{ "events", cmd_events, "[-f] [--type T]...  the stream of events" },
 	{ "counters", cmd_counters, "[PATTERN]  every counter with its help text" },
-	{ "policy", cmd_policy, "check FILE | load FILE [--confirm SECONDS] | confirm | show | learned [--mode M] | test --from W --to W --port P [--app A] [MATCHER.KEY=VALUE...]" },
+	{ "policy", cmd_policy, "check FILE [-c CONFIG] | load FILE [--confirm SECONDS] | confirm | show | learned [--mode M] | test --from W --to W --port P [--app A] [MATCHER.KEY=VALUE...]" },
 	{ "apps", cmd_apps, "W add|del tcp/8080  change the NFQUEUE app ports of a workload" },
 	{ "log", cmd_log, "[MODULE=LEVEL]" },
 	{ "replay", cmd_replay, "[-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP..." },

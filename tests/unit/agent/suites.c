@@ -12,6 +12,7 @@ extern const struct unit_test tests_owner[];
 extern const struct unit_test tests_pcapng[];
 extern const struct unit_test tests_pcapsrc[];
 extern const struct unit_test tests_policy_file[];
+extern const struct unit_test tests_policy_late[];
 #if __has_include("dpi/engine.h")	/* as test_replay.c */
 extern const struct unit_test tests_replay[];
 #endif
@@ -32,6 +33,7 @@ const struct unit_suite unit_suites[] = {
 	{ "pcapng", tests_pcapng },
 	{ "pcapsrc", tests_pcapsrc },
 	{ "policy_file", tests_policy_file },
+	{ "policy_late", tests_policy_late },
 #if __has_include("dpi/engine.h")
 	{ "replay", tests_replay },
 #endif

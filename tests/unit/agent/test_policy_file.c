@@ -187,7 +187,7 @@ static const struct {
 	{ "version: 1\nversion: 1\n", 2, "twice" },
 	{ "- a\n", 1, "mapping" },
 	{ "version: 1\nrulez: []\n", 2, "did you mean rules" },
-	{ "version: 1\nstrict: true\n", 2, "not in this version" },
+	{ "version: 1\nstrict: perhaps\n", 2, "one of false, true" },
 	{ "version: 1\n\npending: {bytes: 0}\n", 3, "1 to 64KiB" },
 	{ "version: 1\npending:\n  bytes: 65KiB\n", 3, "pending.bytes" },
 	{ "version: 1\npending:\n  packets: 65536\n", 3, "1 to 65535" },
