@@ -35,9 +35,8 @@ static enum final why(const struct px *x, const struct flow *f)
 		.anomalies_taken = wanted(d, EV_ANOMALY),
 		.answered = !p || (x->dir == DIR_TOCLIENT && p->payload.n),
 	};
-	enum final r = final_of(&in);
 
-	return r == FINAL_YES && f->unsteady && f->feed == FEED_PARSE ? FINAL_APPS : r;
+	return final_of(&in);
 }
 
 /* The kernel keeps an entry of it: since a packet of it was let pass. */
@@ -52,10 +51,6 @@ void away_look(struct px *x)
 
 	if (!known_to_kernel(f) || why(x, f) != FINAL_YES)
 		return;
-	if (f->feed == FEED_PARSE && !judge_steady(x)) {
-		f->unsteady = 1;	/* until it is judged anew */
-		return;
-	}
 	x->answer |= ANSWER_FINAL;
 	x->d->decided = f;
 }

@@ -180,8 +180,6 @@ enum verdict judge_answer(struct dpi *, struct flow *, const struct frame *);
 /* The verdict of the flow that an ICMP error quotes. */
 enum verdict judge_icmp_error(struct dpi *, const struct packet *);
 
-/* However the app of the flow at hand may be refined, the answer stays as it is. */
-bool judge_steady(const struct px *);
 
 /* ---- away.c ---- */
 /* The packet at hand of a tracked flow, which is not away, may go on: says ANSWER_FINAL where the rest may go by too. */

@@ -22,8 +22,7 @@
 	X(ANOMALIES, "anomaly events are taken") \
 	X(PROTOCOL, "its protocol needs every byte") \
 	X(EVENTS, "events of its protocol are taken") \
-	X(ANSWER, "what answers it may change its app") \
-	X(APPS, "rules tell apps apart that it may turn out to carry")
+	X(ANSWER, "what answers it may change its app")
 
 enum final {
 #define X(id, text) FINAL_##id,
@@ -50,7 +49,7 @@ struct final_in {
 	bool answered;		/* the responder's bytes are what is at hand */
 };
 
-/* FINAL_YES, or why not. Whether rules tell apps apart (FINAL_APPS) is asked for afterwards, because it costs. */
+/* FINAL_YES, or why not. */
 enum final final_of(const struct final_in *);
 
 #endif

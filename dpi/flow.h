@@ -116,7 +116,6 @@ struct flow {
 	uint8_t by_facts : 1;	/* requests are judged one by one: rules that come first ask for facts */
 	uint8_t path;
 	uint8_t feed : 2;
-	uint8_t unsteady : 1;	/* rules tell apps apart that it may turn out to carry (away.c) */
 	uint8_t bad_told : 5;	/* how many px_bad were told */
 	uint8_t switches : 5;	/* how often another protocol took over */
 	uint8_t tracked : 1;	/* the kernel counts all its packets, and all were held on one path */

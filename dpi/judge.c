@@ -102,6 +102,7 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 		.port = is_echo(f) ? 0 : flow_port(f, DIR_TOCLIENT),
 		.app = (enum app)f->app,
 		.app_known = flow_hit(f, F_APP_KNOWN),
+		.app_open = !facts && f->feed == FEED_PARSE,
 		.any_app = flow_hit(f, F_APP_KNOWN) && flow_hit(f, F_MIDSTREAM) && !f->tracked && f->app == APP_UNKNOWN,
 		.facts = facts,
 	};
@@ -133,29 +134,6 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 	if (q.mode == MODE_DISCOVER && a.verdict == VERDICT_ALLOW && a.reason == REASON_NO_RULE)
 		flow_set(x->f, F_LEARNED);
 	return a;
-}
-
-bool judge_steady(const struct px *x)
-{
-	struct flow f = *x->f;
-	struct px asked = *x;
-	struct dpi_ends e;
-
-	if (!x->d->policy || !is_judged(&f))
-		return true;
-	asked.f = &f;
-	e = ask_ends(x);
-	for (unsigned app = 0; app < APP_COUNT; app++) {
-		struct policy_answer a;
-
-		if (app == x->f->app || !app_is((enum app)app, (enum app)x->f->app))
-			continue;
-		f.app = (uint8_t)app;
-		a = ask_policy(&asked, &e, NULL);
-		if (a.verdict != (enum verdict)x->f->verdict || a.enforce != flow_hit(x->f, F_ENFORCE))
-			return false;
-	}
-	return true;
 }
 
 /* Takes the answer. r: the request that was judged, NULL: the flow as such. */
@@ -192,7 +170,6 @@ void judge_flow(struct px *x)
 	if (!fresh && (flow_hit(f, F_STOPPED) || !d->policy))
 		return;
 	f->policy = d->policy_version;
-	f->unsteady = 0;
 	flow_clear(f, F_LEARNED | F_STOPPED);
 	e = ask_ends(x);
 	f->workload[0] = e.workload[0];

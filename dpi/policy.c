@@ -179,7 +179,7 @@ struct judge {
 	bool may_stop;			/* ... that refuses ... */
 	uint32_t first_stop;		/* ... and refuses whatever facts and names are */
 	struct app_set open;
-	bool may_hold;			/* some rule asks for facts or names at all */
+	bool may_hold;			/* something may be known later but the application */
 	uint32_t struck[STRUCK_MAX];	/* sets whose rules change nothing any more */
 	unsigned nstruck;
 	uint64_t left[INDEX_CHUNK_WORDS];	/* rules of the chunk at hand ... */
@@ -228,7 +228,22 @@ static bool ends_sure(const struct policy *p, const struct rule *r, const struct
 	return (!q->from_sure || in_any(p, &r->from, q->from_sure)) && (!q->to_sure || in_any(p, &r->to, q->to_sure));
 }
 
-/* By what is known of application (a known one is the rule's) and facts. */
+static bool shares_app(const struct app_set *a, const struct app_set *b)
+{
+	uint64_t both = 0;
+
+	for (unsigned w = 0; w < APP_WORDS; w++)
+		both |= a->bits[w] & b->bits[w];
+	return both != 0;
+}
+
+/* The rule names its application, or one that it may turn out to be. */
+static bool app_may_hold(const struct policy *p, const struct rule *r, const struct policy_query *q)
+{
+	return app_holds(r, q->app) || (q->app_open && shares_app(&r->apps, &p->carried[q->app]));
+}
+
+/* By what is known of application (a known one is the rule's, or may become it) and facts. */
 static enum match asks_hold(const struct rule *r, const struct policy_query *q)
 {
 	bool allows = r->action == VERDICT_ALLOW;
@@ -237,6 +252,8 @@ static enum match asks_hold(const struct rule *r, const struct policy_query *q)
 		return r->nclauses && !allows ? MATCH_NO : MATCH_YES;
 	if (!q->app_known)
 		return r->has_apps ? MATCH_MAYBE : MATCH_YES;
+	if (!app_holds(r, q->app))
+		return MATCH_MAYBE;
 	if (!r->nclauses)
 		return MATCH_YES;
 	return q->facts ? match_facts(r->clause, r->nclauses, q->facts, allows) : MATCH_MAYBE;
@@ -324,15 +341,6 @@ static bool close_apps(struct app_set *open, const struct app_set *apps)
 	return left != 0;
 }
 
-static bool shares_app(const struct app_set *a, const struct app_set *b)
-{
-	uint64_t both = 0;
-
-	for (unsigned w = 0; w < APP_WORDS; w++)
-		both |= a->bits[w] & b->bits[w];
-	return both != 0;
-}
-
 static struct policy_answer pending_answer(const struct judge *j, bool may_stop)
 {
 	return (struct policy_answer){ .verdict = VERDICT_PENDING, .reason = REASON_NONE, .hold = j->facts && may_stop, .looked = j->looked };
@@ -357,7 +365,7 @@ static bool may_match(struct judge *j, uint32_t no)
 	bool refuses = rule_refuses(r, j->q), by_name = !j->q->names_lost && !ends_sure(j->p, r, j->q);
 
 	j->may_change = true;
-	j->facts |= r->nclauses || by_name;
+	j->facts |= r->nclauses || by_name || j->q->app_known;
 	j->may_stop |= refuses;
 	if (!refuses)
 		j->pending |= !r->has_apps || j->q->any_app || shares_app(&r->apps, &j->open);
@@ -503,12 +511,15 @@ static struct dimension sets_of_port(const struct policy *p, const struct policy
 	return d;
 }
 
-static struct dimension sets_of_app(const struct policy *p, enum app app, uint32_t *sets)
+static struct dimension sets_of_app(const struct policy *p, const struct policy_query *q, uint32_t *sets)
 {
 	struct dimension d = { .set = sets };
 
 	add_set(p, &d, sets, SET_NO_APP);
-	add_set(p, &d, sets, SET_APP + app);
+	add_set(p, &d, sets, SET_APP + q->app);
+	for (unsigned w = 0; q->app_open && w < APP_WORDS; w++)
+		for (uint64_t left = p->carried[q->app].bits[w]; left; left &= left - 1)
+			add_set(p, &d, sets, SET_APP + w * 64 + (unsigned)__builtin_ctzll(left));
 	return d;
 }
 
@@ -532,7 +543,7 @@ static enum policy_why why(const struct policy *p, const struct rule *r, const s
 		return WHY_TO;
 	if (!ports_hold(p, r, q))
 		return WHY_PORTS;
-	if (q->app_known && !q->any_app && !app_holds(r, q->app))
+	if (q->app_known && !q->any_app && !app_may_hold(p, r, q))
 		return WHY_APPS;
 	switch (rule_holds(p, r, q)) {
 	case MATCH_NO:
@@ -569,7 +580,7 @@ const char *policy_why_text(enum policy_why w)
 
 struct policy_answer policy_judge(const struct policy *p, const struct policy_query *q)
 {
-	uint32_t from[POLICY_GROUPS_MAX], to[POLICY_GROUPS_MAX], port[PORT_SETS_MAX], app[2];
+	uint32_t from[POLICY_GROUPS_MAX], to[POLICY_GROUPS_MAX], port[PORT_SETS_MAX], app[1 + APP_COUNT];
 	struct dimension d[4];
 	struct judge j;
 	unsigned n = 3;
@@ -578,19 +589,21 @@ struct policy_answer policy_judge(const struct policy *p, const struct policy_qu
 	j.q = q;
 	j.looked = 0;
 	j.may_change = j.pending = j.facts = j.may_stop = false;
-	j.may_hold = p->index.asks_facts || q->from_sure || q->to_sure;
+	j.may_hold = p->index.asks_facts || q->from_sure || q->to_sure || q->app_open;
 	j.first_stop = NO_RULE;
 	j.nstruck = 0;
 	memset(&j.open, q->app_known ? 0 : 0xff, sizeof(j.open));
-	if (q->app_known)
-		j.open.bits[q->app / 64] = UINT64_C(1) << (q->app % 64);
-	else if (APP_COUNT % 64)
+	if (q->app_known) {
+		if (q->app_open)
+			j.open = p->carried[q->app];
+		j.open.bits[q->app / 64] |= UINT64_C(1) << (q->app % 64);
+	} else if (APP_COUNT % 64)
 		j.open.bits[APP_WORDS - 1] = (UINT64_C(1) << (APP_COUNT % 64)) - 1;
 	d[0] = sets_of_groups(p, SET_FROM, q->from, from);
 	d[1] = sets_of_groups(p, SET_TO, q->to, to);
 	d[2] = sets_of_port(p, q, port);
 	if (q->app_known && !q->any_app)
-		d[n++] = sets_of_app(p, q->app, app);
+		d[n++] = sets_of_app(p, q, app);
 	sort_dimensions(d, n);
 	for (j.chunk = 0; d[0].rules && j.chunk < p->index.nchunks; j.chunk++)
 		if (judge_chunk(&j, d, n))

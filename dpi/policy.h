@@ -143,6 +143,7 @@ struct policy_query {
 	uint16_t port;		/* responder's */
 	enum app app;
 	bool app_known;		/* false: still pending; APP_UNKNOWN with true means recognition gave up */
+	bool app_open;		/* known, but it may turn out to be one that is carried in it (a request of http2 is one of grpc): rules for those may match later */
 	bool any_app;		/* the app cannot be found out (the beginning was not seen): rules match by addresses and ports only */
 	const struct facts *facts;	/* of the request at hand; NULL: of none, so that a rule with a matcher may match later */
 	enum policy_mode mode;	/* strictest of the local ends */

@@ -433,6 +433,9 @@ struct policy *policy_build(struct policy_builder *b)
 	p->nrules = b->rule.n;
 	p->group_no = b->group_no.p;
 	p->port = b->port.p;
+	for (int a = APP_UNKNOWN + 1; a < APP_COUNT; a++)
+		for (enum app in = app_parent((enum app)a); in != APP_UNKNOWN; in = app_parent(in))
+			p->carried[in].bits[a / 64] |= UINT64_C(1) << (a % 64);
 	fqdn_sort(&p->fqdn);
 	ok = build_nets(p, b->net.p, b->net.n) && rule_index_build(p);
 	free(b->net.p);

@@ -62,6 +62,7 @@ struct policy {
 	struct net_groups *net;
 	uint32_t *net_first;				/* of a prefix of nets: its run in `net`; one more than there are prefixes */
 
+	struct app_set carried[APP_COUNT];		/* what an application may turn out to be: those that are carried in it */
 	uint32_t nrules;
 	struct rule *rule;
 	uint16_t *group_no;

@@ -54,7 +54,7 @@ rules:
   - {id: 10, from: any, to: web, %s: %s, action: %s}
   - {id: 20, from: any, to: web, apps: [%s], action: allow}
   - {id: 90, from: web, to: any, action: allow}
-''' % (app, matcher, action, {'pgsql': 'postgresql', 'smb': 'smb, dcerpc', 'grpc': 'http2'}.get(app, app))
+''' % (app, matcher, action, {'pgsql': 'postgresql', 'smb': 'smb, dcerpc'}.get(app, app))
 
 
 SIDES = (('server', {'web': 'side: server', 'client': 'mode: tc'}, 'nfq'), ('client', {'web': 'mode: tc', 'client': 'side: client'}, 'nfq'), ('mirror', {}, 'tc'))

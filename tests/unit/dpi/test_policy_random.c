@@ -50,29 +50,40 @@ static uint16_t key_of(const struct slow_rule *r)
 	return (uint16_t)key;
 }
 
+static bool names_app(const struct slow_rule *r, enum app app)
+{
+	bool apps = !r->napps;
+
+	for (unsigned i = 0; i < r->napps; i++)
+		apps |= app_is(app, r->app[i]);
+	return apps && (!r->methods || app_is(app, APP_HTTP));
+}
+
+/* What it may turn out to be. */
+static bool can_be(const struct policy_query *q, enum app app)
+{
+	return !q->app_known || app == q->app || (q->app_open && q->app != APP_UNKNOWN && app_is(app, q->app));
+}
+
 /* Given that the application is `app` (known or supposed). */
 static enum holds slow_holds(const struct slow_rule *r, const struct policy_query *q, enum app app)
 {
 	static const struct bytes names[] = { { (const uint8_t *)"A", 1 }, { (const uint8_t *)"B", 1 }, { (const uint8_t *)"C", 1 } };
-	bool ports = !r->nports, apps = !r->napps && !r->methods, allows = r->action == VERDICT_ALLOW, sure;
+	bool ports = !r->nports, allows = r->action == VERDICT_ALLOW, sure;
 	enum holds h = YES;
 
 	for (unsigned i = 0; i < r->nports; i++)
 		ports |= (!r->port[i].ipproto || r->port[i].ipproto == q->ipproto) && q->port >= r->port[i].lo && q->port <= r->port[i].hi;
-	for (unsigned i = 0; i < r->napps; i++)
-		apps |= app_is(app, r->app[i]);
-	if (r->methods)
-		apps = (apps || !r->napps) && app_is(app, APP_HTTP);
 	if (!any_in(r->from, r->nfrom, q->from) || !any_in(r->to, r->nto, q->to) || !ports)
 		return NO;
 	if (q->any_app) {
 		if (r->methods && !allows)
 			return NO;
-	} else if (!apps) {
+	} else if (!names_app(r, app)) {
 		return NO;
 	} else if (r->methods && (!q->app_known || !q->facts)) {
 		h = MAYBE_MORE;
-	} else if (!q->app_known && r->napps) {
+	} else if (q->app_known ? !names_app(r, q->app) : r->napps != 0) {
 		h = MAYBE_APP;
 	} else if (r->methods) {
 		struct bytes pattern[3];
@@ -117,16 +128,18 @@ static struct policy_answer slow_judge(const struct slow_rule *r, unsigned n, co
 	for (unsigned i = 0; i < n && best == n; i++) {
 		bool always = true;
 
-		for (unsigned a = q->app_known ? q->app : 0; a < (q->app_known ? q->app + 1u : APP_COUNT); a++)
-			always &= slow_holds(&r[i], q, (enum app)a) == YES;
+		for (unsigned a = 0; a < APP_COUNT; a++)
+			always &= !can_be(q, (enum app)a) || slow_holds(&r[i], q, (enum app)a) == YES;
 		if (always)
 			best = i;
 	}
 	if (best < n)
 		end = of_rule(r, best, q);
-	for (unsigned a = q->app_known ? q->app : 0; a < (q->app_known ? q->app + 1u : APP_COUNT); a++) {
+	for (unsigned a = 0; a < APP_COUNT; a++) {
 		bool open = true;
 
+		if (!can_be(q, (enum app)a))
+			continue;
 		for (unsigned i = 0; i < best; i++) {
 			enum holds h = slow_holds(&r[i], q, (enum app)a);
 			struct policy_answer it = of_rule(r, i, q);
@@ -134,7 +147,7 @@ static struct policy_answer slow_judge(const struct slow_rule *r, unsigned n, co
 			if (h == NO)
 				continue;
 			undecided = true;
-			more |= h == MAYBE_MORE;
+			more |= h == MAYBE_MORE || q->app_known;
 			may_stop |= stops(&it);
 			if (!open)
 				continue;
@@ -252,7 +265,8 @@ static void random_question(uint64_t *s, unsigned ngroups, struct question *x)
 		return;
 	x->q.app = apps[pick(s, 7)];
 	x->q.any_app = x->q.app == APP_UNKNOWN && pick(s, 2);
-	if (pick(s, 2)) {
+	x->q.app_open = !x->q.any_app && pick(s, 2);
+	if (!x->q.app_open && pick(s, 2)) {
 		rec_reset(x->rec);
 		for (unsigned i = 0; i < 3; i++)
 			if (pick(s, 2))
@@ -298,8 +312,8 @@ static void run_round(uint64_t *s, unsigned nrules, unsigned ngroups, unsigned q
 		seen->held += got.hold;
 		if (got.verdict != want.verdict || got.hold != want.hold || (want.verdict != VERDICT_PENDING && (got.rule != want.rule || got.enforce != want.enforce))) {
 			if (!seen->wrong++)
-				printf("\n    %u rules, case %u: verdict %d/%d rule %u/%u enforce %d/%d hold %d/%d known %d any %d facts %d names %d\n", nrules, i, got.verdict, want.verdict,
-				       got.rule, want.rule, got.enforce, want.enforce, got.hold, want.hold, x.q.app_known, x.q.any_app, x.q.facts != NULL, x.q.from_sure != NULL);
+				printf("\n    %u rules, case %u: verdict %d/%d rule %u/%u enforce %d/%d hold %d/%d known %d any %d open %d facts %d names %d\n", nrules, i, got.verdict, want.verdict,
+				       got.rule, want.rule, got.enforce, want.enforce, got.hold, want.hold, x.q.app_known, x.q.any_app, x.q.app_open, x.q.facts != NULL, x.q.from_sure != NULL);
 		}
 	}
 	policy_unref(p);
