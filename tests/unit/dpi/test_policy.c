@@ -118,6 +118,44 @@ static void test_groups(void)
 	policy_unref(p);
 }
 
+/* Sets are as wide as there are groups: each of them has its address, its mode and its rule, at every width. */
+static void test_many_groups(void)
+{
+	for (unsigned n = 1; n < POLICY_GROUPS_MAX; n += n < 70 ? 1 : 317) {
+		struct policy_builder *b = policy_begin(MODE_DISCOVER);
+		struct policy *p;
+		struct err e;
+
+		for (unsigned g = 1; g <= n; g++) {
+			char text[64];
+			struct cidr c;
+
+			snprintf(text, sizeof(text), "10.0.%u.%u/32", g >> 8, g & 255);
+			c = cidr(text);
+			CU_ASSERT_EQUAL(policy_add_group(b, text, MODE_MONITOR, &e), (int)g);
+			policy_group_cidr(b, g, &c, false, &e);
+			CU_ASSERT_EQUAL(rule(b, g, POLICY_GROUP_ANY, (uint16_t)g, NULL, -1, VERDICT_DROP), 0);
+		}
+		p = policy_build(b);
+		for (unsigned g = 1; g <= n; g++) {
+			char text[64];
+			struct group_set out;
+			struct addr a;
+
+			snprintf(text, sizeof(text), "10.0.%u.%u", g >> 8, g & 255);
+			a = addr(text);
+			memset(&out, 0xff, sizeof(out));
+			policy_groups(p, &a, NULL, &out);
+			for (unsigned other = 1; other < POLICY_GROUPS_MAX; other++)
+				if (IN(other) != (other == g))
+					CU_FAIL("it is in its own group only");
+			CU_ASSERT_EQUAL(policy_mode_of(p, &out), MODE_MONITOR);
+			CU_ASSERT_EQUAL(ask(p, "192.0.2.1", text, 80, -1, MODE_MONITOR).rule, g);
+		}
+		policy_unref(p);
+	}
+}
+
 /* CONTRACT section 3, point 7: what waits for the application and what does not. */
 static void test_pending(void)
 {
@@ -512,6 +550,7 @@ static void test_matcher_refusals(void)
 const struct unit_test tests_policy[] = {
 	{ "order, ports, modes", test_order_and_ports },
 	{ "groups", test_groups },
+	{ "many groups", test_many_groups },
 	{ "what waits for the application", test_pending },
 	{ "what has no meaning is refused", test_refusals },
 	{ "100,000 random cases against a slow evaluator", test_against_slow },
