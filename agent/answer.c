@@ -151,6 +151,7 @@ static int answer_status(struct node *n, const struct control_request *r, struct
 	put_path(n, out, PATH_NFQ);
 	jb_end_obj(out);
 	put_workers(n, out);
+	status_offload(n, out);
 	jb_arr(out, "sinks");
 	for (unsigned i = 0; i < nsinks; i++) {
 		jb_obj(out, NULL);
@@ -351,6 +352,9 @@ static void put_flow(const struct node *n, struct jbuf *out, const struct dpi_fl
 	jb_str(out, "state", f->state);
 	jb_str(out, "verdict", verdict_name(f->verdict));
 	jb_bool(out, "enforced", f->enforced);
+	jb_bool(out, "offloaded", f->away);
+	if (f->inline_for)
+		jb_str(out, "inline_for", f->inline_for);
 	jb_u64(out, "rule", f->rule);
 	jb_str(out, "reason", reason_name(f->reason));
 	jb_u64(out, "pkts_toserver", f->pkts[0]);

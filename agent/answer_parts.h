@@ -31,4 +31,7 @@ int answer_policy_show(struct node *, const struct control_request *, struct jbu
 int answer_policy_learned(struct node *, const struct control_request *, struct jbuf *, struct err *);
 int answer_policy_test(struct node *, const struct control_request *, struct jbuf *, struct err *);
 
+/* agent/answer_offload.c: how many flows go by their queues, and what keeps the others in them. */
+void status_offload(const struct node *, struct jbuf *out);
+
 #endif

@@ -29,6 +29,32 @@ static void refuse(void *ctx, const struct frame *f)
 		log_debug(NFQ, "workload %s: refusing: %s", w->name, err.text);
 }
 
+/* Without it everything is queued. Marks of a run before this one stand for decisions that nobody remembers. */
+static void open_conntrack(const struct node *n, struct workload *w)
+{
+	const struct config *c = n->config;
+	struct err err = { "" };
+
+	w->queue.conntrack = c->offload ? conntrack_open(w->nsfd, c->mark, c->mask, &err) : NULL;
+	if (w->queue.conntrack && conntrack_clear(w->nsfd, c->mark, c->mask, &err) < 0) {
+		conntrack_close(w->queue.conntrack);
+		conntrack_unref(w->queue.conntrack);
+		w->queue.conntrack = NULL;
+	}
+	if (err.text[0])
+		log_warn(NFQ, "workload %s: its flows stay in the queue: %s", w->name, err.text);
+}
+
+static void close_conntrack(struct node *n, struct wl_queue *q)
+{
+	for (unsigned i = 0; q->conntrack && i < n->nworkers; i++)
+		worker_drop_offloaded(n->workers[i], q->conntrack);
+	if (q->conntrack)
+		conntrack_close(q->conntrack);
+	conntrack_unref(q->conntrack);
+	q->conntrack = NULL;
+}
+
 static int open_queue(struct node *n, struct workload *w)
 {
 	const struct wl_link *l = &w->links[0];
@@ -55,9 +81,11 @@ static int open_queue(struct node *n, struct workload *w)
 		q->source = NULL;
 		return -EIO;
 	}
+	open_conntrack(n, w);
 	q->worker = n->workers[w->id % n->nworkers];
-	rc = worker_add_source(q->worker, q->source, refuse, w, &q->error);
+	rc = worker_add_source(q->worker, q->source, refuse, w, q->conntrack, &q->error);
 	if (rc) {
+		close_conntrack(n, q);
 		q->source->ops->close(q->source);
 		reset_close(q->reset);
 		q->source = NULL;
@@ -76,6 +104,7 @@ static void close_queue(struct node *n, struct workload *w)
 		memset(&q->unseen, 0, sizeof q->unseen);
 		worker_remove_source(q->worker, q->source);
 	}
+	close_conntrack(n, q);
 	reset_close(q->reset);
 	q->source = NULL;
 	q->reset = NULL;
@@ -92,6 +121,7 @@ static struct rules_want rules_wanted(const struct node *n, const struct workloa
 		.queue_tcp = n->config->queue_base,
 		.mark = n->config->mark,
 		.mask = n->config->mask,
+		.offload = w->queue.conntrack != NULL,
 		.backend = (enum ipt_backend)n->config->iptables,
 		.table = (enum ipt_table)n->config->table,
 		.peers = peers,
@@ -117,6 +147,22 @@ static int failed(struct node *n, struct workload *w, const char *what, int rc, 
 	return rc;
 }
 
+bool attach_track(struct node *n, struct workload *w)
+{
+	struct rules_want want = rules_wanted(n, w, NULL, 0);
+	struct err err = { "" };
+	int rc;
+
+	if (!w->queue.wanted || w->queue.source)
+		return false;
+	want.offload = n->config->offload;
+	want.apps = w->opts.apps;
+	rc = rules_track(w->nsfd, &want, &err);
+	if (rc < 0)	/* attach_queue says what is wrong */
+		log_debug(NFQ, "workload %s: conntrack: %s", w->name, err.text);
+	return rc > 0;
+}
+
 int attach_queue(struct node *n, struct workload *w, const struct peer_port *peers, unsigned npeers)
 {
 	struct wl_queue *q = &w->queue;
@@ -129,7 +175,7 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 
 	q->error = none;
 	/* What the socket was opened with (FAIL_OPEN) follows the options: open it anew when that changed. */
-	if (q->source && (q->bypass != want.bypass || worker_source_broken(q->worker, q->source)))
+	if (q->source && (q->bypass != want.bypass || q->offload != n->config->offload || worker_source_broken(q->worker, q->source)))
 		close_queue(n, w);
 	opened = !q->source;
 	if (!opened && q->bypass)	/* before the rules' counters are gone */
@@ -137,9 +183,13 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 	ids = opened ? 0 : unseen_ids(w->nsfd, n->config->queue_base);
 	rc = opened ? open_queue(n, w) : 0;
 	q->bypass = want.bypass;
+	q->offload = n->config->offload;
+	want.offload = q->conntrack != NULL;
 	if (!rc)
 		rc = rules_ensure(w->nsfd, &want, &q->rules, &changes, &q->error);
 	q->ready = !rc && q->rules.complete;
+	if (q->conntrack)
+		conntrack_set_on(q->conntrack, q->ready && q->rules.offload);
 	if (rc)
 		return failed(n, w, "queue", rc, &q->error);
 	if (opened || changes)
@@ -160,11 +210,15 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 void detach_queue(struct node *n, struct workload *w, bool netns_gone)
 {
 	struct err err = { "" };
-	int rc = netns_gone ? 0 : rules_remove(w->nsfd, &err);
+	int rc = netns_gone ? 0 : rules_unhook(w->nsfd, &err), rest;
 
 	if (rc < 0)
 		failed(n, w, "rules away", rc, &err);
 	close_queue(n, w);
+	rest = netns_gone ? 0 : rules_remove(w->nsfd, &err);
+	if (rest < 0)
+		failed(n, w, "rules away", rest, &err);
+	rc = rest > 0 ? rest : rc;
 	if (rc > 0 && rules_drop_tables(w->nsfd, &err))
 		log_debug(NFQ, "workload %s: %s", w->name, err.text);
 	memset(&w->queue.rules, 0, sizeof w->queue.rules);

@@ -15,6 +15,9 @@ unsigned attach_peers(const struct node *, const struct workload *client, struct
 
 /* Sets *_wanted from the options. */
 void attach_want(struct workload *);
+/* Before attach_queue: true when conntrack was turned on and open connections should be given ATTACH_SETTLE_MS to become known to it. */
+bool attach_track(struct node *, struct workload *);
+#define ATTACH_SETTLE_MS 50
 /* Opens the queue, writes the rules, reads them back. peers: ports of local servers that C's client rules let pass. */
 int attach_queue(struct node *, struct workload *, const struct peer_port *peers, unsigned npeers);
 /* Rules away, then what waits in the queue is answered, then the socket is closed. netns_gone: only the descriptors. */

@@ -131,6 +131,8 @@ static void check_queue(struct check *c, const struct config *conf)
 	say(c, p.legacy ? RESULT_OK : conf->iptables == IPT_LEGACY ? RESULT_MISSING : RESULT_DEGRADED, "legacy tables", "workloads with legacy tables cannot be served: load ip_tables");
 	say(c, p.security ? RESULT_OK : conf->table == IPT_TABLE_SECURITY ? RESULT_MISSING : RESULT_DEGRADED, "table security",
 	    "workloads with a firewall of their own get their rules in mangle");
+	say(c, p.offload || !conf->offload ? RESULT_OK : RESULT_DEGRADED, "connection marks, counters",
+	    "nothing is offloaded, every packet of a queue is answered: load nf_conntrack_netlink, xt_connmark and xt_comment, or a kernel with them");
 	say(c, p.conntrack ? RESULT_OK : RESULT_DEGRADED, "conntrack", "workloads that REDIRECT inside themselves are not queued");
 }
 

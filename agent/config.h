@@ -74,7 +74,7 @@ struct config {
 	int table;		/* enum ipt_table */
 	uint16_t queue_base;
 	uint32_t mark, mask;
-	bool offload;		/* wanted; this version answers every packet of a queued flow by itself */
+	bool offload;		/* decided flows skip the queue */
 	unsigned workers;	/* 0: auto */
 	uint32_t max_flows;
 	uint64_t memcap;

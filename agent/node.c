@@ -406,6 +406,8 @@ int node_reload(struct node *n, struct err *err)
 	free(c->bridge);
 	c->bridge = strdup(old->bridge);
 	registry_configure(&n->reg, c, on_excluded, n);
+	for (struct workload *w = n->reg.first; w; w = w->next)
+		w->changed |= c->offload != old->offload;
 	config_free(old);
 	node_set_policy(n, pf, c->policy);
 	registry_scan(&n->reg, c, &changed, err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/attach.h"
@@ -57,7 +58,7 @@ static int open_rings(struct node *n, struct err *err)
 		n->mirrors[i] = mirror_open(&m, err);
 		if (!n->mirrors[i])
 			return -EIO;
-		rc = worker_add_source(n->workers[i], n->mirrors[i], NULL, NULL, err);
+		rc = worker_add_source(n->workers[i], n->mirrors[i], NULL, NULL, NULL, err);
 		if (rc) {
 			n->mirrors[i]->ops->close(n->mirrors[i]);
 			n->mirrors[i] = NULL;
@@ -255,7 +256,7 @@ static void follow_peers(struct node *n)
 
 void node_reconcile(struct node *n, bool all)
 {
-	bool any = false, overlap = false, queues = false;
+	bool any = false, overlap = false, queues = false, settling = false;
 
 	for (struct workload *w = n->reg.first; w; w = w->next) {
 		if (w->backoff && !all && !w->changed) {
@@ -271,6 +272,10 @@ void node_reconcile(struct node *n, bool all)
 	}
 	if (!any)
 		return;
+	for (struct workload *w = n->reg.first; w; w = w->next)
+		settling |= w->todo && attach_track(n, w);
+	if (settling)
+		nanosleep(&(struct timespec){ 0, ATTACH_SETTLE_MS * 1000000L }, NULL);
 	if (overlap)
 		begin_overlap(n);
 	for (struct workload *w = n->reg.first; w; w = w->next)

@@ -108,6 +108,9 @@ void show_status(FILE *f, const json_t *s)
 	fputs("paths\n", f);
 	show_path(f, "tc", json_object_get(paths, "tc"));
 	show_path(f, "nfq", json_object_get(paths, "nfq"));
+	fprintf(f, "offload\n  %" PRId64 " flows go by the queue\n", num(json_object_get(s, "offload"), "flows"));
+	json_array_foreach(json_object_get(json_object_get(s, "offload"), "why"), i, v)
+		fprintf(f, "  queued: %s\n", json_string_value(v));
 	fputs("workers\n", f);
 	json_array_foreach(json_object_get(s, "workers"), i, v)
 		fprintf(f, "  %" PRId64 ": %" PRId64 " of %" PRId64 " flows, %" PRId64 " of %" PRId64 " KiB\n", num(v, "index"), num(v, "flows"), num(v, "flows_max"),
@@ -182,14 +185,15 @@ void show_flows(FILE *f, const json_t *answer)
 	const json_t *v;
 	size_t i;
 
-	fprintf(f, "%-5s %-24s    %-24s %-10s %-4s %-12s %-8s %6s %9s %9s %12s %12s\n", "PROTO", "FROM", "TO", "APP", "PATH", "STATE", "VERDICT", "RULE", "PKTS>", "PKTS<", "BYTES>", "BYTES<");
+	fprintf(f, "%-5s %-24s    %-24s %-10s %-4s %-12s %-9s %-9s %6s %9s %9s %12s %12s\n", "PROTO", "FROM", "TO", "APP", "PATH", "STATE", "VERDICT", "OFFLOADED", "RULE", "PKTS>", "PKTS<", "BYTES>", "BYTES<");
 	json_array_foreach(json_object_get(answer, "flows"), i, v) {
 		fprintf(f, "%-5s ", str(v, "proto"));
 		show_end(f, str(v, "src_workload"), str(v, "src_ip"), num(v, "src_port"));
 		fputs(" -> ", f);
 		show_end(f, dest_of(v), str(v, "dest_ip"), num(v, "dest_port"));
-		fprintf(f, "%-10s %-4s %-12s %-8s %6" PRId64 " %9" PRId64 " %9" PRId64 " %12" PRId64 " %12" PRId64 "\n", str(v, "app_proto"), str(v, "path"), str(v, "state"),
-			str(v, "verdict"), num(v, "rule"), num(v, "pkts_toserver"), num(v, "pkts_toclient"), num(v, "bytes_toserver"), num(v, "bytes_toclient"));
+		fprintf(f, "%-10s %-4s %-12s %s%-*s %-9s %6" PRId64 " %9" PRId64 " %9" PRId64 " %12" PRId64 " %12" PRId64 "\n", str(v, "app_proto"), str(v, "path"), str(v, "state"),
+			str(v, "verdict"), 9 - (int)strnlen(str(v, "verdict"), 9), yes(v, "enforced") ? "!" : "", yes(v, "offloaded") ? "yes" : "no", num(v, "rule"),
+			num(v, "pkts_toserver"), num(v, "pkts_toclient"), num(v, "bytes_toserver"), num(v, "bytes_toclient"));
 	}
 }
 

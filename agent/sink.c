@@ -518,14 +518,15 @@ unsigned sinks_stats(struct sinks *s, struct sink_stats *out, unsigned max)
 	for (unsigned i = 0; i < s->newest->n && n < max; i++) {
 		const struct outlet *o = &s->newest->v[i];
 
-		out[n++] = (struct sink_stats){ o->name, counter_get(&o->lines), counter_get(&o->dropped), counter_get(&o->errors) };
+		out[n++] = (struct sink_stats){ o->name, counter_get(&o->lines), counter_get(&o->dropped), counter_get(&o->errors), o->mask };
 	}
 	if (n < max) {
-		struct sink_stats f = { "followers", counter_get(&s->followed), counter_get(&s->unfollowed) + counter_get(&s->lost_lines), 0 };
+		struct sink_stats f = { "followers", counter_get(&s->followed), counter_get(&s->unfollowed) + counter_get(&s->lost_lines), 0, 0 };
 
 		for (unsigned i = 0; i < s->nfollowers; i++) {	/* they come and go under the lock */
 			f.lines += counter_get(&s->followers[i].lines);
 			f.dropped += counter_get(&s->followers[i].dropped);
+			f.mask |= s->followers[i].mask;
 		}
 		out[n++] = f;
 	}

@@ -28,7 +28,7 @@ uint64_t sinks_mask(struct sinks *);
 /* A line that no worker made (stats): formatted already, type for the masks. Copies. */
 void sinks_put_line(struct sinks *, enum event_type, const char *line, size_t n);
 
-struct sink_stats { const char *name; uint64_t lines, dropped, errors; };	/* name valid until sinks_replace/stop */
+struct sink_stats { const char *name; uint64_t lines, dropped, errors, mask; };	/* name valid until sinks_replace/stop */
 unsigned sinks_stats(struct sinks *, struct sink_stats *out, unsigned max);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/node.h"
+#include "agent/offload.h"
 #include "agent/reconcile.h"
 
 static void add_stats(struct source_stats *sum, const struct source_stats *s)
@@ -161,6 +162,13 @@ static void put_workers(struct node *n, struct list *l)
 
 	for (unsigned i = 0; i < n->nworkers; i++)
 		sum += worker_not_relayed(n->workers[i]);
+	for (unsigned c = 0; c < OFFLOAD_C_COUNT; c++) {
+		uint64_t all = 0;
+
+		for (unsigned i = 0; i < n->nworkers; i++)
+			all += counter_get(&worker_offload_counters(n->workers[i])[c]);
+		put(l, offload_counter_descs[c].name, offload_counter_descs[c].help, all);
+	}
 	put(l, "worker.not_relayed", "Frames that a worker inspected although their flow is another's, because the way there was full", sum);
 }
 

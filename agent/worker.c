@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/offload.h"
 #include "base/log.h"
 #include "nfq/queue.h"
 
@@ -27,6 +28,7 @@ struct entry {
 	struct source *src;
 	worker_refuse refuse;
 	void *refuse_ctx;
+	struct conntrack *ct;	/* a reference; NULL: what it shows is not offloaded */
 	unsigned away;		/* held frames that another worker inspects */
 	bool broken;
 	bool answered;		/* to be flushed */
@@ -34,7 +36,7 @@ struct entry {
 	uint64_t fulls;		/* queue_fulls() when last looked at */
 };
 
-enum command_kind { CMD_ADD, CMD_REMOVE, CMD_WORLD, CMD_MASK, CMD_FLOWS, CMD_SIZES, CMD_BROKEN, CMD_STOP };
+enum command_kind { CMD_ADD, CMD_REMOVE, CMD_WORLD, CMD_MASK, CMD_FLOWS, CMD_SIZES, CMD_BROKEN, CMD_DROP_OFFLOADED, CMD_STOP };
 
 struct command {
 	enum command_kind kind;
@@ -47,6 +49,7 @@ struct command {
 	struct dpi_flow_info *flows;
 	unsigned max, count;
 	struct dpi_sizes sizes;
+	const struct conntrack *ct;
 	bool broken;
 	int result;
 };
@@ -58,6 +61,7 @@ struct command {
 struct worker {
 	struct worker_conf conf;
 	struct dpi *dpi;
+	struct offload *offload;
 	struct world *world;
 	struct entry **entries;
 	unsigned n, size;
@@ -185,6 +189,8 @@ static void inspect(struct worker *w, struct entry *e, const struct frame *f)
 
 	if (!f->held)
 		return;
+	if (a.flags & ANSWER_FINAL && e->ct)
+		offload_note(w->offload, e->ct, w->dpi);
 	e->src->ops->answer(e->src, f, a);
 	if (a.verdict == VERDICT_DENY)
 		refuse_frame(e, f);
@@ -222,10 +228,18 @@ static void run_relayed(struct worker *w)
 			break;
 		}
 		a = dpi_inspect(w->dpi, &m->frame);
+		if (a.flags & ANSWER_FINAL) {
+			const struct entry *e = m->source;	/* it stays as long as answers are awaited */
+
+			if (e->ct)
+				offload_note(w->offload, e->ct, w->dpi);
+		}
 		if (m->frame.held)
 			relay_reply(w->conf.relay, w->conf.index, from, m, a);
 		relay_done(w->conf.relay, w->conf.index, from);
 	}
+	if (offload_due(w->offload))
+		offload_mark(w->offload, w->dpi);
 }
 
 /* Answers to frames that were read here and inspected elsewhere. */
@@ -288,11 +302,17 @@ static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 		if (e->queue)
 			look_for_doubt(w, e, w->frames[0].workload, turn == TURN - 1);
 		for (int i = 0; i < n; i++) {
-			const struct frame *f = &w->frames[i];
+			struct frame *f = &w->frames[i];
 
+			if (e->ct && conntrack_on(e->ct))
+				f->flags |= FRAME_TRACKED;
 			count_traffic(w, f);
 			if (!relayed(w, e, f))
 				inspect(w, e, f);
+		}
+		if (offload_due(w->offload)) {
+			e->src->ops->flush(e->src);
+			offload_mark(w->offload, w->dpi);
 		}
 	}
 	e->src->ops->flush(e->src);
@@ -386,6 +406,7 @@ static void remove_source(struct worker *w, const struct source *src)
 	}
 	wait_for_replies(w, e);
 	e->src->ops->close(e->src);
+	conntrack_unref(e->ct);
 	for (unsigned i = 0; i < w->n; i++)
 		if (w->entries[i] == e)
 			w->entries[i] = w->entries[--w->n];
@@ -398,6 +419,8 @@ static void set_world(struct worker *w, struct world *world, bool judge, int64_t
 {
 	struct world *old = w->world;
 
+	if (judge || overlap)
+		offload_take_back(w->offload, w->dpi);
 	w->world = world;
 	if (judge || !old)
 		dpi_set_policy(w->dpi, world_policy(world));
@@ -437,6 +460,7 @@ static void carry_out(struct worker *w, struct command *c)
 		set_world(w, c->world, c->judge, c->overlap);
 		break;
 	case CMD_MASK:
+		offload_take_back(w->offload, w->dpi);
 		dpi_set_event_mask(w->dpi, c->mask);
 		break;
 	case CMD_FLOWS:
@@ -449,6 +473,9 @@ static void carry_out(struct worker *w, struct command *c)
 	case CMD_BROKEN:
 		e = find(w, c->which);
 		c->broken = !e || e->broken;
+		break;
+	case CMD_DROP_OFFLOADED:
+		offload_drop(w->offload, w->dpi, c->ct);
 		break;
 	case CMD_STOP:
 		w->stopping = true;
@@ -525,6 +552,7 @@ static void *worker_main(void *arg)
 		now = now_ns();
 		if (now - ticked >= (int64_t)TICK_MS * 1000000) {
 			dpi_tick(w->dpi, now);
+			offload_tick(w->offload, w->dpi);
 			ticked = now;
 		}
 		evring_wake(w->conf.events);
@@ -535,6 +563,7 @@ static void *worker_main(void *arg)
 	do
 		run_relayed(w);
 	while (w->behind);
+	offload_drop(w->offload, w->dpi, NULL);
 	dpi_flush(w->dpi);
 	evring_wake(w->conf.events);
 	return NULL;
@@ -585,14 +614,18 @@ struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 		goto fail;
 	}
 	w->dpi = dpi_new(&conf->dpi, &ops, err);
-	if (!w->dpi)
+	w->offload = w->dpi ? offload_new() : NULL;
+	if (w->dpi && !w->offload)
+		err_set(err, -ENOMEM, "worker %u: no memory", conf->index);
+	if (!w->offload)
 		goto fail;
 	rc = pthread_create(&w->thread, NULL, worker_main, w);
 	if (!rc)
 		return w;
 	err_set(err, -rc, "worker %u: no thread: %s", conf->index, strerror(rc));
-	dpi_free(w->dpi);
 fail:
+	offload_free(w->offload);
+	dpi_free(w->dpi);
 	if (w->epfd >= 0)
 		close(w->epfd);
 	free(w);
@@ -607,6 +640,7 @@ void worker_stop(struct worker *w)
 		return;
 	call(w, &c);
 	pthread_join(w->thread, NULL);
+	offload_free(w->offload);
 	dpi_free(w->dpi);
 	world_unref(w->world);
 	close(w->epfd);
@@ -618,11 +652,13 @@ void worker_stop(struct worker *w)
 	free(w);
 }
 
-int worker_add_source(struct worker *w, struct source *src, worker_refuse refuse, void *ctx, struct err *err)
+int worker_add_source(struct worker *w, struct source *src, worker_refuse refuse, void *ctx, struct conntrack *ct, struct err *err)
 {
-	struct command c = { .kind = CMD_ADD, .entry = { .src = src, .refuse = refuse, .refuse_ctx = ctx } };
+	struct command c = { .kind = CMD_ADD, .entry = { .src = src, .refuse = refuse, .refuse_ctx = ctx, .ct = ct ? conntrack_ref(ct) : NULL } };
 
 	call(w, &c);
+	if (c.result)
+		conntrack_unref(ct);
 	return c.result ? err_set(err, c.result, "worker %u: source %s: %s", w->conf.index, src->ops->name, strerror(-c.result)) : 0;
 }
 
@@ -663,6 +699,13 @@ unsigned worker_flows(struct worker *w, struct dpi_flow_info *out, unsigned max)
 	return c.count;
 }
 
+void worker_drop_offloaded(struct worker *w, const struct conntrack *ct)
+{
+	struct command c = { .kind = CMD_DROP_OFFLOADED, .ct = ct };
+
+	call(w, &c);
+}
+
 void worker_sizes(struct worker *w, struct dpi_sizes *out)
 {
 	struct command c = { .kind = CMD_SIZES };
@@ -672,6 +715,7 @@ void worker_sizes(struct worker *w, struct dpi_sizes *out)
 }
 
 const uint64_t *worker_counters(const struct worker *w) { return dpi_counters(w->dpi); }
+const uint64_t *worker_offload_counters(const struct worker *w) { return offload_counters(w->offload); }
 const uint64_t *worker_app_flows(const struct worker *w) { return dpi_app_flows(w->dpi); }
 uint64_t worker_beats(const struct worker *w) { return counter_get(&w->beats); }
 uint64_t worker_not_relayed(const struct worker *w) { return counter_get(&w->not_relayed); }

@@ -13,6 +13,7 @@
 #include "agent/world.h"
 #include "base/source.h"
 #include "dpi/dpi.h"
+#include "nfq/conntrack.h"
 
 struct worker;
 
@@ -43,9 +44,12 @@ void worker_stop(struct worker *);
 /* Takes the source on success. refuse (NULL: none) is called for each held frame that was answered DENY, by whichever worker inspected it: it must bear
  * several threads. */
 typedef void (*worker_refuse)(void *ctx, const struct frame *);
-int worker_add_source(struct worker *, struct source *, worker_refuse refuse, void *refuse_ctx, struct err *);
+/* ct: decided flows of this source go by it (a reference is taken); NULL: none do. */
+int worker_add_source(struct worker *, struct source *, worker_refuse refuse, void *refuse_ctx, struct conntrack *ct, struct err *);
 /* Reads what is still there, answers it, closes the source. */
 void worker_remove_source(struct worker *, struct source *);
+/* Flows that go by because of this table come back, with their last counters: before it is closed, by every worker. */
+void worker_drop_offloaded(struct worker *, const struct conntrack *ct);
 /* True when the source broke (its error was logged); it is still to be removed. */
 bool worker_source_broken(struct worker *, const struct source *);
 
@@ -67,6 +71,7 @@ struct worker_traffic {
 /* Any time, without the worker: */
 void worker_add_traffic(const struct worker *, uint32_t workload, struct worker_traffic *sum);	/* adds to *sum */
 const uint64_t *worker_counters(const struct worker *);
+const uint64_t *worker_offload_counters(const struct worker *);	/* enum offload_counter */
 const uint64_t *worker_app_flows(const struct worker *);
 uint64_t worker_beats(const struct worker *);	/* rounds of its loop; at least two a second while it lives */
 uint64_t worker_not_relayed(const struct worker *);	/* frames of other workers' flows that it inspected itself because the way there was full */

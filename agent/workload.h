@@ -14,6 +14,7 @@
 #include "base/source.h"
 #include "bridge/census.h"
 #include "bridge/link.h"
+#include "nfq/conntrack.h"
 #include "nfq/queue.h"
 #include "nfq/reset.h"
 #include "nfq/rules.h"
@@ -41,12 +42,14 @@ struct wl_queue {
 	struct source *source;		/* owned by `worker` while it runs there */
 	struct worker *worker;
 	struct reset *reset;
+	struct conntrack *conntrack;	/* NULL: nothing is offloaded */
 	struct rules_state rules;
 	uint64_t generation;		/* rules_generation when they were last read back */
 	struct err error;
 	struct app_ports apps;		/* what the rules in force say */
 	enum app_side side;
 	bool loopback, bypass;
+	bool offload;			/* as configured when it was opened */
 	struct unseen unseen;
 };
 

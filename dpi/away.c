@@ -128,6 +128,16 @@ void away_end(struct dpi *d, struct flow *f)
 
 /* ---- the public face ---- */
 
+uint64_t dpi_events_inline(void)
+{
+	uint64_t mask = UINT64_C(1) << EV_ANOMALY;
+
+	for (const struct proto *const *p = proto_list; *p; p++)
+		if ((*p)->for_events)
+			mask |= UINT64_C(1) << (*p)->event;
+	return mask;
+}
+
 bool dpi_decided(const struct dpi *d, struct dpi_decided *out)
 {
 	const struct flow *f = d->decided;

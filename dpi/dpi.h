@@ -91,6 +91,8 @@ struct dpi_decided {
 };
 /* The flow of the frame inspected last. False: its answer was not ANSWER_FINAL. */
 bool dpi_decided(const struct dpi *, struct dpi_decided *);
+/* Bits of enum event_type: those for which every packet is looked at where somebody takes them. (tls, quic, ssh: only handshakes are.) */
+uint64_t dpi_events_inline(void);
 /* Its packets do not come here any more, or do again. Policy, epoch or event mask changed: bring every flow back first. False: the core knows it no more, or has it
  * counted otherwise: nothing more is to be said of it, and it is not away. */
 bool dpi_flow_away(struct dpi *, const struct dpi_decided *, bool away);

@@ -9,6 +9,7 @@
  *	rules_text	pure: the text of what is wanted
  *	rules_plan	pure: wanted and present to the text of a restore, or to nothing
  *	rules_gen	a cheap number that changes when a table does
+ *	rules_acct	the counters of conntrack, on and off
  *	rules_probe	what this kernel and its programs can do, found once
  *	rules		the public functions */
 #ifndef TQ_NFQ_IPT_H
@@ -22,6 +23,7 @@
 #define CHAIN_OUT "NV_OUTPUT_PROXYMESH"
 #define CHAIN_QUAR_IN "NV_INPUT_QUAR_PROXYMESH"
 #define CHAIN_QUAR_OUT "NV_OUTPUT_QUAR_PROXYMESH"
+#define ACCT_COMMENT "tapqueue-acct"	/* of a rule of ours: conntrack does not count in this netns but for us */
 
 enum ipt_family { IPT_V4, IPT_V6, IPT_FAMILIES };
 enum { IPT_BACKENDS = 2 };	/* IPT_NFT and IPT_LEGACY, as index: backend - 1 */
@@ -100,11 +102,19 @@ int ipt_restore(enum ipt_backend, enum ipt_family, const char *text, struct err 
 /* With counters; table NULL: all that are there. *out is malloc'd. */
 int ipt_save(enum ipt_backend, enum ipt_family, const char *table, char **out, struct err *);
 
+/* ---- rules_acct: does conntrack count in this thread's netns? ---- */
+
+int acct_read(bool *on);	/* -errno: there is no conntrack, or it cannot count */
+int acct_write(bool on, struct err *);
+bool acct_connections(void);	/* some TCP connection is open in it */
+bool conntrack_knows_any(void);	/* conntrack has an entry of it */
+
 /* ---- rules_probe ---- */
 
 struct ipt_features {
 	bool nft, legacy;		/* a queue rule could be written, both families */
 	bool security[IPT_BACKENDS], socket[IPT_BACKENDS], conntrack[IPT_BACKENDS];
+	bool connmark[IPT_BACKENDS];	/* decided flows can skip the queue, and are counted */
 };
 
 /* Found once, in a netns of its own, then remembered (the kernel does not change). */
@@ -116,6 +126,8 @@ struct ipt_shape {			/* what was chosen, beyond rules_want */
 	enum ipt_table table;
 	enum ipt_family family;
 	bool redirects;			/* match the original destination port too */
+	bool offload;			/* connections that are marked skip the queue, or are dropped */
+	bool acct_ours;			/* counting of connections was off before us: a comment keeps that for whoever takes the rules away */
 	bool whole_fragments;		/* IPv6: a rule that makes the kernel put fragments together before INPUT */
 };
 

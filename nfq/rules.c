@@ -14,6 +14,7 @@ struct scene {				/* what a netns has */
 	struct ipt_look look;
 	struct ipt_dump dump[IPT_BACKENDS][IPT_FAMILIES];
 	bool redirects[IPT_FAMILIES];
+	bool acct, acct_known, acct_ours;	/* conntrack counts in it; because rules of ours that stand there switched that on */
 	uint64_t generation;		/* from before the tables were read: a change since then shows */
 };
 
@@ -33,6 +34,19 @@ static bool legacy_redirects(const struct ipt_dump *d)
 
 	while ((l = ipt_next(d, &at, IPT_RULE, "nat", NULL)))
 		if (ipt_option(l->spec, "-j", target, sizeof target) && (!strcmp(target, "REDIRECT") || !strcmp(target, "DNAT")))
+			return true;
+	return false;
+}
+
+/* A rule of ours says that counting was switched on for it. */
+static bool acct_noted(const struct ipt_dump *d)
+{
+	const struct ipt_line *l;
+	char comment[32];
+	size_t at = 0;
+
+	while ((l = ipt_next(d, &at, IPT_RULE, NULL, NULL)))
+		if (ipt_own_chain(l->chain) && ipt_option(l->spec, "--comment", comment, sizeof comment) && !strcmp(comment, ACCT_COMMENT))
 			return true;
 	return false;
 }
@@ -94,6 +108,10 @@ static int scene_read(struct scene *s, struct err *err)
 			rc = read_dump(s, IPT_LEGACY, (enum ipt_family)f, err);
 		s->redirects[f] = s->look.nft_redirects[f] || legacy_redirects(&s->dump[IPT_LEGACY - 1][f]);
 	}
+	for (int b = 0; b < IPT_BACKENDS && !rc; b++)
+		for (int f = 0; f < IPT_FAMILIES; f++)
+			s->acct_ours |= acct_noted(&s->dump[b][f]);
+	s->acct_known = !acct_read(&s->acct);
 	if (rc)
 		scene_free(s);
 	return rc;
@@ -149,6 +167,7 @@ static void choose(const struct scene *s, const struct ipt_features *k, const st
 		st->own_firewall |= own_firewall(&s->dump[st->backend - 1][f]);
 		st->nat_redirect |= s->redirects[f];
 	}
+	st->offload = want->offload && k->connmark[st->backend - 1] && want->mark & want->mask && s->acct_known;
 	st->table = choose_table(k, st->backend, want->table, st->own_firewall);
 }
 
@@ -179,6 +198,8 @@ static int plan(const struct work *w, const struct scene *s, enum ipt_backend b,
 		char *wanted;
 
 		shape.table = st->table;
+		shape.offload = st->offload;
+		shape.acct_ours = s->acct_ours || !s->acct;
 		shape.redirects = s->redirects[f] && w->features->conntrack[b - 1];
 		shape.whole_fragments = w->features->socket[b - 1];
 		wanted = rules_text(w->want, &shape);
@@ -263,6 +284,8 @@ static int check_scene(struct work *w, const struct scene *s, struct err *err)
 
 	choose(s, w->features, w->want, w->state);
 	rc = each_plan(w, s, plan_tell, err);
+	if (!rc && w->state->offload && !s->acct && !w->state->differs[0])
+		snprintf(w->state->differs, sizeof w->state->differs, "conntrack does not count");
 	w->state->complete = !rc && !w->state->differs[0];
 	for (int f = 0; f < IPT_FAMILIES; f++)
 		add_counts(&s->dump[w->state->backend - 1][f], w->state->table, &w->state->counts);
@@ -295,7 +318,12 @@ static int ensure(void *ctx, struct err *err)
 		scene_free(&s);
 		return rc;
 	}
-	rc = each_plan(w, &s, plan_restore, err);
+	/* Entries are counted from their beginning on only if they begin when counting is on. */
+	rc = w->state->offload && !s.acct ? acct_write(true, err) : 0;
+	if (!rc)
+		rc = each_plan(w, &s, plan_restore, err);
+	if (!rc && !w->state->offload && s.acct_ours)
+		rc = acct_write(false, err);
 	scene_free(&s);
 	return rc ? rc : check(w, err);
 }
@@ -340,6 +368,98 @@ static int remove_all(void *ctx, struct err *err)
 	if (rc)
 		return rc;
 	rc = each_plan(w, &s, plan_restore, err);
+	if (!rc && s.acct_ours)
+		rc = acct_write(false, err);
+	scene_free(&s);
+	return rc;
+}
+
+/* ---- conntrack alone: the step before rules, and the first of removing them ---- */
+
+/* A chain of ours that nothing jumps to, whose only rule needs conntrack: from and to which the restore leads. */
+static int keep_tracking(struct work *w, const struct scene *s, enum ipt_backend b, enum ipt_family f, const char *table, bool acct_ours, struct err *err)
+{
+	struct rules_diff diff = { 0 };
+	struct ipt_dump want = { 0 };
+	char *text = NULL, *rest = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+	int rc = out ? 0 : err_set(err, -ENOMEM, "rules: no memory");
+
+	if (!rc && table) {
+		if (asprintf(&rest, "*%s\n:%s - [0:0]\n-A %s -m connmark --mark 0x1/0x1%s -j RETURN\nCOMMIT\n", table, CHAIN_IN, CHAIN_IN,
+			     acct_ours ? " -m comment --comment " ACCT_COMMENT : "") < 0)
+			rc = err_set(err, -ENOMEM, "rules: no memory");
+		else
+			rc = ipt_parse(rest, &want, err);
+	}
+	if (!rc)
+		rules_plan(table ? &want : NULL, table ? table : "filter", &s->dump[b - 1][f], out, &diff);
+	if (out)
+		fclose(out);
+	if (!rc && diff.changes)
+		rc = plan_restore(w, b, f, text, &diff, err);
+	ipt_dump_free(&want);
+	free(text);
+	return rc;
+}
+
+/* The table in which a rule of ours keeps conntrack on, or NULL. */
+static const char *tracking_table(const struct ipt_dump *d)
+{
+	const struct ipt_line *l;
+	size_t at = 0;
+
+	while ((l = ipt_next(d, &at, IPT_RULE, NULL, NULL)))
+		if (ipt_own_chain(l->chain) && strstr(l->spec, "-m connmark "))
+			return l->table;
+	return NULL;
+}
+
+static bool tracked_already(const struct scene *s)
+{
+	for (int b = 0; b < IPT_BACKENDS; b++)
+		for (int f = 0; f < IPT_FAMILIES; f++)
+			if (tracking_table(&s->dump[b][f]))
+				return true;
+	return false;
+}
+
+static int track(void *ctx, struct err *err)
+{
+	struct work *w = ctx;
+	struct scene s;
+	int rc = acct_connections() ? scene_read(&s, err) : -EALREADY;
+
+	if (rc)
+		return rc == -EALREADY ? 0 : rc;
+	choose(&s, w->features, w->want, w->state);
+	if (w->state->offload && !tracked_already(&s)) {
+		if (!s.acct)
+			rc = acct_write(true, err);
+		for (int f = 0; f < IPT_FAMILIES && !rc; f++)
+			if (f == IPT_V4 || s.look.ipv6)
+				rc = keep_tracking(w, &s, w->state->backend, (enum ipt_family)f, ipt_table_name(w->state->table), !s.acct, err);
+	}
+	scene_free(&s);
+	return rc;
+}
+
+static int unhook(void *ctx, struct err *err)
+{
+	struct work *w = ctx;
+	struct scene s;
+	int rc = scene_read(&s, err);
+	bool keep;
+
+	if (rc)
+		return rc;
+	keep = conntrack_knows_any();	/* else nothing can wait */
+	for (int b = 0; b < IPT_BACKENDS && !rc; b++)
+		for (int f = 0; f < IPT_FAMILIES && !rc; f++)
+			rc = keep_tracking(w, &s, (enum ipt_backend)(b + 1), (enum ipt_family)f, keep ? tracking_table(&s.dump[b][f]) : NULL, s.acct_ours, err);
+	if (!rc && !keep && s.acct_ours)
+		rc = acct_write(false, err);
 	scene_free(&s);
 	return rc;
 }
@@ -389,6 +509,26 @@ int rules_remove(int nsfd, struct err *err)
 {
 	struct work w = { 0 };
 	int rc = netns_run(nsfd, remove_all, &w, err);
+
+	return rc ? rc : (int)w.found;
+}
+
+int rules_track(int nsfd, const struct rules_want *want, struct err *err)
+{
+	struct rules_state st;
+	struct work w = { .want = want, .state = &st };
+	int rc = want->offload ? prepare(&w, err) : -EALREADY;
+
+	if (rc)
+		return rc == -EALREADY ? 0 : rc;
+	rc = netns_run(nsfd, track, &w, err);
+	return rc ? rc : (int)w.found;
+}
+
+int rules_unhook(int nsfd, struct err *err)
+{
+	struct work w = { 0 };
+	int rc = netns_run(nsfd, unhook, &w, err);
 
 	return rc ? rc : (int)w.found;
 }

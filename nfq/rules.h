@@ -34,6 +34,7 @@ struct rules_want {
 	bool bypass;			/* --queue-bypass (fail: open) */
 	uint16_t queue_tcp;		/* TCP queue; UDP goes to the next number (no GSO there) */
 	uint32_t mark, mask;		/* packets that carry it are returned by each chain's first rule */
+	bool offload;			/* decided flows skip the queue by their connection's mark, which turns conntrack and its counters on (conntrack.h) */
 	enum ipt_backend backend;
 	enum ipt_table table;
 	const struct peer_port *peers;	/* borrowed */
@@ -48,6 +49,7 @@ struct rules_state {
 	enum ipt_table table;		/* chosen: filter, or security where the netns has rules or a policy of its own there, or mangle */
 	bool own_firewall;		/* the netns has rules of its own in that hook */
 	bool nat_redirect;		/* it REDIRECTs or DNATs inside itself: --ctorigdstport is matched as well */
+	bool offload;			/* it is wanted, and the kernel and its programs can */
 	struct rules_counts counts;	/* as read back */
 	bool complete;			/* read back and exactly what is wanted, both families */
 	char differs[160];
@@ -60,13 +62,21 @@ int rules_check(int nsfd, const struct rules_want *, struct rules_state *, struc
 /* Cheap: a number that changes whenever somebody changed a table (nft generation id; legacy SO_GET_INFO entries and sizes). */
 int rules_generation(int nsfd, uint64_t *gen, struct err *);
 int rules_counts(int nsfd, const struct rules_state *, struct rules_counts *, struct err *);
-/* Takes our jumps and chains away from every table of every back end they are found in. Not there is fine. Returns how many were found. */
+/* The step before rules that offload, where connections are open: turns conntrack on, and nothing else. Returns whether it did; then give them some time to
+ * speak. Else the kernel would learn of a connection from several packets that wait in the queue together, and drop all but one of them
+ * (nf_ct_resolve_clash() in net/netfilter/nf_conntrack_core.c). */
+int rules_track(int nsfd, const struct rules_want *, struct err *);
+/* The first step of removing: no packet meets our rules any more, but conntrack stays on where they turned it on. Were it turned off now, the kernel would
+ * drop every packet that waits in a queue of the netns (nf_queue_nf_hook_drop() in net/netfilter/nf_queue.c). Returns how many changes that took. */
+int rules_unhook(int nsfd, struct err *);
+/* Takes our jumps and chains away from every table of every back end they are found in. Not there is fine. Returns how many were found. With queues that are open
+ * first rules_unhook. */
 int rules_remove(int nsfd, struct err *);
 /* Then deletes the nf_tables tables that iptables made for our first rule, if they hold nothing of anybody's. Only when our queues are closed: with
  * a table go its hooks, and with a hook every packet that waits in a queue of the netns (nf_queue_nf_hook_drop() in net/netfilter/nf_queue.c). */
 int rules_drop_tables(int nsfd, struct err *);
 /* Preflight in a netns of its own: back ends and tables usable here. */
-struct rules_probe { bool nft, legacy, security, nfqueue, conntrack; };
+struct rules_probe { bool nft, legacy, security, nfqueue, conntrack, offload; };
 int rules_probe(struct rules_probe *, struct err *);
 
 #endif

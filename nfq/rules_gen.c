@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One number for all tables of a netns, asked without running a program: nf_tables count their own changes; a legacy table is read by
+/* One number for all tables of a netns, and whether conntrack counts in it, asked without running a program: nf_tables count their own changes; a legacy table is read by
  * getsockopt and hashed without its counters, for a rule that replaces another of the same size leaves number and size of entries as they
  * were. A table is asked for only when /proc names it: asking creates it. */
 #include <errno.h>
@@ -110,8 +110,11 @@ int ipt_generation(uint64_t *gen, struct err *err)
 	uint64_t h = 0xcbf29ce484222325ULL;
 	uint32_t nft = 0;
 	int rc = nft_generation(&nft, err);
+	bool acct = false;
 
 	h = mix(h, &nft, sizeof nft);
+	acct_read(&acct);	/* it belongs to what rules of ours ask for */
+	h = mix(h, &acct, sizeof acct);
 	for (int f = 0; f < IPT_FAMILIES && !rc; f++) {
 		h = mix(h, &f, sizeof f);
 		rc = mix_family((enum ipt_family)f, &h, err);

@@ -342,7 +342,7 @@ static bool canon_value(const char *option, char *t)
 		canon_address(t);
 	else if (!strcmp(option, "-p"))
 		canon_proto(t);
-	else if (!strcmp(option, "--mark"))
+	else if (!strcmp(option, "--mark") || !strcmp(option, "--set-xmark"))
 		canon_mark(t);
 	else if (!strcmp(option, "--icmpv6-type"))
 		canon_icmp6(t);

@@ -52,6 +52,14 @@ static bool can_both(enum ipt_backend b, const char *table, const char *rule, bo
 	return can(b, IPT_V4, table, rule) && (!ipv6 || can(b, IPT_V6, table, rule));
 }
 
+/* Counting of connections can be switched here: after a rule that needs conntrack, which may be a module. */
+static bool acct_here(void)
+{
+	bool on;
+
+	return !acct_read(&on);
+}
+
 static int probe(void *ctx, struct err *err)
 {
 	static const char queue[] = "-p tcp -m tcp --dport 1 -j NFQUEUE --queue-num 0 --queue-bypass";
@@ -71,6 +79,8 @@ static int probe(void *ctx, struct err *err)
 		k->security[i] = can_both(b, "security", queue, look.ipv6);
 		k->socket[i] = look.ipv6 && can(b, IPT_V6, "filter", "-p udp -m socket --nowildcard -j RETURN");
 		k->conntrack[i] = can_both(b, "filter", "-p tcp -m conntrack --ctorigdstport 1 --ctdir REPLY -j RETURN", look.ipv6);
+		k->connmark[i] = acct_here() && can_both(b, "filter", "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m connmark --mark 0x1/0x1 -m comment --comment " ACCT_COMMENT
+							 " -j CONNMARK --set-xmark 0x0/0x3", look.ipv6);
 	}
 	return 0;
 }
@@ -109,6 +119,7 @@ int rules_probe(struct rules_probe *p, struct err *err)
 	p->legacy = k->legacy;
 	p->nfqueue = k->nft || k->legacy;
 	p->security = k->nft ? k->security[0] : k->security[1];
+	p->offload = k->nft ? k->connmark[0] : k->connmark[1];
 	p->conntrack = k->nft ? k->conntrack[0] : k->conntrack[1];
 	return 0;
 }

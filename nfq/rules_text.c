@@ -3,6 +3,8 @@
  *
  * Order within a chain, first match wins (a queued packet leaves the table, so each hook queues it once):
  *	packets with our mark return
+ *	a SYN that begins a connection takes the mark off what the kernel still keeps of one before it; connections marked as refused are
+ *	dropped, those marked as decided return (conntrack.h). Before anything that queues, so that one rule ends it for both sides and lo
  *	server rules: a packet to or from one of our own queued ports is ours to queue, whoever the peer is
  *	peers: what a local server's own queue owns returns
  *	client rules, then those of lo
@@ -16,6 +18,7 @@
 
 #include <netinet/in.h>
 
+#include "nfq/conntrack.h"
 #include "nfq/ipt.h"
 
 bool rules_interface_ok(const char *name)
@@ -113,6 +116,17 @@ static void put_mark(const struct writer *w, const char *chain)
 		fprintf(w->f, "-A %s -m mark --mark 0x%x/0x%x -j RETURN\n", chain, w->want->mark & w->want->mask, w->want->mask);
 }
 
+/* A mark that tapqd set on a connection stands for both directions. `all`: its bits and that of refusals. */
+static void put_decided(const struct writer *w)
+{
+	uint32_t mask = w->want->mask, mark = w->want->mark & mask, drop = conntrack_drop_bit(mask), all = mask | drop;
+
+	fprintf(w->f, "-A %s -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m connmark --mark 0x%x/0x%x -j CONNMARK --set-xmark 0x0/0x%x\n", chain_name(w), mark, mask, all);
+	if (drop)
+		fprintf(w->f, "-A %s -m connmark --mark 0x%x/0x%x -j DROP\n", chain_name(w), mark | drop, all);
+	fprintf(w->f, "-A %s -m connmark --mark 0x%x/0x%x -j RETURN\n", chain_name(w), mark, mask);
+}
+
 /* Loopback packets pass OUTPUT and INPUT: each is to be queued at one of them. */
 static void put_loopback(const struct writer *w)
 {
@@ -128,6 +142,8 @@ static void put_chain(struct writer *w, bool in)
 
 	w->in = in;
 	put_mark(w, chain_name(w));
+	if (w->shape->offload)
+		put_decided(w);
 	if (!want->apps.all && (want->side & SIDE_SERVER))
 		put_ports(w, want->interface, in);
 	put_peers(w);
@@ -141,7 +157,7 @@ static void put_chain(struct writer *w, bool in)
 	 * which has the ports, were queued, and the others delivered unseen. */
 	if (in && w->shape->whole_fragments && w->shape->family == IPT_V6)
 		fprintf(w->f, "-A %s -p udp -m socket --nowildcard -j RETURN\n", chain_name(w));
-	fprintf(w->f, "-A %s -j RETURN\n", chain_name(w));
+	fprintf(w->f, "-A %s%s -j RETURN\n", chain_name(w), w->shape->offload && w->shape->acct_ours ? " -m comment --comment " ACCT_COMMENT : "");
 }
 
 /* Everything stops but what the link needs to stay up: neighbour discovery (ARP is not seen by these tables at all). */

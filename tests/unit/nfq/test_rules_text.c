@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The wanted text, the reading of saved text, and the restore that lies between them: no kernel. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +71,40 @@ static void test_text_sides(void)
 		IN "-i lo -p tcp -m tcp --sport 8080 -j NFQUEUE --queue-num 7\n" IN "-j RETURN\n"
 		OUT "-m mark --mark 0x2000 -j RETURN\n" OUT "-o eth0 -p tcp -m tcp --sport 8080 -j NFQUEUE --queue-num 7\n"
 		OUT "-o lo -p tcp -m tcp --dport 8080 -j NFQUEUE --queue-num 7\n" OUT "-j RETURN\nCOMMIT\n");
+}
+
+/* Decided connections return, refused ones are dropped, by one bit more than the mask has; a SYN begins anew. */
+static void test_text_offload(void)
+{
+	static const struct { uint32_t mark, mask; const char *syn, *drop, *pass; } rows[] = {
+		{ 0x1000, 0x1000, "0x1000/0x1000 -j CONNMARK --set-xmark 0x0/0x3000", "-m connmark --mark 0x3000/0x3000 -j DROP\n", "0x1000/0x1000" },
+		{ 0x20, 0xff, "0x20/0xff -j CONNMARK --set-xmark 0x0/0x1ff", "-m connmark --mark 0x120/0x1ff -j DROP\n", "0x20/0xff" },
+		{ 0x80000000, 0xf0000000, "0x80000000/0xf0000000 -j CONNMARK --set-xmark 0x0/0xf8000000", "-m connmark --mark 0x88000000/0xf8000000 -j DROP\n", "0x80000000/0xf0000000" },
+		{ 7, 0xffffffff, "0x7/0xffffffff -j CONNMARK --set-xmark 0x0/0xffffffff", "", "0x7/0xffffffff" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ipt_shape s = { .table = IPT_TABLE_FILTER, .offload = true, .acct_ours = i & 1 };
+		struct rules_want w = want_of(SIDE_SERVER, 1);
+		char first[64], expected[2048], *at = expected;
+
+		w.mark = rows[i].mark;
+		w.mask = rows[i].mask;
+		snprintf(first, sizeof first, w.mask == 0xffffffff ? "0x%x" : "0x%x/0x%x", w.mark, w.mask);
+		at += sprintf(at, "*filter\n" HEAD);
+		for (int in = 1; in >= 0; in--) {
+			const char *c = in ? IN : OUT;
+
+			at += sprintf(at, "%s-m mark --mark %s -j RETURN\n", c, first);
+			at += sprintf(at, "%s-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m connmark --mark %s\n", c, rows[i].syn);
+			at += sprintf(at, "%s%s", *rows[i].drop ? c : "", rows[i].drop);
+			at += sprintf(at, "%s-m connmark --mark %s -j RETURN\n", c, rows[i].pass);
+			at += sprintf(at, "%s-%c eth0 -p tcp -m tcp --%s 8080" Q0, c, in ? 'i' : 'o', in ? "dport" : "sport");
+			at += sprintf(at, "%s%s-j RETURN\n", c, i & 1 ? "-m comment --comment tapqueue-acct " : "");
+		}
+		sprintf(at, "COMMIT\n");
+		check_text(&w, &s, expected);
+	}
 }
 
 static void test_text_all(void)
@@ -336,6 +371,7 @@ static void test_plan(void)
 
 const struct unit_test tests_rules_text[] = {
 	{ "text: server, client, loopback, closed", test_text_sides },
+	{ "text: decided connections", test_text_offload },
 	{ "text: all ports", test_text_all },
 	{ "text: peers", test_text_peers },
 	{ "text: original ports", test_text_redirects },
