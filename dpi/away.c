@@ -32,6 +32,7 @@ static enum final why(const struct px *x, const struct flow *f)
 		.parsed = f->feed == FEED_PARSE,
 		.for_events = f->proto && f->proto->for_events,
 		.events_taken = f->proto && wanted(d, f->proto->event),
+		.learned = flow_hit(f, F_LEARNED) && wanted(d, EV_LEARN),
 		.anomalies_taken = wanted(d, EV_ANOMALY),
 		.answered = !p || (x->dir == DIR_TOCLIENT && p->payload.n),
 	};

@@ -38,5 +38,7 @@ enum final final_of(const struct final_in *in)
 		return FINAL_PROTOCOL;
 	if (in->events_taken)
 		return FINAL_EVENTS;
+	if (in->learned)
+		return FINAL_LEARNED;
 	return in->answered ? FINAL_YES : FINAL_ANSWER;
 }

@@ -22,6 +22,7 @@
 	X(ANOMALIES, "anomaly events are taken") \
 	X(PROTOCOL, "its protocol needs every byte") \
 	X(EVENTS, "events of its protocol are taken") \
+	X(LEARNED, "its requests are learned (mode discover)") \
 	X(ANSWER, "what answers it may change its app")
 
 enum final {
@@ -45,6 +46,7 @@ struct final_in {
 	bool parsed;		/* FEED_PARSE: a protocol gets its bytes */
 	bool for_events;	/* ... and reads on for what it tells alone */
 	bool events_taken;	/* somebody takes that */
+	bool learned;		/* it is allowed because the mode is discover, and its requests are learned */
 	bool anomalies_taken;
 	bool answered;		/* the responder's bytes are what is at hand */
 };

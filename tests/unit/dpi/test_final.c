@@ -24,20 +24,20 @@ static bool needs_nothing(const struct final_in *in)
 		return in->verdict == VERDICT_DROP || in->refusals >= FINAL_REFUSALS;
 	if (in->verdict == VERDICT_PENDING || in->by_facts || !in->app_known || in->sought || in->anomalies_taken)
 		return false;
-	return !in->parsed || (in->for_events && !in->events_taken && in->answered);
+	return !in->parsed || (in->for_events && !in->events_taken && !in->learned && in->answered);
 }
 
 static void test_every_case(void)
 {
 	unsigned yes = 0, why[FINAL_COUNT] = { 0 };
 
-	for (unsigned bits = 0; bits < 1u << 12; bits++) {
+	for (unsigned bits = 0; bits < 1u << 13; bits++) {
 		for (unsigned v = 0; v < VERDICT_COUNT; v++) {
 			struct final_in in = {
 				.verdict = (enum verdict)v, .enforced = bits & 1, .refusals = bits & 2 ? FINAL_REFUSALS : FINAL_REFUSALS - 1,
 				.counted = bits >> 2 & 1, .carries = bits >> 3 & 1, .app_known = bits >> 4 & 1, .by_facts = bits >> 5 & 1,
 				.sought = bits >> 6 & 1, .parsed = bits >> 7 & 1, .for_events = bits >> 8 & 1, .events_taken = bits >> 9 & 1,
-				.anomalies_taken = bits >> 10 & 1, .answered = bits >> 11 & 1,
+				.anomalies_taken = bits >> 10 & 1, .answered = bits >> 11 & 1, .learned = bits >> 12 & 1,
 			};
 			enum final f = final_of(&in);
 
@@ -292,6 +292,25 @@ static void test_rules_for_apps(void)
 	}
 }
 
+/* What no rule speaks of, in mode discover: its requests are learned, where somebody does. */
+static void test_learned(void)
+{
+	for (int learns = 0; learns < 2; learns++) {
+		struct policy_builder *b = policy_begin(MODE_DISCOVER);
+		struct policy *p = policy_build(b);
+		struct talk t;
+
+		begin(&t, learns, FRAME_TRACKED, QUIET | (learns ? UINT64_C(1) << EV_LEARN : 0));
+		dpi_set_policy(t.c.d, p);
+		policy_unref(p);
+		say(&t, UP, TCP_ACK, GET);
+		say(&t, DOWN, TCP_ACK, OK_200);
+		CU_ASSERT_EQUAL(final_now(&t), !learns);
+		CU_ASSERT_STRING_EQUAL(final_text(away_why(t.c.d, core_flow(&t.c))), learns ? "its requests are learned (mode discover)" : "nothing");
+		core_close(&t.c);
+	}
+}
+
 /* A refused flow is answered some times, then dropped by the kernel; one that is dropped silently at once. */
 static void test_refused(void)
 {
@@ -347,6 +366,7 @@ const struct unit_test tests_final[] = {
 	{ "back: app kept, requests parsed", test_back },
 	{ "back by itself", test_back_by_itself },
 	{ "rules that tell apps apart", test_rules_for_apps },
+	{ "learned in mode discover", test_learned },
 	{ "refused", test_refused },
 	{ "another policy", test_another_policy },
 	{ NULL, NULL },
