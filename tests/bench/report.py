@@ -2,7 +2,7 @@
 """docs/PERFORMANCE.md and its plots from docs/performance.json: what stands between <!-- NAME --> and <!-- /NAME --> is written anew."""
 import json, os, re, shutil, subprocess
 
-import scale
+import live as live_rows, offline as offline_rows, scale
 from benchlib import TOP
 
 DOC = os.path.join(TOP, 'docs', 'PERFORMANCE.md')
@@ -28,6 +28,10 @@ def table(head, rows):
     return '\n'.join(lines + ['| ' + ' | '.join(r) + ' |' for r in rows])
 
 
+def joined(*parts):
+    return '\n\n'.join(p for p in parts if p)
+
+
 def number(v, form='%.2f'):
     return '' if v is None else form % v
 
@@ -48,7 +52,7 @@ def offline(results):
     for name, per in results['rows'].items():
         rows = [[row, with_spread(v['cpu']), number(v.get('own')), number(v.get('of_ndpi'), '%.2f x'), number(v['rss_mib'], '%.0f')] for row, v in per.items()]
         out.append('**%s**\n\n' % results['captures'][name] + table(['', 'user + system, s', 'own cost, s', "of nDPI's own cost", 'peak memory, MiB'], rows))
-    return machine(results['machine']) + '\n\n' + '\n\n'.join(out) + '\n\n![own cost](performance-offline.svg)'
+    return machine(results['machine']) + '\n\n' + joined(offline_goals(results['rows']), *out) + '\n\n![own cost](performance-offline.svg)'
 
 
 def live(results):
@@ -68,16 +72,55 @@ def live(results):
     out.append('**Processor time of what stands between**\n\n' + table(['', 'µs for each packet over the interface', 'of its ceiling'], cpu))
     if results['refused']:
         out.append('Runs that do not count:\n\n' + '\n'.join('- %s: %s' % (row, why) for row, all in results['refused'].items() for why in all))
-    return machine(results['machine']) + '\n\n' + '\n\n'.join(out) + '\n\n![rates](performance-live.svg)'
+    return machine(results['machine']) + '\n\n' + joined(live_goals(rows, ratios), *out) + '\n\n![rates](performance-live.svg)'
+
+
+def goals(rows):
+    """rows: (what, value or None, unit, the bound, whether it is a lower one); what was not measured is left out."""
+    rows = [r for r in rows if r[1] is not None]
+    return rows and table(['', 'measured', 'wanted', 'holds'], [
+        [what, '%.3g%s' % (v, unit), '%s %g%s' % ('at least' if least else 'at most', bound, unit), 'yes' if (v >= bound if least else v <= bound) else '**no**']
+        for what, v, unit, bound, least in rows])
+
+
+def offline_goals(rows):
+    def of(capture, row, key):
+        return rows.get(capture, {}).get(row, {}).get(key)
+
+    suricata, eve = of('http', offline_rows.SURICATA_EVE, 'own'), of('http', offline_rows.EVE, 'own')
+    return goals([
+        ("HTTP, no events, of nDPI's own cost", of('http', offline_rows.QUIET, 'of_ndpi'), ' x', 0.5, False),
+        ("HTTP, every event, of nDPI's own cost", of('http', offline_rows.EVE, 'of_ndpi'), ' x', 1.0, False),
+        ("HTTP, Suricata's own cost with EVE, of ours", suricata / eve if suricata and eve else None, ' x', 16, True),
+        ("blend, every event, of nDPI's own cost", of('blend', offline_rows.EVE, 'of_ndpi'), ' x', 0.6, False),
+        ('blend, peak memory', of('blend', offline_rows.EVE, 'rss_mib'), ' MiB', 64, False),
+    ])
+
+
+def live_goals(rows, ratios):
+    def of(row, metric):
+        return ratios.get(row, {}).get(metric)
+
+    def of_nothing(row, metric):
+        mine, nothing = rows.get(row, {}).get(metric), rows.get(live_rows.NOTHING, {}).get(metric)
+        return mine['median'] / nothing['median'] if mine and nothing else None
+
+    out = []
+    for row, least in ((live_rows.NFQ, 0.95), (live_rows.OFFLOAD, 0.95), (live_rows.TC, 0.9), (live_rows.MIXED, 0.95)):
+        out += [('%s, %s IP%s, of its ceiling' % (row, rate, family), of(row, '%s %s' % (rate, family)), ' x', least, True) for rate in live_rows.RATES for family in ('v4', 'v6')]
+        if row == live_rows.NFQ:
+            out += [('%s, p99 IP%s, of its ceiling' % (row, family), of(row, 'p99 ' + family), ' x', 1.1, False) for family in ('v4', 'v6')]
+        if row == live_rows.OFFLOAD:
+            out += [('%s, %s IP%s, of nothing' % (row, rate, family), of_nothing(row, '%s %s' % (rate, family)), ' x', bound, True)
+                    for rate, bound in (('bulk', 0.95), ('kept-alive', 0.85)) for family in ('v4', 'v6')]
+        if row == live_rows.TC:
+            out.append(('%s, processor time a packet, of its ceiling' % row, of(row, 'cpu'), ' x', 3, False))
+    return goals(out)
 
 
 def scaling(results):
-    lines = []
-    for name, what, unit, most in scale.ROWS:
-        s = results['rows'].get(name)
-        if s:
-            lines.append([what, with_spread(s, '%.3g' if s['median'] < 1000 else '%.0f') + ' ' + unit, '' if most is None else '%g' % most, '' if most is None else 'yes' if s['median'] <= most else '**no**'])
-    return machine(results['machine']) + '\n\n' + table(['', 'measured', 'at most', 'holds'], lines)
+    return machine(results['machine']) + '\n\n' + goals([(what, results['rows'][name]['median'], ' ' + unit, most, False) for name, what, unit, most in scale.ROWS
+                                                         if results['rows'].get(name)])
 
 
 def plot(path, title, names, series):
