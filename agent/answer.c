@@ -10,6 +10,7 @@
 
 #include "agent/answer_parts.h"
 #include "agent/attach.h"
+#include "agent/quarantine.h"
 #include "agent/reconcile.h"
 #include "base/log.h"
 
@@ -43,6 +44,10 @@ static unsigned put_all_missing(const struct node *n, struct jbuf *out)
 
 		if (w->queue.wanted && !w->queue.ready) {
 			put_missing(out, w, "nfq", w->links[0].end.name, w->queue.error.text);
+			ok = false;
+		}
+		if (!attach_cut_current(w)) {
+			put_missing(out, w, "quarantine", w->links[0].end.name, w->cut.error.text);
 			ok = false;
 		}
 		for (unsigned i = 0; i < w->nlinks; i++) {
@@ -120,6 +125,15 @@ static void put_learning(struct node *n, struct jbuf *out)
 	jb_end_obj(out);
 }
 
+/* Names, whether there is such a workload just now or not. */
+static void put_quarantined(const struct node *n, struct jbuf *out)
+{
+	jb_arr(out, "quarantined");
+	for (unsigned i = 0; i < n->reg.nquarantined; i++)
+		jb_str(out, NULL, n->reg.quarantined[i]);
+	jb_end_arr(out);
+}
+
 static int answer_status(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
 {
 	struct sink_stats sinks[64];
@@ -141,6 +155,7 @@ static int answer_status(struct node *n, const struct control_request *r, struct
 	if (n->confirm_round)
 		jb_u64(out, "confirm_within", node_confirm_left(n));
 	put_learning(n, out);
+	put_quarantined(n, out);
 	jb_u64(out, "workloads", n->reg.count);
 	covered = put_all_missing(n, out);
 	jb_u64(out, "covered", covered);
@@ -272,6 +287,7 @@ static int answer_workloads(struct node *n, const struct control_request *r, str
 		jb_u64(out, "pid", (uint64_t)w->pid);
 		jb_str(out, "mode", mode_name(w->opts.mode));
 		jb_str(out, "policy_mode", n->policy ? modes[policy_mode_of_workload(n, w)] : "none");
+		jb_bool(out, "quarantined", w->quarantined);
 		jb_str(out, "side", sides[w->opts.side]);
 		jb_bool(out, "loopback", w->opts.loopback);
 		jb_str(out, "fail", w->opts.fail == FAIL_IS_OPEN ? "open" : "closed");
@@ -503,6 +519,25 @@ static int answer_apps(struct node *n, const struct control_request *r, struct j
 	return 0;
 }
 
+static int answer_quarantine(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
+{
+	const char *name = arg_str(r, "workload"), *op = arg_str(r, "op");
+	int rc;
+
+	if (!name)
+		return bad_arg(err, "workload", "a name");
+	if (!op || (strcmp(op, "on") && strcmp(op, "off")))
+		return bad_arg(err, "op", "on or off");
+	rc = quarantine_set(n, name, !strcmp(op, "on"), err);
+	if (rc)
+		return rc;
+	jb_obj(out, NULL);
+	jb_str(out, "workload", name);
+	jb_str(out, "quarantine", op);
+	jb_end_obj(out);
+	return 0;
+}
+
 static int answer_reload(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
 {
 	int rc = node_reload(n, err);
@@ -531,6 +566,7 @@ static const struct {
 	{ "log", answer_log },
 	{ "mode", answer_mode },
 	{ "apps", answer_apps },
+	{ "quarantine", answer_quarantine },
 	{ "reload", answer_reload },
 	{ "policy load", answer_policy_load },
 	{ "policy confirm", answer_policy_confirm },

@@ -11,7 +11,7 @@
 
 void attach_want(struct workload *w)
 {
-	bool mirror = w->opts.mode != DATAPATH_NFQ;
+	bool mirror = w->opts.mode != DATAPATH_NFQ || w->quarantined;	/* its veth shows what it tries */
 
 	for (unsigned i = 0; i < w->nlinks; i++)
 		w->links[i].mirror_wanted = mirror;
@@ -111,6 +111,9 @@ static void close_queue(struct node *n, struct workload *w)
 	q->ready = false;
 }
 
+/* What leaves by its first link gets as far as filters that were read back. */
+static bool shows(const struct workload *w) { return w->links[0].mirror_ready && w->links[0].cut; }
+
 static struct rules_want rules_wanted(const struct node *n, const struct workload *w, const struct peer_port *peers, unsigned npeers)
 {
 	struct rules_want r = {
@@ -127,6 +130,7 @@ static struct rules_want rules_wanted(const struct node *n, const struct workloa
 		.peers = peers,
 		.npeers = npeers,
 		.quarantine = w->quarantined,
+		.seen = w->quarantined && shows(w),
 	};
 
 	memcpy(r.interface, w->links[0].end.name, sizeof r.interface);
@@ -190,6 +194,9 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 	q->ready = !rc && q->rules.complete;
 	if (q->conntrack)
 		conntrack_set_on(q->conntrack, q->ready && q->rules.offload);
+	q->quarantined = want.quarantine;
+	w->seen = want.seen;
+	memset(&w->cut, 0, sizeof w->cut);	/* the queue's rules bring the chains */
 	if (rc)
 		return failed(n, w, "queue", rc, &q->error);
 	if (opened || changes)
@@ -224,6 +231,7 @@ void detach_queue(struct node *n, struct workload *w, bool netns_gone)
 	memset(&w->queue.rules, 0, sizeof w->queue.rules);
 	memset(&w->queue.apps, 0, sizeof w->queue.apps);
 	w->queue.error.text[0] = 0;
+	memset(&w->cut, 0, sizeof w->cut);
 }
 
 bool attach_queue_current(const struct workload *w)
@@ -232,8 +240,71 @@ bool attach_queue_current(const struct workload *w)
 
 	if (!q->wanted)
 		return !q->source;
-	return q->ready && q->side == w->opts.side && q->loopback == w->opts.loopback && q->bypass == (w->opts.fail == FAIL_IS_OPEN) &&
+	return q->ready && q->quarantined == w->quarantined && w->seen == (w->quarantined && shows(w)) && q->side == w->opts.side && q->loopback == w->opts.loopback && q->bypass == (w->opts.fail == FAIL_IS_OPEN) &&
 	       app_ports_equal(&q->apps, &w->opts.apps);
+}
+
+/* ---- quarantine's chains, without a queue ---- */
+
+static bool cut_wanted(const struct workload *w) { return w->quarantined && w->nlinks && !w->queue.wanted; }
+
+static struct rules_want cut_rules(const struct node *n, const struct workload *w)
+{
+	struct rules_want want = rules_wanted(n, w, NULL, 0);
+
+	memset(&want.apps, 0, sizeof want.apps);
+	want.offload = false;
+	return want;
+}
+
+bool attach_cut_current(const struct workload *w)
+{
+	return cut_wanted(w) ? w->cut.ready && w->seen == shows(w) : !w->cut.ready;
+}
+
+int attach_cut(struct node *n, struct workload *w)
+{
+	struct rules_want want = cut_rules(n, w);
+	struct err none = { "" };
+	unsigned changes;
+	int rc;
+
+	if (!cut_wanted(w)) {
+		rc = w->cut.ready && !w->queue.source ? rules_remove(w->nsfd, &w->cut.error) : 0;
+		if (rc > 0)
+			rc = rules_drop_tables(w->nsfd, &w->cut.error);
+		if (rc < 0)
+			return failed(n, w, "quarantine's chains away", rc, &w->cut.error);
+		memset(&w->cut, 0, sizeof w->cut);
+		return 0;
+	}
+	w->cut.error = none;
+	rc = rules_ensure(w->nsfd, &want, &w->cut.rules, &changes, &w->cut.error);
+	w->cut.ready = !rc && w->cut.rules.complete;
+	w->cut.generation = w->cut.rules.generation;
+	w->seen = want.seen;
+	if (!rc && !w->cut.ready)
+		rc = err_set(&w->cut.error, -EIO, "rules read back differ: %s", w->cut.rules.differs);
+	return rc ? failed(n, w, "quarantine's chains", rc, &w->cut.error) : 0;
+}
+
+static bool check_cut(const struct node *n, struct workload *w)
+{
+	struct rules_want want = cut_rules(n, w);
+	struct err err = { "" };
+	uint64_t generation = 0;
+
+	if (!cut_wanted(w))
+		return !w->cut.ready;
+	if (!w->cut.ready)
+		return false;
+	if (!rules_generation(w->nsfd, &generation, &err) && generation && generation == w->cut.generation)
+		return true;
+	w->cut.ready = !rules_check(w->nsfd, &want, &w->cut.rules, &err) && w->cut.rules.complete;
+	if (!w->cut.ready)
+		err_set(&w->cut.error, -EIO, "%s", w->cut.rules.differs[0] ? w->cut.rules.differs : err.text);
+	w->cut.generation = w->cut.rules.generation;
+	return w->cut.ready;
 }
 
 /* ---- mirror ---- */
@@ -286,6 +357,7 @@ int attach_mirror(struct node *n, struct workload *w, bool exclude)
 		rc = tc_ensure(n->tc, &want, &l->tc, &changes, &l->tc_error);
 		l->mirror_ready = !rc && l->tc.complete;
 		l->excluding = exclude && w->queue.ready;
+		l->cut = w->quarantined && l->mirror_ready;
 		if (!rc && !l->tc.complete)
 			rc = err_set(&l->tc_error, -EIO, "filters read back differ: %s", l->tc.differs);
 		if (rc)
@@ -303,7 +375,7 @@ void detach_mirror(struct node *n, struct workload *w, bool for_good)
 
 		if (rc && !gone(rc))
 			failed(n, w, l->end.host_name, rc, &err);
-		l->mirror_ready = l->excluding = false;
+		l->mirror_ready = l->excluding = l->cut = false;
 		l->tc_error.text[0] = 0;
 		memset(&l->tc, 0, sizeof l->tc);
 	}
@@ -343,7 +415,7 @@ bool attach_check(struct node *n, struct workload *w)
 {
 	struct peer_port peers[ATTACH_PEERS_MAX];
 	unsigned npeers = attach_peers(n, w, peers);
-	bool ok = check_queue(n, w, peers, npeers);
+	bool ok = check_queue(n, w, peers, npeers) && check_cut(n, w);
 
 	for (unsigned i = 0; i < w->nlinks; i++) {
 		struct wl_link *l = &w->links[i];
@@ -355,6 +427,7 @@ bool attach_check(struct node *n, struct workload *w)
 		l->tc_error.text[0] = 0;
 		rc = n->bridge_up ? tc_check(n->tc, &want, &l->tc, &l->tc_error) : -ENODEV;
 		l->mirror_ready = !rc && l->tc.complete;
+		l->cut = w->quarantined && l->mirror_ready;
 		if (!rc && !l->tc.complete)
 			err_set(&l->tc_error, -EIO, "%s", l->tc.differs);
 		ok = ok && l->mirror_ready;

@@ -23,6 +23,9 @@ int attach_queue(struct node *, struct workload *, const struct peer_port *peers
 /* Rules away, then what waits in the queue is answered, then the socket is closed. netns_gone: only the descriptors. */
 void detach_queue(struct node *, struct workload *, bool netns_gone);
 /* Filters on every link; exclude: the queue's ports are not copied (only when it is ready). */
+/* Quarantine's chains in a workload that has no queue; takes them away when it is over. Nothing to do elsewhere. */
+int attach_cut(struct node *, struct workload *);
+bool attach_cut_current(const struct workload *);
 int attach_mirror(struct node *, struct workload *, bool exclude);
 /* Should the queue's ports be excluded now? Not while it sends past its queue. */
 bool attach_excludes(const struct workload *);

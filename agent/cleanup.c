@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "agent/quarantine.h"
 #include "base/log.h"
 #include "bridge/bridge.h"
 #include "bridge/census.h"
@@ -85,6 +86,7 @@ int cleanup_run(const char *bridge, const char *control, struct cleanup_result *
 	struct err why = { "" };
 	json_t *alive = control_call(control, "log", json_object(), NULL, 2000, &why);
 	struct tc *tc;
+	char path[512];
 	pid_t owner = 0;
 	bool made, there;
 	int rc;
@@ -113,6 +115,9 @@ int cleanup_run(const char *bridge, const char *control, struct cleanup_result *
 	if (rc)
 		return rc;
 	clean_named_netns(r);
+	quarantine_file(control, path, sizeof path);	/* nothing is cut off any more */
+	if (unlink(path) && errno != ENOENT)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
 	rc = bridge_remove(bridge, err);
 	if (!rc)
 		r->bridges = there;

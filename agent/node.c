@@ -17,6 +17,7 @@
 
 #include "agent/attach.h"
 #include "agent/notify.h"
+#include "agent/quarantine.h"
 #include "agent/reconcile.h"
 #include "base/log.h"
 
@@ -225,6 +226,8 @@ struct node *node_start(const struct node_args *args, int *exit_code, struct err
 		goto fail;
 	}
 	if (start_wait(n, err) || start_control(n, err) || start_links(n, err) || start_workers(n, err) || reconcile_bridge(n, true, err))
+		goto fail;
+	if (quarantine_load(n, err))
 		goto fail;
 	if (registry_scan(&n->reg, n->config, &changed, &why))
 		log_warn(AGENT, "looking for workloads: %s", why.text);

@@ -45,6 +45,8 @@ struct owner owner_of(const struct owner_row *src, const struct owner_row *dst, 
 
 		return on ? (struct owner){ OWNER_QUEUE, src->workload } : (struct owner){ OWNER_MIRROR, 0 };
 	}
+	if ((src && src->cut) || (dst && dst->cut))
+		return (struct owner){ OWNER_MIRROR, 0 };
 	s = queues(src, SIDE_SERVER, t->ipproto, t->sport);
 	d = queues(dst, SIDE_SERVER, t->ipproto, t->dport);
 	if (s || d)

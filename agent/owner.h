@@ -3,7 +3,7 @@
  *
  * Pure. Queue rules, mirror exclusions and the guard are all derived from the same rows, so they cannot disagree.
  * The decision is made for a packet from src to dst and is the same for both directions of a flow:
- *   1. the end that serves the port and queues it as server; 2. the end that speaks to it and queues it as client;
+ *   0. the mirror, where an end is cut off; 1. the end that serves the port and queues it as server; 2. the end that speaks to it and queues it as client;
  *   3. the mirror. Where both ends would qualify in one step, the end with the lower (address, port) does. */
 #ifndef TQ_AGENT_OWNER_H
 #define TQ_AGENT_OWNER_H
@@ -18,6 +18,7 @@ struct owner_row {		/* one interface of a workload */
 	uint32_t workload;
 	bool queue;		/* its queue stands: rules and socket were read back */
 	bool mirror;		/* its veth is mirrored */
+	bool cut;		/* it is in quarantine and its veth shows, and stops, all that leaves and enters it: nobody else owns that */
 	bool loopback;		/* its queue also carries what it says to itself */
 	enum app_side side;
 	struct app_ports apps;

@@ -22,7 +22,7 @@ static bool any_mirror(const struct node *n)
 	if (n->config->mode != DATAPATH_NFQ)
 		return true;
 	for (const struct workload *w = n->reg.first; w; w = w->next)
-		if (w->opts.mode != DATAPATH_NFQ)
+		if (w->opts.mode != DATAPATH_NFQ || w->quarantined)
 			return true;
 	return false;
 }
@@ -129,11 +129,13 @@ static void fill_port(const struct node *n, const struct workload *w, unsigned i
 	memset(p, 0, sizeof *p);
 	p->row.workload = w->id;
 	p->row.queue = i == 0 && w->queue.ready;
+	p->row.cut = l->cut;
 	p->row.mirror = l->mirror_ready;
 	p->row.loopback = w->queue.loopback;
 	p->row.side = w->queue.side;
 	p->row.apps = w->queue.apps;
 	p->view = l->view;
+	p->quarantined = w->quarantined;
 	memcpy(p->mac, l->end.mac, 6);
 	p->naddrs = l->end.naddrs;
 	memcpy(p->addrs, l->end.addrs, sizeof p->addrs);
@@ -201,7 +203,8 @@ static bool mirror_wanted(const struct workload *w) { return w->nlinks && w->lin
 static bool mirror_current(const struct workload *w)
 {
 	for (unsigned i = 0; i < w->nlinks; i++)
-		if (w->links[i].mirror_ready != w->links[i].mirror_wanted || (i == 0 && w->links[i].mirror_wanted && w->links[i].excluding != attach_excludes(w)))
+		if (w->links[i].mirror_ready != w->links[i].mirror_wanted || w->links[i].cut != (w->quarantined && w->links[i].mirror_wanted) ||
+		    (i == 0 && w->links[i].mirror_wanted && w->links[i].excluding != attach_excludes(w)))
 			return false;
 	return true;
 }
@@ -236,6 +239,8 @@ static void old_path(struct node *n, struct workload *w)
 		attach_mirror(n, w, attach_excludes(w));
 	else if (mirrored(w))
 		detach_mirror(n, w, false);
+	if (!attach_cut_current(w))
+		attach_cut(n, w);
 }
 
 /* Client rules follow the queues of local servers: rewritten when these came or went. */
@@ -264,7 +269,7 @@ void node_reconcile(struct node *n, bool all)
 			continue;
 		}
 		attach_want(w);
-		w->todo = all || w->changed || !attach_queue_current(w) || !mirror_current(w);
+		w->todo = all || w->changed || !attach_queue_current(w) || !mirror_current(w) || !attach_cut_current(w);
 		w->changed = false;
 		any |= w->todo;
 		overlap |= w->todo && switches(w);

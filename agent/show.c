@@ -102,6 +102,8 @@ void show_status(FILE *f, const json_t *s)
 	json_array_foreach(json_object_get(s, "missing"), i, v)
 		fprintf(f, "  missing: %s: %s on %s: %s\n", str(v, "workload"), str(v, "path"), str(v, "object"), str(v, "why"));
 	fprintf(f, "config %s, policy %s, %" PRId64 " rules\n", *str(s, "config") ? str(s, "config") : "(defaults)", *str(s, "policy") ? str(s, "policy") : "(none)", num(s, "rules"));
+	json_array_foreach(json_object_get(s, "quarantined"), i, v)
+		fprintf(f, "IN QUARANTINE: %s\n", json_string_value(v));
 	if (yes(learning, "on") || num(learning, "pairs"))
 		fprintf(f, "learning %s: %" PRId64 " pairs, %" PRId64 " connections, %" PRId64 " left out\n", yes(learning, "on") ? "on" : "off", num(learning, "pairs"),
 			num(learning, "connections"), num(learning, "left_out"));
@@ -145,6 +147,8 @@ void show_workloads(FILE *f, const json_t *answer)
 			str(q, "state"), str(first, "host"), str(first, "mac"), num(tc, "sent") + num(tc, "received"), num(nfq, "sent") + num(nfq, "received"));
 		show_list(f, json_object_get(w, "apps"));
 		fputc('\n', f);
+		if (yes(w, "quarantined"))
+			fputs("    IN QUARANTINE\n", f);
 		if (*str(q, "error"))
 			fprintf(f, "    queue: %s\n", str(q, "error"));
 		json_array_foreach(json_object_get(w, "interfaces"), k, l) {

@@ -124,7 +124,10 @@ static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, str
 	for (int i = 0; i < 2; i++) {
 		out->workload[i] = end[i] ? end[i]->row.workload : 0;
 		out->groups[i] = end[i] ? &end[i]->groups : NULL;
+		out->quarantined |= end[i] && end[i]->quarantined;
 	}
+	if (end[0] && end[0] == end[1])		/* what it says to itself goes nowhere else */
+		out->quarantined = false;
 }
 
 static void on_learn(void *ctx, uint32_t workload, const struct addr *a, struct bytes name, uint32_t ttl, int64_t ts)

@@ -266,6 +266,7 @@ static void seen(struct scan *s, int nsfd, const char *nsname, pid_t pid, const 
 		return;
 	}
 	w->id = names_add_workload(s->r->names, w->name, &w->labels);
+	w->quarantined = registry_quarantined(s->r, w->name);
 	w->changed = true;
 	w->next = s->r->first;
 	s->r->first = w;
@@ -427,10 +428,21 @@ int registry_change_app(struct registry *r, const struct config *c, struct workl
 	return 0;
 }
 
+bool registry_quarantined(const struct registry *r, const char *name)
+{
+	for (unsigned i = 0; i < r->nquarantined; i++)
+		if (!strcmp(r->quarantined[i], name))
+			return true;
+	return false;
+}
+
 void registry_free(struct registry *r)
 {
 	while (r->first)
 		registry_drop(r, r->first);
+	for (unsigned i = 0; i < r->nquarantined; i++)
+		free(r->quarantined[i]);
+	free(r->quarantined);
 	while (r->changes) {
 		struct app_change *c = r->changes;
 

@@ -32,6 +32,7 @@ struct wl_link {
 	bool mirror_wanted;
 	bool mirror_ready;		/* read back and complete */
 	bool excluding;			/* exclusions for its queue are in the filters */
+	bool cut;			/* the filters that were read back are those of quarantine */
 	struct tc_state tc;
 	struct err tc_error;		/* last failure; empty: none */
 };
@@ -48,7 +49,7 @@ struct wl_queue {
 	struct err error;
 	struct app_ports apps;		/* what the rules in force say */
 	enum app_side side;
-	bool loopback, bypass;
+	bool loopback, bypass, quarantined;
 	bool offload;			/* as configured when it was opened */
 	struct unseen unseen;
 };
@@ -67,7 +68,14 @@ struct workload {
 	struct wl_link links[WORKLOAD_LINKS_MAX];
 	unsigned nlinks;
 	struct wl_queue queue;
-	bool quarantined;
+	bool quarantined;		/* its name is in the registry's list */
+	struct wl_cut {			/* quarantine's chains, where the queue's rules do not bring them */
+		bool ready;		/* read back and complete */
+		struct rules_state rules;
+		uint64_t generation;
+		struct err error;
+	} cut;
+	bool seen;			/* what its rules were last written with: its veth shows what leaves it in quarantine */
 	unsigned peers;			/* local servers' ports that its client rules let pass */
 	bool todo;			/* within one reconcile: this one is being worked on */
 	bool changed;			/* links or options changed: to be reconciled */
@@ -90,6 +98,8 @@ struct registry {
 	struct names *names;
 	struct census census;
 	struct app_change *changes;
+	char **quarantined;		/* names, whoever has them; agent/quarantine.c */
+	unsigned nquarantined;
 	uint64_t found, gone;		/* counters */
 };
 
@@ -106,6 +116,8 @@ void registry_configure(struct registry *, const struct config *, void (*gone)(v
 struct workload *registry_find(struct registry *, const char *name);
 /* -EEXIST/-ENOENT: nothing to add/take away; -ENOSPC: too many ports. */
 int registry_change_app(struct registry *, const struct config *, struct workload *, bool add, const struct app_port *, struct err *);
+/* Is the name cut off? */
+bool registry_quarantined(const struct registry *, const char *name);
 void registry_free(struct registry *);
 
 #endif

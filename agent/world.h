@@ -18,6 +18,7 @@ struct world_port {
 	unsigned naddrs;
 	struct addr addrs[LINK_ADDRS_MAX];
 	struct group_set groups;	/* the caller's bits for `policy` */
+	bool quarantined;
 };
 
 struct world;

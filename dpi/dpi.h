@@ -39,6 +39,7 @@ enum dpi_own {
 struct dpi_ends {
 	uint32_t workload[2];			/* of tuple.src, tuple.dst; 0: not local */
 	const struct group_set *groups[2];	/* the caller's bits for these (borrowed until the next call); NULL: none */
+	bool quarantined;			/* one of them is cut off: what they say is refused, whatever a policy says, and goes nowhere on any path */
 };
 
 struct dpi_ops {

@@ -15,7 +15,9 @@
  * for itself. What a parser could not read is judged as a request of which everything may be true that a rule refuses, and nothing
  * that one allows.
  *
- * A verdict that was carried out stays (F_STOPPED) until the policy is another one. */
+ * A verdict that was carried out stays (F_STOPPED) until the policy is another one.
+ *
+ * Of a workload in quarantine everything is refused, what is never judged too: no policy is asked. */
 #include "dpi/tunnel.h"
 
 #include <netinet/in.h>
@@ -52,7 +54,7 @@ static bool is_judged(const struct flow *f)
 static struct dpi_ends ask_ends(const struct px *x)
 {
 	const struct flow *f = x->f;
-	struct dpi_ends e = { { 0, 0 }, { NULL, NULL } }, out = e;
+	struct dpi_ends e = { 0 }, out = e;
 	struct frame none = { .ts = x->ts, .link = LINK_RAW, .path = f->path, .iface = f->iface };
 	bool down = x->p && x->dir == DIR_TOCLIENT;
 	struct tuple t = {
@@ -81,6 +83,7 @@ static struct dpi_ends ask_ends(const struct px *x)
 		none.workload = f->key.net;
 	}
 	x->d->ops.ends(x->d->ops.ctx, x->p ? x->p->frame : &none, &t, &e);
+	out.quarantined = e.quarantined;
 	for (int i = 0; i < 2; i++) {
 		out.workload[i] = e.workload[i ^ (down ? 1 : 0)];
 		out.groups[i] = e.groups[i ^ (down ? 1 : 0)];
@@ -162,7 +165,7 @@ void judge_flow(struct px *x)
 	struct policy_answer a = { .verdict = VERDICT_ALLOW, .reason = REASON_NONE };
 	const struct facts past = { .unseen = true };	/* of a flow that is not parsed any more */
 	bool fresh = f->policy != d->policy_version;
-	struct dpi_ends e = { { 0, 0 }, { NULL, NULL } };
+	struct dpi_ends e = { 0 };
 
 	if (flow_hit(f, F_JUDGED) && !fresh)
 		return;
@@ -174,8 +177,12 @@ void judge_flow(struct px *x)
 	e = ask_ends(x);
 	f->workload[0] = e.workload[0];
 	f->workload[1] = e.workload[1];
-	if (d->policy && is_judged(f))
+	if (e.quarantined) {
+		a = (struct policy_answer){ .verdict = VERDICT_DROP, .reason = REASON_QUARANTINE, .enforce = true };
+		flow_set(f, F_STOPPED);		/* a mirrored packet too: it was sent to us instead of on */
+	} else if (d->policy && is_judged(f)) {
 		a = ask_policy(x, &e, f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL);
+	}
 	f->by_facts = a.verdict == VERDICT_PENDING && flow_hit(f, F_APP_KNOWN);
 	settle(x, &a, NULL);
 	if (flow_hit(f, F_APP_KNOWN))

@@ -173,11 +173,13 @@ void tell_alert(struct px *x, const struct record *request)
 	r = record_begin(d);
 	rec_cstr(r, &fact_action, ev.enforced ? "blocked" : "allowed");
 	rec_u64(r, &fact_signature_id, ev.rule);
-	if (ev.rule)
+	if (ev.reason == REASON_QUARANTINE)
+		rec_cstr(r, &fact_signature, "workload in quarantine");
+	else if (ev.rule)
 		rec_printf(r, &fact_signature, "policy rule %u", ev.rule);
 	else
 		rec_cstr(r, &fact_signature, "no rule allows it");
-	rec_cstr(r, &fact_category, "policy");
+	rec_cstr(r, &fact_category, ev.reason == REASON_QUARANTINE ? "quarantine" : "policy");
 	rec_u64(r, &fact_severity, 2);
 	if (request && request->len) {
 		rec_obj(r, &fact_request);
@@ -297,7 +299,7 @@ static void packet_fill(const struct packet *p, enum event_type type, struct eve
 
 static void ask_workloads(struct dpi *d, const struct packet *p, struct event *ev)
 {
-	struct dpi_ends e = { { 0, 0 }, { NULL, NULL } };
+	struct dpi_ends e = { 0 };
 
 	if (d->ops.ends && p->family)
 		d->ops.ends(d->ops.ctx, p->frame, &p->t, &e);

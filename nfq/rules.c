@@ -473,7 +473,7 @@ static int prepare(struct work *w, struct err *err)
 	memset(w->state, 0, sizeof *w->state);
 	if (!rules_interface_ok(w->want->interface))
 		return err_set(err, -EINVAL, "interface \"%.15s\": a name that no rule can carry", w->want->interface);
-	if (a->n > APP_PORTS_MAX || (w->want->apps.n == 0 && !a->all))
+	if (a->n > APP_PORTS_MAX || (!w->want->quarantine && a->n == 0 && !a->all))
 		return err_set(err, -EINVAL, "rules for %s: no app ports", w->want->interface);
 	return ipt_features(&w->features, err);
 }

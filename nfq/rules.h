@@ -39,7 +39,8 @@ struct rules_want {
 	enum ipt_table table;
 	const struct peer_port *peers;	/* borrowed */
 	unsigned npeers;
-	bool quarantine;		/* drop everything but ARP/ND */
+	bool quarantine;		/* drop everything but ARP/ND and what goes over lo; no apps are needed then */
+	bool seen;			/* quarantine: what leaves by `interface` is cut off behind it, by filters that show it: it may go that far */
 };
 
 struct rules_counts { uint64_t queued_packets, queued_bytes; };	/* of the NFQUEUE rules, both families, since they were written */

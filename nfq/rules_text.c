@@ -160,12 +160,17 @@ static void put_chain(struct writer *w, bool in)
 	fprintf(w->f, "-A %s%s -j RETURN\n", chain_name(w), w->shape->offload && w->shape->acct_ours ? " -m comment --comment " ACCT_COMMENT : "");
 }
 
-/* Everything stops but what the link needs to stay up: neighbour discovery (ARP is not seen by these tables at all). */
-static void put_quarantine(const struct writer *w, const char *chain)
+/* Everything stops but what the link needs to stay up: neighbour discovery (ARP is not seen by these tables at all). What the workload
+ * says to itself is its own affair. No mark is let by: it may set one too, and tapqd sends nothing of its own here. */
+static void put_quarantine(const struct writer *w, bool in)
 {
-	put_mark(w, chain);
+	const char *chain = in ? CHAIN_QUAR_IN : CHAIN_QUAR_OUT;
+
+	fprintf(w->f, "-A %s -%c lo -j RETURN\n", chain, in ? 'i' : 'o');
 	for (int type = 133; w->shape->family == IPT_V6 && type <= 136; type++)
 		fprintf(w->f, "-A %s -p ipv6-icmp -m icmp6 --icmpv6-type %d -j RETURN\n", chain, type);
+	if (!in && w->want->seen)
+		fprintf(w->f, "-A %s -o %s -j RETURN\n", chain, w->want->interface);
 	fprintf(w->f, "-A %s -j DROP\n", chain);
 }
 
@@ -174,22 +179,27 @@ char *rules_text(const struct rules_want *want, const struct ipt_shape *shape)
 	char *text = NULL;
 	size_t n = 0;
 	struct writer w = { .f = open_memstream(&text, &n), .want = want, .shape = shape };
+	bool queues = want->apps.all || want->apps.n;
 
 	if (!w.f)
 		return NULL;
 	fprintf(w.f, "*%s\n", ipt_table_name(shape->table));
 	if (want->quarantine)
 		fprintf(w.f, ":%s - [0:0]\n:%s - [0:0]\n", CHAIN_QUAR_IN, CHAIN_QUAR_OUT);
-	fprintf(w.f, ":%s - [0:0]\n:%s - [0:0]\n", CHAIN_IN, CHAIN_OUT);
+	if (queues)
+		fprintf(w.f, ":%s - [0:0]\n:%s - [0:0]\n", CHAIN_IN, CHAIN_OUT);
 	if (want->quarantine)
 		fprintf(w.f, "-A INPUT -j %s\n-A OUTPUT -j %s\n", CHAIN_QUAR_IN, CHAIN_QUAR_OUT);
-	fprintf(w.f, "-A INPUT -j %s\n-A OUTPUT -j %s\n", CHAIN_IN, CHAIN_OUT);
+	if (queues)
+		fprintf(w.f, "-A INPUT -j %s\n-A OUTPUT -j %s\n", CHAIN_IN, CHAIN_OUT);
 	if (want->quarantine) {
-		put_quarantine(&w, CHAIN_QUAR_IN);
-		put_quarantine(&w, CHAIN_QUAR_OUT);
+		put_quarantine(&w, true);
+		put_quarantine(&w, false);
 	}
-	put_chain(&w, true);
-	put_chain(&w, false);
+	if (queues) {
+		put_chain(&w, true);
+		put_chain(&w, false);
+	}
 	fputs("COMMIT\n", w.f);
 	if (fclose(w.f)) {
 		free(text);

@@ -233,6 +233,13 @@ static int cmd_apps(const struct tapq *t)
 	return ask_show(t, "apps", json_pack("{s:s, s:s, s:s}", "workload", t->argv[1], "op", t->argv[2], "app", t->argv[3]), show_members);
 }
 
+static int cmd_quarantine(const struct tapq *t)
+{
+	if (t->argc != 3)
+		return usage_error("quarantine WORKLOAD on|off");
+	return ask_show(t, "quarantine", json_pack("{s:s, s:s}", "workload", t->argv[1], "op", t->argv[2]), show_members);
+}
+
 static int cmd_log(const struct tapq *t)
 {
 	char *level = t->argc == 2 ? strchr(t->argv[1], '=') : NULL;
@@ -489,11 +496,12 @@ static const struct {
 	{ "counters", cmd_counters, "[PATTERN]  every counter with its help text" },
 	{ "policy", cmd_policy, "check FILE [-c CONFIG] | load FILE [--confirm SECONDS] | confirm | show | learned [--mode M] | test --from W --to W --port P [--app A] [MATCHER.KEY=VALUE...]" },
 	{ "apps", cmd_apps, "W add|del tcp/8080  change the NFQUEUE app ports of a workload" },
+	{ "quarantine", cmd_quarantine, "W on|off  cut a workload off at once, on every path" },
 	{ "log", cmd_log, "[MODULE=LEVEL]" },
 	{ "replay", cmd_replay, "[-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP..." },
 	{ "reload", cmd_reload, "read configuration and policy again" },
 	{ "cleanup", cmd_cleanup, "[--bridge NAME]  remove everything a crashed tapqd left behind" },
-	{ "quarantine", NULL, NULL }, { "capture", NULL, NULL }, { "rules", NULL, NULL }, { "top", NULL, NULL }, { "why", NULL, NULL },
+	{ "capture", NULL, NULL }, { "rules", NULL, NULL }, { "top", NULL, NULL }, { "why", NULL, NULL },
 };
 
 static void help(FILE *f)

@@ -169,7 +169,7 @@ def test_tapq_commands():
         assert lab.tapq_json('apps', 'web', 'del', 'tcp/9000')['apps'] == ['tcp/8080']
         assert 'dport 9000' not in lab.exec('web', 'iptables-nft', '-S').stdout
         for bad in (('apps', 'web', 'del', 'tcp/9000'), ('apps', 'nobody', 'add', 'tcp/1'), ('apps', 'web', 'add', 'sctp/1'), ('flows', '--app', 'nothing'), ('log', 'all=loud'),
-                    ('capture', 'web'), ('quarantine', 'web', 'on'), ('nothing',)):
+                    ('capture', 'web'), ('quarantine', 'nobody', 'on'), ('quarantine', 'web', 'off'), ('quarantine', 'web'), ('nothing',)):
             r = lab.tapq(*bad, check=False)
             assert r.returncode in (1, 2) and r.stderr.startswith('tapq: ') and r.stderr.count('\n') == 1, (bad, r.stderr)
         follow = lab.start(os.path.join(BUILD, 'tapq'), '-s', lab.path('control.sock'), 'events', '-f', '--type', 'http', '--json', log='follow.log')

@@ -101,8 +101,29 @@ static void test_itself(void)
 	CU_ASSERT_EQUAL(owner_of(&r, &r, &t).kind, OWNER_MIRROR);
 }
 
+/* Whoever queues what: where an end is cut off, its veth shows it. What a workload says to itself does not get there. */
+static void test_cut(void)
+{
+	struct tuple t = { .ipproto = IPPROTO_TCP, .sport = 40000, .dport = 80 };
+	struct owner_row a = { .workload = 1, .queue = true, .mirror = true, .loopback = true, .side = SIDE_BOTH }, b = a;
+
+	b.workload = 2;
+	set_apps(&a.apps, 1);
+	set_apps(&b.apps, 1);
+	CU_ASSERT_EQUAL(owner_of(&a, &b, &t).kind, OWNER_QUEUE);
+	for (int i = 0; i < 2; i++) {
+		a.cut = !i;
+		b.cut = i;
+		CU_ASSERT_EQUAL(owner_of(&a, &b, &t).kind, OWNER_MIRROR);
+		CU_ASSERT_EQUAL(owner_of(&b, &a, &t).kind, OWNER_MIRROR);
+	}
+	CU_ASSERT_EQUAL(owner_of(&b, &b, &t).kind, OWNER_QUEUE);
+	CU_ASSERT_EQUAL(owner_of(NULL, &b, &t).kind, OWNER_MIRROR);
+}
+
 const struct unit_test tests_owner[] = {
 	{ "every combination, both directions", test_all },
 	{ "a workload with itself", test_itself },
+	{ "an end that is cut off", test_cut },
 	{ 0 },
 };

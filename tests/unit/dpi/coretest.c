@@ -50,6 +50,7 @@ static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, str
 
 	(void)f;
 	c->asked_ends++;
+	out->quarantined = c->quarantined;
 	for (int i = 0; i < 2; i++) {
 		out->workload[i] = c->workload[first ^ i];
 		out->groups[i] = c->groups[first ^ i];

@@ -16,6 +16,7 @@ struct core {
 	enum dpi_own (*owner)(struct core *, const struct frame *);
 	uint32_t workload[2];	/* of 10.0.0.1 / fd00::1 and of 10.0.0.2 / fd00::2 */
 	const struct group_set *groups[2];
+	bool quarantined;
 	uint64_t id;		/* of IPv4 packets */
 	struct answer answer;	/* to the last frame */
 	struct core_name {	/* what was learned, in order; believed to the end of its TTL */

@@ -301,6 +301,35 @@ static void test_mysql_use(void)
 	core_close(&t.c);
 }
 
+/* In quarantine everything is refused, held or mirrored, whatever a policy says and though there is none; and as carried out, for a mirrored
+ * packet went nowhere. What was cut off goes on when it is over. */
+static void test_quarantined(void)
+{
+	static const struct l7_rule all[] = { { VERDICT_ALLOW, NULL, { NULL } }, END };
+
+	for (int i = 0; i < 4; i++) {
+		bool held = i & 1, with_policy = i & 2;
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, all, held);
+		if (!with_policy)
+			dpi_set_policy(t.c.d, NULL);
+		CU_ASSERT(say(&t, UP, "GET / HTTP/1.1\r\n\r\n", 18, 0, held));
+		t.c.quarantined = true;
+		dpi_set_policy(t.c.d, t.c.d->policy);		/* judged anew */
+		CU_ASSERT_EQUAL(say(&t, UP, "GET / HTTP/1.1\r\n\r\n", 18, 0, held), !held);
+		CU_ASSERT_EQUAL(t.last, held ? VERDICT_DROP : VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(t.c.told[EV_ALERT], 1);
+		CU_ASSERT(t.c.last[EV_ALERT].enforced && t.c.last[EV_ALERT].reason == REASON_QUARANTINE && t.c.last[EV_ALERT].verdict == VERDICT_DROP && !t.c.last[EV_ALERT].rule);
+		CU_ASSERT_PTR_NOT_NULL(strstr(t.c.text, "\"signature\":\"workload in quarantine\",\"category\":\"quarantine\""));
+		t.c.quarantined = false;
+		dpi_set_policy(t.c.d, t.c.d->policy);
+		CU_ASSERT(say(&t, UP, "GET / HTTP/1.1\r\n\r\n", 18, 0, held));
+		CU_ASSERT_EQUAL(core_flow(&t.c)->verdict, VERDICT_ALLOW);
+		core_close(&t.c);
+	}
+}
+
 /* For learning: the application once, each request that no rule speaks of, and what cannot be read; nothing that a rule decided, nothing unless asked
  * for. */
 static void test_told_for_learning(void)
@@ -372,6 +401,7 @@ const struct unit_test tests_requests[] = {
 	{ "redis: commands and keys", test_redis },
 	{ "pgsql: user, database, verbs", test_pgsql },
 	{ "mysql: USE", test_mysql_use },
+	{ "quarantine", test_quarantined },
 	{ "told for learning", test_told_for_learning },
 	{ "dns: each query", test_datagrams },
 	{ NULL, NULL },
