@@ -177,14 +177,14 @@ linear-run: $(B)/linear
 	@tests/linear/run $(B)/linear
 
 # The programs that do the least there is, which the benchmark compares with (tests/bench/programs).
-$(B)/bench/%: tests/bench/programs/%.c
+$(B)/bench/%: tests/bench/programs/%.c $(foreach l,$(NEED_agent),$(B)/lib$(l).a)
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo "  CC    $<")
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LIBCFLAGS) -o $@ $< $(LIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LIBCFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
 # Instructions a packet, stage by stage, against tests/bench/ceilings.tsv; LOWER=1 writes lower ones.
 COUNTED := $(patsubst %,$(B)/bench/%-counted.pcap,http tls blend)
-count-run: $(B)/tapq $(COUNTED) $(B)/bench/read
+count-run: $(B)/tapq $(COUNTED) $(B)/bench/read $(B)/bench/read_ours
 	@tests/bench/count $(if $(LOWER),--lower) $(CURDIR)/$(B)
 
 policy-count-run: $(B)/tapq $(B)/bench-policy $(B)/bench/http-counted.pcap

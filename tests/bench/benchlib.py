@@ -66,11 +66,13 @@ def count_lines(path, *needles):
     return n
 
 
-def policy(rules):
-    """A policy of so many rules of which the last one matches everything."""
+def policy(rules, apps=False):
+    """A policy of so many rules of which the last one matches everything. apps: the one before asks for an application, so that flows are pending."""
     text = 'version: 1\ndefault: {mode: monitor}\ngroups:\n  - {name: nobody, match: {cidr: [203.0.113.0/24, "2001:db8:ffff::/48"]}}\nrules:\n'
     for i in range(1, rules):
         text += '  - {id: %d, from: %s, to: any, ports: [tcp/%d], action: allow}\n' % (i, 'nobody' if i % 2 else 'any', 20000 + i)
+    if apps:
+        text += '  - {id: 999999, from: any, to: any, apps: [http], action: allow}\n'
     return text + '  - {id: %d, from: any, to: any, action: allow}\n' % rules
 
 

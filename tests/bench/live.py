@@ -182,7 +182,7 @@ class Tapqd(Between):
         extra = 'workloads: {discover: [], static: [{name: web, netns: /run/netns/%s, interface: eth0}]}\n' % lab.ns('web')
         extra += 'nfq: {apps: [%s]%s}\n' % (self.apps, ', ' + self.nfq if self.nfq else '')
         extra += 'events:\n  - {type: file, path: %s, types: %s}\n' % (lab.path('eve.json'), self.types)
-        lab.start_tapqd(mode=self.mode, static=False, sinks=False, policy=policy(100), extra=extra)
+        lab.start_tapqd(mode=self.mode, static=False, sinks=False, policy=policy(99, apps=True), extra=extra)
         self.pid = lab.tapqd.pid
 
     def stop(self, requests, connections, packets):
