@@ -69,17 +69,21 @@ void eve_memo_free(struct eve_memo *m)
 
 /* ---- time ---- */
 
-/* The second that was written last: most events share theirs with the one before. */
+#define QUARTER 900		/* s: zones change at full quarters of an hour */
+#define QUARTERS 8u
+
+/* A quarter of an hour that was written before: events and the flows that they tell of share few. */
 struct stamp {
-	int64_t sec;
+	int64_t quarter;
 	bool utc, valid;
-	char date[24];		/* "2026-01-02T03:04:05" */
+	unsigned into;		/* s from the hour to the quarter's beginning: not a multiple of 900 in zones of long ago */
+	char hour[24];		/* "2026-01-02T03:" */
 	char zone[8];		/* "+0000" */
 };
 
-static void stamp_fill(struct stamp *s, int64_t sec, bool utc)
+static void stamp_fill(struct stamp *s, int64_t quarter, bool utc)
 {
-	time_t t = (time_t)sec;
+	time_t t = (time_t)(quarter * QUARTER);
 	struct tm tm;
 
 	memset(&tm, 0, sizeof tm);
@@ -87,35 +91,75 @@ static void stamp_fill(struct stamp *s, int64_t sec, bool utc)
 		gmtime_r(&t, &tm);
 	else
 		localtime_r(&t, &tm);
-	strftime(s->date, sizeof s->date, "%Y-%m-%dT%H:%M:%S", &tm);
+	strftime(s->hour, sizeof s->hour, "%Y-%m-%dT%H:", &tm);
 	if (utc)
 		strcpy(s->zone, "+0000");
 	else
 		strftime(s->zone, sizeof s->zone, "%z", &tm);
-	s->sec = sec;
+	s->into = (unsigned)(tm.tm_min * 60 + tm.tm_sec);
+	s->quarter = quarter;
 	s->utc = utc;
 	s->valid = true;
 }
 
-const char *eve_timestamp(int64_t ns, bool utc, char buf[64])
+/* Any time, by the library. */
+static void stamp_slow(int64_t sec, int64_t us, bool utc, char buf[64])
 {
-	static _Thread_local struct stamp last;
-	int64_t sec = ns / 1000000000, us = ns % 1000000000;
+	time_t t = (time_t)sec;
+	struct tm tm;
 	size_t n;
 
-	if (us < 0) {
+	memset(&tm, 0, sizeof tm);
+	if (utc)
+		gmtime_r(&t, &tm);
+	else
+		localtime_r(&t, &tm);
+	n = strftime(buf, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+	n += (size_t)snprintf(buf + n, 16, ".%06d", (int)us);
+	if (utc)
+		strcpy(buf + n, "+0000");
+	else
+		strftime(buf + n, 8, "%z", &tm);
+}
+
+static char *two(char *p, unsigned v)
+{
+	*p++ = (char)('0' + v / 10);
+	*p++ = (char)('0' + v % 10);
+	return p;
+}
+
+const char *eve_timestamp(int64_t ns, bool utc, char buf[64])
+{
+	static _Thread_local struct stamp known[QUARTERS];
+	int64_t sec = ns / 1000000000, rest = ns % 1000000000, quarter;
+	struct stamp *s;
+	unsigned into, us;
+	char *p;
+
+	if (rest < 0) {
 		sec--;
-		us += 1000000000;
+		rest += 1000000000;
 	}
-	us /= 1000;
-	if (!last.valid || last.sec != sec || last.utc != utc)
-		stamp_fill(&last, sec, utc);
-	n = strlen(last.date);
-	memcpy(buf, last.date, n);
-	buf[n++] = '.';
-	for (int i = 5; i >= 0; i--, us /= 10)
-		buf[n + (size_t)i] = (char)('0' + us % 10);
-	strcpy(buf + n + 6, last.zone);
+	us = (unsigned)(rest / 1000);
+	quarter = sec / QUARTER - (sec % QUARTER < 0);
+	s = &known[(uint64_t)quarter % QUARTERS];
+	if (!s->valid || s->quarter != quarter || s->utc != utc)
+		stamp_fill(s, quarter, utc);
+	into = s->into + (unsigned)(sec - quarter * QUARTER);
+	if (into >= 3600) {
+		stamp_slow(sec, us, utc, buf);
+		return buf;
+	}
+	p = stpcpy(buf, s->hour);
+	p = two(p, into / 60);
+	*p++ = ':';
+	p = two(p, into % 60);
+	*p++ = '.';
+	p = two(p, us / 10000);
+	p = two(p, us / 100 % 100);
+	p = two(p, us % 100);
+	strcpy(p, s->zone);
 	return buf;
 }
 

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/config.h"
 #include "agent/eve.h"
@@ -23,6 +24,7 @@
 #define LINE_MAX_BYTES (1u << 20)
 #define TICK_NS 100000000LL	/* as often as a worker lets time pass */
 #define BATCH 64
+#define OUT_BYTES (64u << 10)		/* lines are gathered up to this */
 
 struct replay {
 	struct config *config;
@@ -32,7 +34,8 @@ struct replay {
 	struct world *world;
 	struct dpi *dpi;
 	struct eve_conf eve;
-	struct jbuf line;
+	struct jbuf lines;	/* not yet written */
+	bool at_once;		/* somebody reads along */
 	FILE *out;
 	int write_error;
 	uint64_t lost;		/* lines longer than LINE_MAX_BYTES */
@@ -193,16 +196,28 @@ static void on_names(void *ctx, uint32_t workload, const struct addr *a, int64_t
 	fqdn_cache_each(r->fqdn, workload, a, since, each, to);
 }
 
+static void write_lines(struct replay *r)
+{
+	size_t n = r->lines.len;
+
+	if (n && fwrite(r->lines.p, 1, n, r->out) != n && !r->write_error)
+		r->write_error = errno ? errno : EIO;
+	jb_reset(&r->lines);
+}
+
 static void on_emit(void *ctx, const struct event *ev)
 {
 	struct replay *r = ctx;
 
-	jb_reset(&r->line);
-	eve_format(&r->line, &r->eve, ev);
-	if (r->line.overflow)
+	size_t had = r->lines.len;
+
+	eve_format(&r->lines, &r->eve, ev);
+	if (r->lines.overflow) {
+		jb_cut(&r->lines, had);
 		r->lost++;
-	else if (fwrite(r->line.p, 1, r->line.len, r->out) != r->line.len && !r->write_error)
-		r->write_error = errno ? errno : EIO;
+	}
+	if (r->lines.len >= OUT_BYTES || r->at_once)
+		write_lines(r);
 }
 
 /* ---- running ---- */
@@ -238,8 +253,9 @@ static int start(struct replay *r, const struct replay_args *a, struct err *err)
 	if (r->policy)
 		dpi_set_policy(r->dpi, policy_file_policy(r->policy));
 	r->out = a->out;
+	r->at_once = r->out && isatty(fileno(r->out));
 	r->eve = (struct eve_conf){ .node = r->config->node, .names = r->names, .fqdn = r->fqdn, .memo = eve_memo_new(), .utc = true };
-	jb_init(&r->line, LINE_MAX_BYTES);
+	jb_init(&r->lines, OUT_BYTES + LINE_MAX_BYTES);
 	return 0;
 }
 
@@ -251,7 +267,7 @@ static void stop(struct replay *r)
 	names_free(r->names);
 	policy_file_free(r->policy);
 	config_free(r->config);
-	jb_free(&r->line);
+	jb_free(&r->lines);
 	eve_memo_free(r->eve.memo);
 }
 
@@ -300,6 +316,8 @@ int replay_run(const struct replay_args *a, struct err *err)
 		rc = run_file(&r, a->files[i], err);
 	if (r.dpi)
 		dpi_flush(r.dpi);	/* what was read before a failure is told too */
+	if (r.out)
+		write_lines(&r);
 	if (!rc && r.out && !r.write_error && fflush(r.out))
 		r.write_error = errno;
 	if (!rc && r.write_error)

@@ -30,6 +30,12 @@ void jb_reset(struct jbuf *j)
 	j->comma[0] = false;
 }
 
+void jb_cut(struct jbuf *j, size_t len)
+{
+	jb_reset(j);
+	j->len = len;
+}
+
 static bool grow(struct jbuf *j, size_t n)
 {
 	size_t size = j->size ? j->size : FIRST_SIZE;
@@ -267,19 +273,31 @@ static void put_quoted(struct jbuf *j, const uint8_t *s, size_t n)
 /* The comma before a value, and its key. */
 static void begin(struct jbuf *j, const char *key)
 {
-	const uint8_t *k = (const uint8_t *)key;
+	bool comma = j->comma[j->depth];
 	size_t n;
+	char *p;
 
-	if (j->comma[j->depth])
-		put_char(j, ',');
 	j->comma[j->depth] = true;
-	if (!key)
+	if (!key) {
+		if (comma)
+			put_char(j, ',');
 		return;
-	n = strlen(key);
-	if (!put_plain(j, k, n, "\":", 2)) {
-		put_escaped(j, k, n);
-		put_char(j, ':');
 	}
+	n = strlen(key);
+	if (!room(j, comma + n + 3))
+		return;
+	p = j->p + j->len;
+	*p = ',';
+	p += comma;
+	if (copy_plain(p + 1, (const uint8_t *)key, n)) {
+		*p = '"';
+		memcpy(p + 1 + n, "\":", 2);
+		j->len += comma + n + 3;
+		return;
+	}
+	j->len += comma;
+	put_escaped(j, (const uint8_t *)key, n);
+	put_char(j, ':');
 }
 
 static void open_nest(struct jbuf *j, const char *key, char c)

@@ -25,6 +25,7 @@ struct jbuf {
 void jb_init(struct jbuf *j, size_t cap);	/* cap in bytes, > 0 */
 void jb_free(struct jbuf *j);
 void jb_reset(struct jbuf *j);			/* empties, keeps the memory */
+void jb_cut(struct jbuf *j, size_t len);	/* back to what it held when its length was `len`, at the top */
 
 /* key NULL inside arrays and at the top. */
 void jb_obj(struct jbuf *j, const char *key);
