@@ -161,46 +161,44 @@ static void put_control(struct jbuf *j, uint8_t c)
 }
 
 typedef signed char bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
 
 /* Nonzero bytes where sixteen need care: below 0x20 (above 0x7f is below zero), '"', '\\'. */
 static inline bytes16 care16(bytes16 v) { return (bytes16)((v < 0x20) | (v == '"') | (v == '\\')); }
 
 static inline bool any(bytes16 v)
 {
-	uint64_t half[2];
+	words2 w = (words2)v;
 
-	memcpy(half, &v, 16);
-	return half[0] | half[1];
+	return w[0] | w[1];
 }
 
 /* n < 16 bytes as two words, some bytes twice; what is left of the words is a space. */
 static inline bool copy_short(char *to, const uint8_t *s, size_t n)
 {
-	uint64_t w[2] = { 0, 0x2020202020202020ULL };
-	uint32_t half[2];
-	bytes16 v;
+	uint64_t a, b = 0x2020202020202020ULL;
+	uint32_t a4, b4;
 
 	if (n >= 8) {
-		memcpy(&w[0], s, 8);
-		memcpy(&w[1], s + n - 8, 8);
-		memcpy(to, &w[0], 8);
-		memcpy(to + n - 8, &w[1], 8);
+		memcpy(&a, s, 8);
+		memcpy(&b, s + n - 8, 8);
+		memcpy(to, &a, 8);
+		memcpy(to + n - 8, &b, 8);
 	} else if (n >= 4) {
-		memcpy(&half[0], s, 4);
-		memcpy(&half[1], s + n - 4, 4);
-		memcpy(to, &half[0], 4);
-		memcpy(to + n - 4, &half[1], 4);
-		w[0] = (uint64_t)half[1] << 32 | half[0];
+		memcpy(&a4, s, 4);
+		memcpy(&b4, s + n - 4, 4);
+		memcpy(to, &a4, 4);
+		memcpy(to + n - 4, &b4, 4);
+		a = (uint64_t)b4 << 32 | a4;
 	} else if (n) {		/* the first, the middle, the last */
-		w[0] = 0x2020202020000000ULL | (uint64_t)s[n - 1] << 16 | (uint64_t)s[n / 2] << 8 | s[0];
+		a = 0x2020202020000000ULL | (uint64_t)s[n - 1] << 16 | (uint64_t)s[n / 2] << 8 | s[0];
 		to[0] = (char)s[0];
 		to[n / 2] = (char)s[n / 2];
 		to[n - 1] = (char)s[n - 1];
 	} else {
-		w[0] = w[1];
+		a = b;
 	}
-	memcpy(&v, w, 16);
-	return !any(care16(v));
+	return !any(care16((bytes16)(words2){ a, b }));
 }
 
 /* Copies n bytes; false when one of them needs care. */
