@@ -51,6 +51,7 @@ struct queue {
 	struct verdicts waits[2];	/* TCP, UDP */
 	unsigned building;		/* which of them emit() writes for */
 	int broken;			/* -errno: a send failed for good */
+	int64_t now;			/* when the batch at hand was begun: one call of the clock for all of it */
 	uint64_t run, fulls;		/* packets read since the queue was last empty; how often that reached maxlen */
 	struct source_stats st;		/* written by the worker, read by any thread */
 };
@@ -156,9 +157,10 @@ static uint32_t checksum_flags(const struct nlattr *info, unsigned which)
 	return bits & NFQA_SKB_CSUM_NOTVERIFIED ? flags : flags | FRAME_CSUM_VALID;
 }
 
-static int64_t when(const struct nlattr *a)
+/* now: when its batch was begun. */
+static int64_t when(const struct nlattr *a, int64_t now)
 {
-	int64_t now = now_ns(), ts;
+	int64_t ts;
 	struct nfqnl_msg_packet_timestamp t;
 
 	if (!a || mnl_attr_get_payload_len(a) < sizeof t)
@@ -174,7 +176,7 @@ static void fill_frame(const struct queue *q, unsigned which, uint32_t id, uint8
 	uint32_t n = mnl_attr_get_payload_len(attr[NFQA_PAYLOAD]);
 
 	memset(f, 0, sizeof *f);
-	f->ts = when(attr[NFQA_TIMESTAMP]);
+	f->ts = when(attr[NFQA_TIMESTAMP], q->now);
 	f->data = mnl_attr_get_payload(attr[NFQA_PAYLOAD]);
 	f->caplen = f->wirelen = n;
 	f->flags = checksum_flags(attr[NFQA_SKB_INFO], which);
@@ -291,6 +293,7 @@ static int queue_batch(struct source *s, struct frame *out, unsigned max, struct
 	unsigned n = 0;
 
 	flush_verdicts(q);
+	q->now = now_ns();
 	while (n < max && ARENA_SIZE - used >= MESSAGE_MAX && !q->broken) {
 		struct sockaddr_nl from = { 0 };
 		socklen_t fromlen = sizeof from;
