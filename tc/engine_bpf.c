@@ -32,7 +32,7 @@ struct row {			/* what the maps say of one hook */
 
 struct tcbpf {
 	struct bpf_object *object;
-	int prog[2], hooks, ports;	/* descriptors of the object's */
+	int prog[2], hooks, ports, passing, globals;	/* descriptors of the object's */
 	uint32_t id[2];
 	struct row *row;		/* by no order: devices come and go in hundreds, not on the packet path */
 	unsigned n, size;
@@ -85,6 +85,8 @@ struct tcbpf *tcbpf_open(struct err *err)
 	}
 	b->hooks = bpf_object__find_map_fd_by_name(b->object, "hooks");
 	b->ports = bpf_object__find_map_fd_by_name(b->object, "ports");
+	b->passing = bpf_object__find_map_fd_by_name(b->object, "passing");
+	b->globals = bpf_object__find_map_fd_by_name(b->object, ".bss");
 	if (program(b, 0, "tapq_leaving", err) || program(b, 1, "tapq_entering", err)) {
 		tcbpf_close(b);
 		return NULL;
@@ -106,6 +108,8 @@ void tcbpf_close(struct tcbpf *b)
 }
 
 int tcbpf_prog_fd(const struct tcbpf *b, int hook) { return b->prog[hook]; }
+int tcbpf_passing_fd(const struct tcbpf *b) { return b->passing; }
+int tcbpf_globals_fd(const struct tcbpf *b) { return b->globals; }
 uint32_t tcbpf_prog_id(const struct tcbpf *b, int hook) { return b->id[hook]; }
 
 static struct row *find(struct tcbpf *b, int ifindex, int hook)

@@ -26,6 +26,9 @@ uint32_t tcbpf_prog_id(const struct tcbpf *, int hook);	/* the kernel's, as filt
 int tcbpf_hook(struct tcbpf *, int ifindex, int hook, int to, const struct app_ports *sport, const struct app_ports *dport, struct err *);
 /* The row says that already. */
 bool tcbpf_current(struct tcbpf *, int ifindex, int hook, int to, const struct app_ports *sport, const struct app_ports *dport);
+/* The map of flows that are copied no more (passing.h), and of the variable that says that there are some: descriptors that live as long as this. */
+int tcbpf_passing_fd(const struct tcbpf *);
+int tcbpf_globals_fd(const struct tcbpf *);
 /* The device has no filters of ours any more, or is gone. */
 void tcbpf_forget(struct tcbpf *, int ifindex);
 

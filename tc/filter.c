@@ -26,6 +26,7 @@
 #include "tc/deny.h"
 #include "tc/engine_bpf.h"
 #include "tc/netlink.h"
+#include "tc/passing.h"
 #include "tc/plan.h"
 #include "tc/tcx.h"
 
@@ -39,6 +40,7 @@
 struct tc {
 	struct tcnl nl;
 	struct tcbpf *bpf;	/* NULL: nothing asked for it yet */
+	struct passing *passing;
 	uint64_t key[SHARES_MAX];	/* plan_key of the block pair in slot[i] */
 	uint16_t slot[SHARES_MAX];
 	unsigned shares;
@@ -80,6 +82,7 @@ void tc_close(struct tc *t)
 	if (!t)
 		return;
 	tcnl_close(&t->nl);
+	passing_unref(t->passing);
 	tcbpf_close(t->bpf);
 	free(t->made);
 	free(t);
@@ -469,6 +472,13 @@ static int engine_ready(struct tc *t, const struct tc_want *w, unsigned *changes
 		*changes += rc > 0;
 	}
 	return rc < 0 ? rc : 0;
+}
+
+struct passing *tc_passing(struct tc *t)
+{
+	if (t->bpf && !t->passing)
+		t->passing = passing_open(tcbpf_passing_fd(t->bpf), tcbpf_globals_fd(t->bpf));
+	return passing_ref(t->passing);
 }
 
 int tc_ensure(struct tc *t, const struct tc_want *w, struct tc_state *state, unsigned *changes, struct err *err)

@@ -7,6 +7,7 @@
 
 #define BPF_DEVICES_MAX 16384
 #define BPF_PORTS_MAX 262144
+#define BPF_PASSING_MAX 262144	/* entries: up to four for each flow */
 
 /* A hook of a device: 0 leaves the workload (clsact ingress of the host's end), 1 enters it (egress). */
 struct bpf_hook {
@@ -30,6 +31,21 @@ struct bpf_port {
 	__u16 port;		/* network order */
 	__u8 ipproto;
 	__u8 where;		/* hook << 1 | destination */
+};
+
+/* One direction of a decided flow, at one hook: as its packets travel. */
+struct bpf_passing {
+	__u32 ifindex;
+	__u8 hook, ipproto;
+	__u16 pad_;
+	__u8 src[16], dst[16];	/* IPv4 as IPv6 has it mapped */
+	__u16 sport, dport;	/* network order */
+};
+
+struct bpf_passed {		/* what went by uncopied since the entry was put */
+	__u64 packets, bytes;	/* frames; IP lengths */
+	__u32 tcp_flags;	/* all that were set */
+	__u32 pad_;
 };
 
 #endif

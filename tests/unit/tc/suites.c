@@ -8,6 +8,7 @@ extern const struct unit_test tests_copies[];
 extern const struct unit_test tests_stops[];
 extern const struct unit_test tests_filter[];
 extern const struct unit_test tests_engine_bpf[];
+extern const struct unit_test tests_passing[];
 extern const struct unit_test tests_mirror[];
 extern const struct unit_test tests_tcx[];
 
@@ -19,6 +20,7 @@ const struct unit_suite unit_suites[] = {
 	{ "stops", tests_stops },
 	{ "filter", tests_filter },
 	{ "engine_bpf", tests_engine_bpf },
+	{ "passing", tests_passing },
 	{ "mirror", tests_mirror },
 	{ "tcx", tests_tcx },
 	{ 0 },
