@@ -6,6 +6,7 @@
 #include "agent/learn_parts.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 
 struct want {				/* whom an event is about */
 	char name[2][CONFIG_NAME_MAX];	/* "": none of this node */
+	bool dns;			/* name[1] is DNS names */
 	struct addr addr[2];
 	uint16_t port, app;
 	uint8_t ipproto;
@@ -67,6 +69,8 @@ void learn_free(struct learn *l)
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
+
+void learn_know(struct learn *l, const struct fqdn_cache *c) { l->fqdn = c; }
 
 static void left_out(struct learn *l) { l->stats.left_out++; }
 
@@ -158,7 +162,7 @@ static void request_add(struct learn *l, struct learn_pair *p, const struct lear
 
 static unsigned bucket_of(const struct want *w)
 {
-	uint64_t h = (uint64_t)w->port << 32 | (uint64_t)w->app << 8 | w->ipproto;
+	uint64_t h = (uint64_t)w->dns << 48 | (uint64_t)w->port << 32 | (uint64_t)w->app << 8 | w->ipproto;
 
 	for (int i = 0; i < 2; i++) {
 		for (const char *s = w->name[i]; *s; s++)
@@ -173,7 +177,7 @@ static bool same_name(const char *had, const char *wanted) { return had ? !strcm
 /* All but the addresses. */
 static bool alike(const struct learn_pair *p, const struct want *w)
 {
-	return p->port == w->port && p->app == w->app && p->ipproto == w->ipproto && same_name(p->name[0], w->name[0]) && same_name(p->name[1], w->name[1]);
+	return p->dns == w->dns && p->port == w->port && p->app == w->app && p->ipproto == w->ipproto && same_name(p->name[0], w->name[0]) && same_name(p->name[1], w->name[1]);
 }
 
 static struct cidr net_of(const struct addr *a, uint8_t len)
@@ -305,6 +309,7 @@ static struct learn_pair *pair_new(struct learn *l, unsigned bucket, const struc
 		free(p);
 		return NULL;
 	}
+	p->dns = w->dns;
 	p->port = w->port;
 	p->app = w->app;
 	p->ipproto = w->ipproto;
@@ -360,6 +365,42 @@ static void name_end(struct learn *l, uint32_t workload, char out[CONFIG_NAME_MA
 	out[0] = '\0';
 	if (workload && names_copy_workload(l->names, workload, name, sizeof name))
 		learn_stem(name, out, CONFIG_NAME_MAX);
+}
+
+/* As many of its names as have room, whole ones. */
+struct dns_names {
+	char v[8][FQDN_TEXT_MAX + 1];
+	unsigned n;
+};
+
+static void dns_name(void *ctx, struct bytes name)
+{
+	struct dns_names *d = ctx;
+
+	if (d->n == sizeof d->v / sizeof d->v[0] || name.n > FQDN_TEXT_MAX)
+		return;
+	memcpy(d->v[d->n], name.p, name.n);
+	d->v[d->n++][name.n] = '\0';
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(a, b); }
+
+static void dns_end(struct learn *l, uint32_t workload, const struct addr *dest, int64_t since, struct want *w)
+{
+	struct dns_names d = { .n = 0 };
+	size_t n = 0;
+
+	w->dns = false;
+	if (*w->name[1] || !workload || !l->fqdn)
+		return;
+	fqdn_cache_each(l->fqdn, workload, dest, since, dns_name, &d);
+	qsort(d.v, d.n, sizeof d.v[0], by_text);
+	for (unsigned i = 0; i < d.n; i++) {
+		if (n + strlen(d.v[i]) + 2 > sizeof w->name[1])
+			continue;
+		n += (size_t)snprintf(w->name[1] + n, sizeof w->name[1] - n, "%s%s", n ? "\n" : "", d.v[i]);
+		w->dns = true;
+	}
 }
 
 static bool is_icmp(uint8_t ipproto) { return ipproto == IPPROTO_ICMP || ipproto == IPPROTO_ICMPV6; }
@@ -430,6 +471,7 @@ static void want_of(struct learn *l, const struct event *ev, struct want *w)
 {
 	name_end(l, ev->src_workload, w->name[0]);
 	name_end(l, ev->dst_workload, w->name[1]);
+	dns_end(l, ev->src_workload, &ev->dst, ev->start, w);
 	w->addr[0] = ev->src;
 	w->addr[1] = ev->dst;
 	w->port = ev->dport;
@@ -471,7 +513,7 @@ static void feed_request(struct learn *l, const struct event *ev)
 		return;
 	p->bare = false;
 	if (m && (ev->body_len || ev->partial)) {
-		request_add(l, p, m, ev, !*w.name[1]);
+		request_add(l, p, m, ev, !*w.name[1] || w.dns);
 	} else if (!ev->body_len && !ev->partial) {
 		p->n++;
 		l->stats.connections++;
@@ -515,6 +557,7 @@ void learn_open(struct learn *l, const struct dpi_flow_info *i)
 	pthread_mutex_lock(&l->lock);
 	name_end(l, i->workload[0], w.name[0]);
 	name_end(l, i->workload[1], w.name[1]);
+	dns_end(l, i->workload[0], &i->tuple.dst, i->start, &w);
 	w.addr[0] = i->tuple.src;
 	w.addr[1] = i->tuple.dst;
 	w.port = i->tuple.dport;

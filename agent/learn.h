@@ -3,8 +3,8 @@
  * discover; and the policy file that allows just that.
  *
  * A pair is an initiator, a responder, a port of the responder's and an application. A workload is an end by its name, a replica made by
- * a template ("web-7d9f8b6c5-x2x9z") by the name's glob ("web-*"); anything else by its address, and by a prefix once a pair has more
- * than LEARN_REMOTES_MAX of them. What a request was about is kept by its class: the keys of matchers.def that say it (learn_class.h),
+ * a template ("web-7d9f8b6c5-x2x9z") by the name's glob ("web-*"); a responder that the initiator knows by DNS names (fqdn.h) by these; anything
+ * else by its address, and by a prefix once a pair has more than LEARN_REMOTES_MAX of them. What a request was about is kept by its class: the keys of matchers.def that say it (learn_class.h),
  * with ids in paths, topics and names made "*"; what has more than LEARN_CLASSES_MAX classes keeps the beginnings of its paths.
  *
  * Learned is what was carried on: TCP that was accepted, an echo or SCTP that was answered, UDP that was answered, recognised, or sent
@@ -17,6 +17,7 @@
 
 #include <stdio.h>
 
+#include "agent/fqdn.h"
 #include "agent/names.h"
 #include "dpi/dpi.h"
 #include "dpi/policy.h"
@@ -29,6 +30,7 @@
 struct learn;
 
 struct learn *learn_new(struct names *);		/* borrowed; NULL without memory */
+void learn_know(struct learn *, const struct fqdn_cache *);	/* borrowed; before the first event. Without: no end is known by DNS names */
 void learn_free(struct learn *);			/* NULL is fine */
 /* An event of any type; EV_LEARN and EV_FLOW are looked at. ctx: struct learn. */
 void learn_feed(void *ctx, const struct event *);

@@ -44,7 +44,7 @@ static void names(struct learn_lines *w)
 	for (unsigned b = 0; b < LEARN_BUCKETS && w->name; b++)
 		for (const struct learn_pair *p = w->l->bucket[b]; p; p = p->next)
 			for (int i = 0; i < 2; i++)
-				if (p->name[i])
+				if (p->name[i] && !(i && p->dns))
 					w->name[w->nnames++] = p->name[i];
 	if (!w->name)
 		return;
@@ -81,7 +81,7 @@ static char *end_of(struct learn_lines *w, const struct learn_pair *p, int side)
 		cidr_text(&p->net[side], text);
 		return copy(w, text);
 	}
-	if (learn_numbered(p->name[side], text, sizeof text) && glob_is_safe(w, p->name[side], text))
+	if (!(side && p->dns) && learn_numbered(p->name[side], text, sizeof text) && glob_is_safe(w, p->name[side], text))
 		return copy(w, text);
 	return copy(w, p->name[side]);
 }
@@ -134,7 +134,7 @@ static void line_of(struct learn_lines *w, const struct learn_pair *p)
 
 	for (int i = 0; i < 2; i++) {
 		l->end[i] = end_of(w, p, i);
-		l->remote[i] = !p->name[i];
+		l->kind[i] = !p->name[i] ? END_ADDRESS : i && p->dns ? END_DNS : END_WORKLOAD;
 	}
 	l->ports = ports_of(w, p);
 	l->app = p->app;
@@ -163,7 +163,7 @@ static void line_free(struct learn_line *l)
 static int cmp_ends(const struct learn_line *a, const struct learn_line *b)
 {
 	for (int i = 0; i < 2; i++) {
-		int c = (int)a->remote[i] - (int)b->remote[i];
+		int c = (int)a->kind[i] - (int)b->kind[i];
 
 		if (!c)
 			c = strcmp(a->end[i], b->end[i]);
@@ -190,8 +190,8 @@ static int by_talk(const void *x, const void *y)
 	int c = 0;
 
 	for (int i = 0; i < 2 && !c; i++) {
-		c = (int)a->remote[i] - (int)b->remote[i];
-		if (!c && !(a->remote[i] && !a->remote[!i]))
+		c = (int)a->kind[i] - (int)b->kind[i];
+		if (!c && !(a->kind[i] != END_WORKLOAD && a->kind[!i] == END_WORKLOAD))
 			c = strcmp(a->end[i], b->end[i]);
 	}
 	if (!c)

@@ -7,8 +7,8 @@
 #include "agent/learn_parts.h"
 
 struct learn_line {
-	char *end[2];			/* a name or glob; addresses, one a line */
-	bool remote[2];
+	char *end[2];			/* a name or glob; addresses or DNS names, one a line */
+	enum learn_end { END_WORKLOAD, END_DNS, END_ADDRESS } kind[2];
 	char *ports;			/* as a rule has them, one a line */
 	uint16_t app;
 	bool bare, loose;

@@ -69,6 +69,7 @@ char *learn_join(const char *a, const char *b);
 struct learn_pair {
 	struct learn_pair *next;	/* of its bucket */
 	char *name[2];			/* initiator, responder: a workload's, or the glob of its template; NULL: none of this node */
+	bool dns;			/* name[1] is its DNS names, sorted, one a line */
 	struct cidr net[2];		/* where name is NULL */
 	uint16_t port, app;
 	uint8_t ipproto;
@@ -84,6 +85,7 @@ struct learn_pair {
 struct learn {
 	pthread_mutex_t lock;
 	struct names *names;
+	const struct fqdn_cache *fqdn;
 	struct learn_pair *bucket[LEARN_BUCKETS];
 	size_t bytes;
 	struct learn_stats stats;

@@ -20,7 +20,7 @@
 
 struct group {
 	const char *end;
-	bool remote;
+	enum learn_end kind;
 	char name[160];
 };
 
@@ -94,36 +94,36 @@ static void name_group(const struct writer *w, struct group *g)
 	char base[CONFIG_NAME_MAX];
 	size_t n;
 
-	if (g->remote && strchr(g->end, '\n'))
-		snprintf(base, sizeof base, "addresses");
+	if (g->kind != END_WORKLOAD && strchr(g->end, '\n'))
+		snprintf(base, sizeof base, g->kind == END_DNS ? "names" : "addresses");
 	else
 		snprintf(base, sizeof base, "%.120s", g->end);
 	n = strlen(base);
-	if (!g->remote && n > 2 && !strcmp(base + n - 1, "*"))
+	if (g->kind == END_WORKLOAD && n > 2 && !strcmp(base + n - 1, "*"))
 		base[n - 2] = '\0';
 	snprintf(g->name, sizeof g->name, "%s", base);
 	for (unsigned i = 2; name_taken(w, g->name); i++)
 		snprintf(g->name, sizeof g->name, "%s-%u", base, i);
 }
 
-static const struct group *find_group(const struct writer *w, const char *end, bool remote)
+static const struct group *find_group(const struct writer *w, const char *end, enum learn_end kind)
 {
 	for (unsigned i = 0; i < w->ngroups; i++)
-		if (w->group[i].remote == remote && !strcmp(w->group[i].end, end))
+		if (w->group[i].kind == kind && !strcmp(w->group[i].end, end))
 			return &w->group[i];
 	return NULL;
 }
 
-static bool need_group(struct writer *w, const char *end, bool remote)
+static bool need_group(struct writer *w, const char *end, enum learn_end kind)
 {
 	struct group *g = &w->group[w->ngroups];
 
-	if (find_group(w, end, remote))
+	if (find_group(w, end, kind))
 		return true;
 	if (w->ngroups == w->groups_max)
 		return false;
 	g->end = end;
-	g->remote = remote;
+	g->kind = kind;
 	name_group(w, g);
 	w->ngroups++;
 	return true;
@@ -131,10 +131,12 @@ static bool need_group(struct writer *w, const char *end, bool remote)
 
 static void write_groups(struct writer *w)
 {
+	static const char *const keys[] = { [END_WORKLOAD] = "workload", [END_DNS] = "fqdn", [END_ADDRESS] = "cidr" };
+
 	for (unsigned i = 0; i < w->lines.n; i++) {
 		struct learn_line *l = &w->lines.line[i];
 
-		if (need_group(w, l->end[0], l->remote[0]) && need_group(w, l->end[1], l->remote[1]))
+		if (need_group(w, l->end[0], l->kind[0]) && need_group(w, l->end[1], l->kind[1]))
 			continue;
 		l->gone = true;
 		w->left_out++;
@@ -146,10 +148,10 @@ static void write_groups(struct writer *w)
 
 		fputs("  - {name: ", w->out);
 		quoted(w->out, g->name, strlen(g->name));
-		fputs(g->remote ? ", match: {cidr: " : ", match: {workload: ", w->out);
+		fprintf(w->out, ", match: {%s: ", keys[g->kind]);
 		quoted_list(w->out, g->end);
 		/* a prefix stands for others beside those that were seen, not for the workloads, which have groups of their own */
-		fputs(g->remote && strchr(g->end, '/') ? ", not: {workload: \"*\"}}}\n" : "}}\n", w->out);
+		fputs(g->kind == END_ADDRESS && strchr(g->end, '/') ? ", not: {workload: \"*\"}}}\n" : "}}\n", w->out);
 	}
 }
 
@@ -206,7 +208,7 @@ static bool rule_begin(struct writer *w, const struct learn_line *l)
 	fprintf(w->out, "  - {id: %u, from: ", w->id);
 	w->id += w->step;
 	for (int i = 0; i < 2; i++) {
-		const struct group *g = find_group(w, l->end[i], l->remote[i]);
+		const struct group *g = find_group(w, l->end[i], l->kind[i]);
 
 		if (i)
 			fputs(", to: ", w->out);

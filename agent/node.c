@@ -136,6 +136,7 @@ static int start_workers(struct node *n, struct err *err)
 	n->sinks = sinks_start(&eve, n->config->sinks, n->config->nsinks, n->rings, n->nworkers, n->sink_wake, err);
 	if (!n->sinks)
 		return -EIO;
+	learn_know(n->learn, n->fqdn);
 	sinks_tap(n->sinks, learn_feed, n->learn);
 	n->event_mask = events_wanted(n);
 	for (unsigned i = 0; i < n->nworkers; i++) {

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Learn in discover, protect by what was learned: the same traffic goes on, one thing more does not."""
-import glob, os, shutil, socket, subprocess
+import glob, os, shutil, socket, struct, subprocess
 
 from lablib import Lab, run, wait_for
 from test_policy import refused
-from test_requests import query, redis_cli
+from test_requests import redis_cli
 from traffic import connect, http_get
 
 DISCOVER = 'version: 1\ndefault: {mode: discover}\n'
@@ -39,10 +39,11 @@ def tls(lab, addr, name):
     return b'BEGIN CERTIFICATE' in r.stdout
 
 
-def dns(lab, addr, name):
+def dns(lab, addr, name, kind=1):
     s = connect(lab.ns('client'), addr, 53, kind=socket.SOCK_DGRAM, timeout=2)
     try:
-        return query(s, 7, name) == 7
+        s.send(struct.pack('>HHHHHH', 7, 0x100, 1, 0, 0, 0) + b''.join(bytes((len(part),)) + part.encode() for part in name.split('.')) + struct.pack('>BHH', 0, kind, 1))
+        return struct.unpack('>H', s.recv(512)[:2])[0] == 7
     except (ConnectionRefusedError, socket.timeout):
         return False
     finally:
@@ -68,6 +69,9 @@ def everything(lab):
         assert dns(lab, db, 'api.example')
         assert psql(lab, db, 'select count(*) from orders', 'insert into orders values (1)', 'select 1') is not False
         lab.exec('client', 'ping', '-c', '1', '-W', '2', web)
+        # somebody outside, by a name that was asked for
+        assert dns(lab, lab.v4('db'), 'pay.example', 1) and dns(lab, lab.v4('db'), 'pay.example', 28)
+        assert http_get(lab.ns('client'), family('outside'), 8080, '/', host='pay.example')[1] == 200
 
 
 def test_learn_then_protect():
@@ -75,7 +79,8 @@ def test_learn_then_protect():
         lab.nginx('web', ports=(8080, 8081))
         lab.redis('db')
         lab.tls_server('db')
-        lab.dnsmasq('db')
+        lab.nginx('outside')
+        lab.dnsmasq('db', (('api.example', '10.9.8.7'), ('pay.example', lab.v4('outside')), ('pay.example', lab.v6('outside'))))
         postgres(lab, 'db')
         lab.start_tapqd(mode='mixed', apps=APPS, policy=DISCOVER)
         everything(lab)
@@ -85,7 +90,7 @@ def test_learn_then_protect():
         assert 'icmp6' in text, text       # a flow that is still open
         text = lab.tapq('policy', 'learned').stdout
         assert text == lab.tapq('policy', 'learned').stdout
-        assert '9999' not in text and '"/items/*"' in text and '"www.good.example"' in text and '"orders"' in text, text
+        assert '9999' not in text and '"/items/*"' in text and '"www.good.example"' in text and '"orders"' in text and 'fqdn: ["pay.example"]' in text, text
         learned = lab.path('learned.yaml')
         with open(learned, 'w') as f:
             f.write(text)
@@ -101,6 +106,7 @@ def test_learn_then_protect():
             assert http(lab, 'client', web, '/items/19')        # an id that was not seen is one of the kind
             assert http(lab, 'client', web, '/admin') is None
             assert http(lab, 'db', web, '/') is None            # somebody else
+            assert http(lab, 'client', family('outside'), '/') is None      # under another name
             assert 'OK' not in redis_cli(lab, db, 'FLUSHALL')
             assert not tls(lab, '[%s]' % db if ':' in db else db, 'www.evil.example')
             assert not dns(lab, db, 'x.evil.example')
@@ -109,7 +115,7 @@ def test_learn_then_protect():
         everything(lab)
         assert lab.stop_tapqd() == 0
         paths = {a['alert'].get('request', {}).get('url') for a in lab.events('alert')}
-        assert '/admin' in paths and not paths & {'/', '/index.html', '/items/17'}, paths
+        assert '/admin' in paths and not paths & {'/index.html', '/items/17'}, paths
 
 
 def test_nothing_to_learn():

@@ -684,6 +684,39 @@ static void test_hostile_text(void)
 	bench_free(b);
 }
 
+/* A responder that the initiator asked for by names is these names; whom somebody else asked for is not. */
+static void test_dns_names(void)
+{
+	struct bench *b = bench_new();
+	struct fqdn_cache *c = fqdn_cache_new(64, &(struct hash_key){ { 1, 2 } });
+	struct talk t = { .from = 5, .to = -1, .to_ip = "192.0.2.9", .ipproto = IPPROTO_TCP, .port = 443, .app = APP_TLS, .words = { "pay.example" } };
+	static const char *const names[] = { "pay.example", "edge.cdn.example" };
+	struct addr a, a6;
+	char *text;
+
+	learn_know(b->l, c);
+	CU_ASSERT(!addr_parse("192.0.2.9", &a) && !addr_parse("2001:db8::9", &a6));
+	for (int i = 0; i < 2; i++) {
+		fqdn_cache_learn(c, b->id[5], &a, (struct bytes){ (const uint8_t *)names[i], strlen(names[i]) }, 60, 0);
+		fqdn_cache_learn(c, b->id[5], &a6, (struct bytes){ (const uint8_t *)names[i], strlen(names[i]) }, 60, 0);
+	}
+	say(b, &t);
+	t.to_ip = "2001:db8::9";
+	say(b, &t);
+	t.from = 2;
+	t.app = APP_SSH;
+	say(b, &t);
+	text = written(b, NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "{name: \"names\", match: {fqdn: [\"edge.cdn.example\", \"pay.example\"]}}"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "from: \"client\", to: \"names\", ports: [tcp/443], apps: [tls], tls: {sni: [\"pay.example\"]}, action: allow}"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "from: \"db\", to: \"2001:db8::9\", ports: [tcp/443], apps: [ssh], action: allow}"));
+	CU_ASSERT_PTR_NULL(strstr(text, "192.0.2.9"));
+	policy_file_free(parsed(text));
+	free(text);
+	bench_free(b);
+	fqdn_cache_free(c);
+}
+
 /* Beside a policy in force: other names, other ids, so that one text can be put behind the other. */
 static void test_beside_a_policy(void)
 {
@@ -716,6 +749,7 @@ const struct unit_test tests_learn[] = {
 	{ "too many paths", test_paths_fold },
 	{ "a full table", test_full },
 	{ "hostile text", test_hostile_text },
+	{ "DNS names", test_dns_names },
 	{ "beside a policy", test_beside_a_policy },
 	{ 0 },
 };
