@@ -98,7 +98,7 @@ def cpu_of(pid):
 # ---- what stands between ----
 
 class Between:
-    """Nothing. agent: what may be asked for its processor time; stop() looks whether the run counts."""
+    """Nothing. pid: whose processor time is taken; stop() ends it and raises Refused where the run does not count."""
     pid = None
 
     def __init__(self, lab):
