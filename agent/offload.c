@@ -18,6 +18,7 @@ struct passing {
 struct offload {
 	struct passing *list;
 	uint32_t n, room, at;		/* at: where the next look begins */
+	uint32_t young;			/* those at the end that were not looked at yet */
 	struct passing fresh[CONNTRACK_BATCH];	/* noted */
 	unsigned nfresh;
 	uint64_t counters[OFFLOAD_C_COUNT];
@@ -103,6 +104,7 @@ static void went(struct offload *o, struct dpi *d, const struct passing *r)
 		return;
 	}
 	o->list[o->n++] = *r;
+	o->young++;
 	tell(o, OFFLOAD_C_TAKEN);
 	if (r->mark == CT_MARK_DROP)
 		tell(o, OFFLOAD_C_REFUSED);
@@ -146,9 +148,8 @@ static bool look_at(struct offload *o, struct dpi *d, struct passing *r, const s
 	struct dpi_counted c = { .closed = e->tcp != CT_TCP_OPEN, .reset = e->tcp == CT_TCP_RESET };
 
 	if (!e->found || (r->id && e->id != r->id) || (r->mark != CT_MARK_NONE && e->mark != r->mark)) {
-		if (r->mark != CT_MARK_NONE)
+		if (dpi_flow_lost(d, &r->who))	/* else it is over, and its ports are another connection's */
 			tell(o, OFFLOAD_C_LOST);
-		dpi_flow_lost(d, &r->who);
 		return true;
 	}
 	if (r->mark == CT_MARK_NONE && e->mark != CT_MARK_NONE)
@@ -199,6 +200,10 @@ void offload_tick(struct offload *o, struct dpi *d)
 {
 	uint32_t left = o->n / TURNS + 1 < LOOKS_A_TICK ? o->n / TURNS + 1 : LOOKS_A_TICK;
 
+	/* Short connections are over, and their ports used again, before their turn would come. */
+	for (uint32_t at = o->young < o->n ? o->n - o->young : 0; o->young && at < o->n;)
+		at += look(o, d, at, o->n - at);
+	o->young = 0;
 	for (unsigned rounds = 0; left && o->n && rounds < LOOKS_A_TICK; rounds++) {
 		uint32_t before = o->n, stay;
 

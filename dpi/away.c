@@ -212,13 +212,14 @@ bool dpi_flow_counted(struct dpi *d, const struct dpi_decided *w, const struct d
 	return true;
 }
 
-void dpi_flow_lost(struct dpi *d, const struct dpi_decided *w)
+bool dpi_flow_lost(struct dpi *d, const struct dpi_decided *w)
 {
 	struct flow *f = still(w);
+	bool away = f && f->away;
 
-	if (!f)
-		return;
-	if (f->away)
+	if (away)
 		come_back(d, f);
-	f->tracked = 0;
+	if (f)
+		f->tracked = 0;
+	return away;
 }

@@ -103,8 +103,8 @@ struct dpi_counted {
 };
 /* What the kernel counted so far. Flows that are away do not age as long as this is told of them. False as above. */
 bool dpi_flow_counted(struct dpi *, const struct dpi_decided *, const struct dpi_counted *);
-/* The kernel counts it no more: it is back, and what comes is counted here. */
-void dpi_flow_lost(struct dpi *, const struct dpi_decided *);
+/* The kernel counts it no more: it is back, and what comes is counted here. True when it was away. */
+bool dpi_flow_lost(struct dpi *, const struct dpi_decided *);
 
 /* Time goes on without a frame: expires flows and fragments. Cheap when nothing is due. Called about each 50 ms, after whatever frames there
  * were: what is compared between two paths waits for two of these. */

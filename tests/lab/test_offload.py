@@ -435,3 +435,63 @@ def test_mode_switches():
         assert lab.stop_tapqd() == 0
         flows = lab.events('flow')
         assert [(e['app_proto'], e['dest_port']) for e in flows] == [('http', 8080)] * 2, flows
+
+
+def test_short_connections():
+    """Connections that are over a moment after they went by: each is told once, with every packet of it."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web')
+        start(lab)
+        truth = lab.truth('web')
+
+        def ask(addr):
+            for _ in range(75):
+                assert http_get(lab.ns('client'), addr, 8080)[1] == 200
+        threads = [threading.Thread(target=ask, args=(a,)) for a in (lab.v4('web'), lab.v6('web')) * 2]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        wait_for('all are over', lambda: not lab.tapq_json('flows')['flows'], 15)
+        assert lab.counter('offload.flows') >= 290 and lab.counter('offload.lost') == 0
+        exact(lab, truth, 300)
+
+
+def test_redirect_inside():
+    """The workload changes ports inside itself: the kernel finds the connection all the same, and its directions are told apart."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web', ports=(15006,))
+        for t in ('iptables-nft', 'ip6tables-nft'):
+            lab.exec('web', t, '-t', 'nat', '-A', 'PREROUTING', '-p', 'tcp', '--dport', '8080', '-j', 'REDIRECT', '--to-ports', '15006')
+        start(lab)
+        for addr in (lab.v4('web'), lab.v6('web')):
+            k = KeptAlive(lab.ns('client'), addr, 8080)
+            for _ in range(10):
+                assert k.get() == 200
+            wait_for('it went by', lambda: offloaded(lab))
+            time.sleep(0.5)     # looked at some times
+            assert k.get() == 200 and len(offloaded(lab)) == 1 and lab.counter('offload.lost') == 0
+            k.close()
+            wait_for('it is over', lambda: not lab.tapq_json('flows')['flows'], 15)
+        assert lab.stop_tapqd() == 0
+        flows = lab.events('flow')
+        assert len(flows) == 2 and all(e['flow']['reason'] == 'closed' and e['flow']['bytes_toclient'] > 11 * 1024 > e['flow']['bytes_toserver'] for e in flows), flows
+
+
+def test_tls_after_its_handshake():
+    """tls events need the handshake alone: they are told, and the rest goes by."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.tls_server('web', 8080)
+        start(lab, types='flow, alert, tls', policy='version: 1\nrules: [{id: 1, from: any, to: any, action: allow}]\n')
+        for addr in (lab.v4('web'), lab.v6('web')):
+            import ssl
+            ctx = ssl._create_unverified_context()
+            s = ctx.wrap_socket(connect(lab.ns('client'), addr, 8080), server_hostname='secure.example')
+            s.sendall(b'GET / HTTP/1.0\r\n\r\n')
+            while s.recv(65536):
+                pass
+            s.close()
+        wait_for('both went by', lambda: lab.counter('offload.flows') == 2)
+        assert lab.tapq_json('status')['offload']['why'] == []
+        assert lab.stop_tapqd() == 0
+        assert [e['tls']['sni'] for e in lab.events('tls')] == ['secure.example'] * 2 and [e['app_proto'] for e in lab.events('flow')] == ['tls'] * 2
