@@ -19,7 +19,7 @@ CONNECTIONS = 16	# of each wrk
 APPS = ', '.join('tcp/%d' % p for p in HTTP + BULK)
 HALF = 'tcp/%d, tcp/%d' % (HTTP[0], BULK[0])
 NOTHING, SINGLE, BATCH, MARK, TOUCH = 'nothing', 'queue: accept, one by one', 'queue: accept, in batches', 'queue: marked, rest passes by', 'mirror: ring touched'
-NFQ, OFFLOAD, TC, MIXED, SURICATA_NFQ, SURICATA_TC = 'tapqd nfq', 'tapqd nfq, offload', 'tapqd tc', 'tapqd mixed', 'Suricata, NFQUEUE', 'Suricata, af-packet'
+NFQ, OFFLOAD, TC, TC_BPF, MIXED, SURICATA_NFQ, SURICATA_TC = 'tapqd nfq', 'tapqd nfq, offload', 'tapqd tc', 'tapqd tc, bpf engine', 'tapqd mixed', 'Suricata, NFQUEUE', 'Suricata, af-packet'
 RATES = ('kept-alive', 'connections', 'bulk')
 
 
@@ -175,12 +175,13 @@ class Touching(Between):
 
 
 class Tapqd(Between):
-    mode, apps, nfq, types, http = 'nfq', APPS, 'offload: false', 'all', True
+    mode, apps, nfq, types, http, more = 'nfq', APPS, 'offload: false', 'all', True, ''
 
     def start(self):
         lab = self.lab
         extra = 'workloads: {discover: [], static: [{name: web, netns: /run/netns/%s, interface: eth0}]}\n' % lab.ns('web')
         extra += 'nfq: {apps: [%s]%s}\n' % (self.apps, ', ' + self.nfq if self.nfq else '')
+        extra += self.more
         extra += 'events:\n  - {type: file, path: %s, types: %s}\n' % (lab.path('eve.json'), self.types)
         lab.start_tapqd(mode=self.mode, static=False, sinks=False, policy=policy(99, apps=True), extra=extra)
         self.pid = lab.tapqd.pid
@@ -225,6 +226,11 @@ class Mirroring(Tapqd):
     mode, apps, nfq = 'tc', '', ''
 
 
+class Shunting(Mirroring):
+    """Events of flows only: what takes http events needs every byte."""
+    types, http, more = '[flow, alert]', False, 'tc: {engine: bpf}\n'
+
+
 class Mixing(Tapqd):
     mode, apps = 'mixed', HALF
 
@@ -257,7 +263,7 @@ class SuricataRing(Suricata):
         self.up(logs)
 
 
-ROWS = {NOTHING: Between, SINGLE: Accepting, BATCH: Batching, MARK: Marking, TOUCH: Touching, NFQ: Tapqd, OFFLOAD: Offloading, TC: Mirroring, MIXED: Mixing}
+ROWS = {NOTHING: Between, SINGLE: Accepting, BATCH: Batching, MARK: Marking, TOUCH: Touching, NFQ: Tapqd, OFFLOAD: Offloading, TC: Mirroring, TC_BPF: Shunting, MIXED: Mixing}
 
 
 # ---- running ----

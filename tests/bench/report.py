@@ -119,6 +119,7 @@ def live_goals(rows, ratios, refused):
                     for rate, bound in (('bulk', 0.95), ('kept-alive', 0.85)) for family in ('v4', 'v6')]
         if row == live_rows.TC:
             out.append(('%s, processor time a packet, of its ceiling' % row, of(row, 'cpu'), ' x', 3, False))
+            out += [('%s, bulk IP%s, of nothing' % (live_rows.TC_BPF, family), of(live_rows.TC_BPF, 'bulk ' + family), ' x', 0.95, True) for family in ('v4', 'v6')]
     return goals(out)
 
 
