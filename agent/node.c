@@ -153,6 +153,7 @@ static int start_workers(struct node *n, struct err *err)
 			.dpi = {
 				.max_flows = n->config->max_flows / n->nworkers,
 				.memcap = n->config->memcap / n->nworkers,
+				.max_waiting = WAITING_MAX / n->nworkers,
 				.midstream = n->config->midstream,
 				.flow_report = n->config->flow_report,
 				.event_mask = n->event_mask,

@@ -24,6 +24,7 @@
 
 #define WORKERS_MAX 64
 #define NODE_BYPASSED 256u
+#define WAITING_MAX 1024u	/* packets that wait for the rest of their request: a quarter of what one queue of the kernel holds */
 
 /* Counters of the agent itself; agent/counters.def. */
 enum node_counter {

@@ -75,15 +75,24 @@ unsigned relay_owner(const struct relay *r, const struct frame *f)
 	return f->link == LINK_ETHERNET ? steer_ether(f->data, f->caplen, r->n) : steer_ip(f->data, f->caplen, r->n);
 }
 
-bool relay_send(struct relay *r, unsigned self, unsigned to, const struct frame *f, void *source)
+bool relay_send(struct relay *r, unsigned self, unsigned to, const struct frame *f)
 {
 	struct lane *l = lane(r, self, to);
-	struct relayed m = { .frame = *f, .source = source };
+	struct relayed m = { .frame = *f };
 
 	if ((f->held && l->away >= OUTSTANDING_MAX) || !spsc_put(l->frames, &m, sizeof m, f->data, f->caplen))
 		return false;
 	l->away += f->held;
 	return true;
+}
+
+void relay_release(struct relay *r, unsigned self, void *caller)
+{
+	const struct frame none = { .caller = caller };
+
+	for (unsigned to = 0; to < r->n; to++)
+		if (to != self)
+			relay_send(r, self, to, &none);
 }
 
 const struct relayed *relay_next(struct relay *r, unsigned self, unsigned *from)
@@ -98,7 +107,8 @@ const struct relayed *relay_next(struct relay *r, unsigned self, unsigned *from)
 		m = (struct relayed *)(uintptr_t)spsc_peek(lane(r, i, self)->frames, &n);
 		if (!m)
 			continue;
-		m->frame.data = (const uint8_t *)(m + 1);
+		if (m->frame.data)
+			m->frame.data = (const uint8_t *)(m + 1);
 		*from = i;
 		return m;
 	}
@@ -107,15 +117,15 @@ const struct relayed *relay_next(struct relay *r, unsigned self, unsigned *from)
 
 void relay_done(struct relay *r, unsigned self, unsigned from) { spsc_pop(lane(r, from, self)->frames); }
 
-void relay_reply(struct relay *r, unsigned self, unsigned to, const struct relayed *m, struct answer answer)
+void relay_reply(struct relay *r, unsigned self, unsigned to, const struct frame *f, struct answer answer)
 {
-	struct relay_answer a = { .source = m->source, .token = m->frame.token, .answer = answer };
+	struct relay_answer a = { .caller = f->caller, .token = f->token, .answer = answer };
 
 	if (answer.verdict == VERDICT_DENY || answer.flags & ANSWER_CALM) {	/* who reads the queue refuses it, when all that it accepted before has left, or changes it */
-		a.frame = malloc(sizeof(*a.frame) + m->frame.caplen);
+		a.frame = malloc(sizeof(*a.frame) + f->caplen);
 		if (a.frame) {
-			*a.frame = m->frame;
-			a.frame->data = memcpy(a.frame + 1, m->frame.data, m->frame.caplen);
+			*a.frame = *f;
+			a.frame->data = memcpy(a.frame + 1, f->data, f->caplen);
 		}
 	}
 	spsc_put(lane(r, to, self)->answers, &a, sizeof a, NULL, 0);

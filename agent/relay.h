@@ -24,23 +24,23 @@ void relay_free(struct relay *);	/* NULL is fine */
 unsigned relay_owner(const struct relay *, const struct frame *);
 
 struct relayed {
-	struct frame frame;		/* data points at the copy */
-	void *source;			/* the sender's handle */
-	uint64_t pad_;
+	struct frame frame;		/* data points at the copy; NULL: no frame: what waits with this frame.caller is to be answered now */
 };
 struct relay_answer {
-	void *source;
+	void *caller;			/* of the frame */
 	uint64_t token;
 	struct frame *frame;		/* a copy of it and its bytes, where its answer needs them (DENY, ANSWER_CALM); NULL: it does not, or there was no memory. free() it */
 	struct answer answer;
 };
 
 /* Called by worker `self` only. */
-bool relay_send(struct relay *, unsigned self, unsigned to, const struct frame *, void *source);
+bool relay_send(struct relay *, unsigned self, unsigned to, const struct frame *);
 const struct relayed *relay_next(struct relay *, unsigned self, unsigned *from);	/* NULL: none; valid until relay_done */
 void relay_done(struct relay *, unsigned self, unsigned from);
-/* The answer to a held frame that was relayed by worker `to`. */
-void relay_reply(struct relay *, unsigned self, unsigned to, const struct relayed *, struct answer);
+/* What waits at other workers with this frame.caller is to be answered now; not where the way there is full. */
+void relay_release(struct relay *, unsigned self, void *caller);
+/* The answer to a held frame that worker `to` relayed. */
+void relay_reply(struct relay *, unsigned self, unsigned to, const struct frame *, struct answer);
 bool relay_take_reply(struct relay *, unsigned self, struct relay_answer *);
 void relay_wake(struct relay *, unsigned self);	/* after a batch: wakes those that something was put for */
 

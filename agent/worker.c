@@ -29,6 +29,7 @@ struct entry {
 	worker_refuse refuse;
 	void *refuse_ctx;
 	struct conntrack *ct;	/* a reference; NULL: what it shows is not offloaded */
+	unsigned reader;	/* the worker that runs it: whichever worker inspects its frames answers there */
 	unsigned away;		/* held frames that another worker inspects */
 	bool broken;
 	bool answered;		/* to be flushed */
@@ -67,6 +68,7 @@ struct worker {
 	unsigned n, size;
 	int epfd, evfd;
 	bool stopping, behind;	/* behind: relayed frames were left for the next round */
+	bool unflushed;		/* some entry was answered */
 	uint64_t beats, not_relayed;
 	struct worker_traffic *traffic[TRAFFIC_CHUNKS];
 	struct frame frames[BATCH];
@@ -186,17 +188,46 @@ static void refuse_frame(const struct entry *e, const struct frame *f)
 	e->refuse(e->refuse_ctx, f);
 }
 
+static void answer(struct entry *e, const struct frame *f, struct answer a)
+{
+	e->src->ops->answer(e->src, f, a);
+	if (a.verdict == VERDICT_DENY)
+		refuse_frame(e, f);
+}
+
+/* The core's answer to a frame that waited: of this worker's sources, or of another's. */
+static void on_answer(void *ctx, const struct frame *f, struct answer a)
+{
+	struct worker *w = ctx;
+	struct entry *e = f->caller;
+
+	if (e->reader != w->conf.index) {
+		relay_reply(w->conf.relay, w->conf.index, e->reader, f, a);
+		return;
+	}
+	answer(e, f, a);
+	e->answered = w->unflushed = true;
+}
+
+static void flush_answered(struct worker *w)
+{
+	for (unsigned i = 0; w->unflushed && i < w->n; i++) {
+		if (w->entries[i]->answered)
+			w->entries[i]->src->ops->flush(w->entries[i]->src);
+		w->entries[i]->answered = false;
+	}
+	w->unflushed = false;
+}
+
 static void inspect(struct worker *w, struct entry *e, const struct frame *f)
 {
 	struct answer a = dpi_inspect(w->dpi, f);
 
-	if (!f->held)
+	if (!f->held || a.flags & ANSWER_LATER)
 		return;
 	if (a.flags & ANSWER_FINAL && e->ct)
 		offload_note(w->offload, e->ct, w->dpi);
-	e->src->ops->answer(e->src, f, a);
-	if (a.verdict == VERDICT_DENY)
-		refuse_frame(e, f);
+	answer(e, f, a);
 }
 
 /* True when the frame went to the worker that its flow belongs to. */
@@ -206,7 +237,7 @@ static bool relayed(struct worker *w, struct entry *e, const struct frame *f)
 
 	if (!w->conf.relay || (to = relay_owner(w->conf.relay, f)) == w->conf.index)
 		return false;
-	if (relay_send(w->conf.relay, w->conf.index, to, f, e)) {
+	if (relay_send(w->conf.relay, w->conf.index, to, f)) {
 		e->away += f->held;
 		return true;
 	}
@@ -224,21 +255,23 @@ static void run_relayed(struct worker *w)
 
 	w->behind = false;
 	for (unsigned n = 0; w->conf.relay && (m = relay_next(w->conf.relay, w->conf.index, &from)); n++) {
+		const struct entry *e = m->frame.caller;	/* it stays as long as answers are awaited */
 		struct answer a;
 
 		if (n == RELAYED_TURN) {
 			w->behind = true;
 			break;
 		}
-		a = dpi_inspect(w->dpi, &m->frame);
-		if (a.flags & ANSWER_FINAL) {
-			const struct entry *e = m->source;	/* it stays as long as answers are awaited */
-
-			if (e->ct)
-				offload_note(w->offload, e->ct, w->dpi);
+		if (!m->frame.data) {
+			dpi_release(w->dpi, e);
+			relay_done(w->conf.relay, w->conf.index, from);
+			continue;
 		}
-		if (m->frame.held)
-			relay_reply(w->conf.relay, w->conf.index, from, m, a);
+		a = dpi_inspect(w->dpi, &m->frame);
+		if (a.flags & ANSWER_FINAL && e->ct)
+			offload_note(w->offload, e->ct, w->dpi);
+		if (m->frame.held && !(a.flags & ANSWER_LATER))
+			relay_reply(w->conf.relay, w->conf.index, from, &m->frame, a);
 		relay_done(w->conf.relay, w->conf.index, from);
 	}
 	if (offload_due(w->offload))
@@ -249,10 +282,9 @@ static void run_relayed(struct worker *w)
 static void take_replies(struct worker *w)
 {
 	struct relay_answer a;
-	bool any = false;
 
 	while (w->conf.relay && relay_take_reply(w->conf.relay, w->conf.index, &a)) {
-		struct entry *e = a.source;
+		struct entry *e = a.caller;
 		struct frame f = { .held = true, .token = a.token };
 
 		e->src->ops->answer(e->src, a.frame ? a.frame : &f, a.answer);
@@ -260,13 +292,9 @@ static void take_replies(struct worker *w)
 			refuse_frame(e, a.frame);
 		free(a.frame);
 		e->away--;
-		e->answered = any = true;
+		e->answered = w->unflushed = true;
 	}
-	for (unsigned i = 0; any && i < w->n; i++) {
-		if (w->entries[i]->answered)
-			w->entries[i]->src->ops->flush(w->entries[i]->src);
-		w->entries[i]->answered = false;
-	}
+	flush_answered(w);
 }
 
 static void doubt(struct worker *w, uint32_t workload, int64_t ns)
@@ -309,6 +337,7 @@ static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 
 			if (e->ct && conntrack_on(e->ct))
 				f->flags |= FRAME_TRACKED;
+			f->caller = e;
 			count_traffic(w, f);
 			if (!relayed(w, e, f))
 				inspect(w, e, f);
@@ -356,6 +385,7 @@ static int add_source(struct worker *w, const struct entry *from)
 		return -ENOMEM;
 	}
 	*e = *from;
+	e->reader = w->conf.index;
 	e->queue = !strcmp(e->src->ops->name, "queue");
 	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, e->src->ops->fd(e->src), &ev)) {
 		free(e);
@@ -363,6 +393,14 @@ static int add_source(struct worker *w, const struct entry *from)
 	}
 	w->entries[w->n++] = e;
 	return 0;
+}
+
+/* Nothing of it waits for the rest of its request any more, here and at other workers. Where the way there is full, it waits at most as long as the policy says. */
+static void release(struct worker *w, struct entry *e)
+{
+	dpi_release(w->dpi, e);
+	if (e->away)
+		relay_release(w->conf.relay, w->conf.index, e);
 }
 
 /* Other workers do not wait for this one, so the answers come; a second is for a machine that is out of breath. */
@@ -407,6 +445,7 @@ static void remove_source(struct worker *w, const struct source *src)
 		if (!e->broken)
 			epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
 	}
+	release(w, e);
 	wait_for_replies(w, e);
 	e->src->ops->close(e->src);
 	conntrack_unref(e->ct);
@@ -547,17 +586,18 @@ static void *worker_main(void *arg)
 		run_due(w);
 		if (woken)
 			run_commands(w);
-		if (w->conf.relay) {
-			run_relayed(w);
-			take_replies(w);
-			relay_wake(w->conf.relay, w->conf.index);
-		}
 		now = now_ns();
 		if (now - ticked >= (int64_t)TICK_MS * 1000000) {
 			dpi_tick(w->dpi, now);
 			offload_tick(w->offload, w->dpi);
 			ticked = now;
 		}
+		if (w->conf.relay) {
+			run_relayed(w);
+			take_replies(w);
+			relay_wake(w->conf.relay, w->conf.index);
+		}
+		flush_answered(w);
 		evring_wake(w->conf.events);
 		counter_add(&w->beats, 1);
 	}
@@ -597,7 +637,7 @@ static void call(struct worker *w, struct command *c)
 
 struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 {
-	struct dpi_ops ops = { .owner = on_owner, .bypassed = on_bypassed, .ends = on_ends, .learn = conf->fqdn ? on_learn : NULL, .names = conf->fqdn ? on_names : NULL, .emit = on_emit };
+	struct dpi_ops ops = { .owner = on_owner, .bypassed = on_bypassed, .ends = on_ends, .learn = conf->fqdn ? on_learn : NULL, .names = conf->fqdn ? on_names : NULL, .answer = on_answer, .emit = on_emit };
 	struct worker *w = calloc(1, sizeof *w);
 	struct epoll_event ev = { .events = EPOLLIN };
 	int rc;

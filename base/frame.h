@@ -45,6 +45,7 @@ struct frame {
 	uint32_t iface;		/* index into the caller's interface names; 0: none */
 	uint64_t number;	/* running number in a capture file, from 1; else 0 */
 	uint64_t token;		/* the source's own handle for answer() */
+	void *caller;		/* the caller's own handle, for an answer that comes later */
 };
 
 /* The answer to a frame. Ordered by severity. */
@@ -55,6 +56,7 @@ enum verdict { VERDICT_ALLOW, VERDICT_PENDING, VERDICT_ALERT, VERDICT_DENY, VERD
 static inline bool verdict_stops(enum verdict v) { return v >= VERDICT_DENY; }
 
 enum answer_flags {
+	ANSWER_LATER = 1 << 0,	/* no answer: it comes later (dpi_ops.answer) */
 	ANSWER_FINAL = 1 << 1,	/* its flow is decided: nobody needs the rest of it (dpi_decided) */
 	ANSWER_CALM = 1 << 2,	/* goes on with its urgent flag and pointer cleared: its receiver takes all of it as it was judged */
 };

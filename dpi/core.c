@@ -10,6 +10,7 @@
 #define MEMCAP_MIN (1u << 20)
 #define DEFRAG_QUEUES_MAX 4096u
 #define EXPECTED_MAX 4096u
+#define WAITING_MAX 1024u
 
 static int conf_check(const struct dpi_conf *c, struct err *err)
 {
@@ -64,6 +65,7 @@ struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, stru
 	d->conf = *conf;
 	d->ops = *ops;
 	d->px.d = d;
+	d->conf.max_waiting = conf->max_waiting ? conf->max_waiting : WAITING_MAX;
 	set_limits(d);
 	d->policy_version = 1;
 	d->protos = proto_list;
@@ -113,6 +115,8 @@ void dpi_flush(struct dpi *d)
 	witness_stop(d);
 }
 
+void dpi_release(struct dpi *d, const void *caller) { hold_release(d, caller); }
+
 void dpi_free(struct dpi *d)
 {
 	if (!d)
@@ -136,6 +140,7 @@ void dpi_set_policy(struct dpi *d, struct policy *p)
 	d->policy = p ? policy_ref(p) : NULL;
 	d->policy_version++;
 	set_limits(d);
+	hold_judge(d);
 	policy_unref(old);
 }
 

@@ -207,13 +207,18 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	judge_next_datagram(x);
 	judge_flow(x);
 	if (x->p->frame->held && verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE)) {
-		enum verdict v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
+		enum verdict v;
 
+		hold_end(d, f);
+		v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
 		feed_off(x);
 		if (f->tracked)
 			away_refused(x);
 		return v;
 	}
+	x->copy = false;
+	if (f->refusable || f->waits)
+		hold_look(x);
 	switch (f->key.ipproto) {
 	case IPPROTO_TCP:
 		stream_packet(x);
@@ -240,6 +245,18 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	}
 	if (tunnel_may(x->p, f))
 		d->carrier = (struct carrier){ .p = x->p, .flow_id = f->id, .app = (enum app)f->app };
+	if (x->p->frame->held && (f->refusable || f->waits)) {
+		switch (hold_packet(x)) {
+		case HOLD_WAITS:
+			x->answer |= ANSWER_LATER;
+			return VERDICT_PENDING;
+		case HOLD_COPY:
+			count(d, DPI_C_VERDICT_DROP);
+			return VERDICT_DROP;
+		case HOLD_NO:
+			break;
+		}
+	}
 	if (f->tracked)
 		away_look(x);
 	return judge_answer(d, f, x->p->frame);

@@ -57,6 +57,10 @@ struct dpi_ops {
 	void (*learn)(void *ctx, uint32_t workload, const struct addr *, struct bytes name, uint32_t ttl, int64_t ts);
 	/* Calls each(to, name) for the names that the workload learned for the address and that were still believed at `since`. NULL: none are known. */
 	void (*names)(void *ctx, uint32_t workload, const struct addr *, int64_t since, void (*each)(void *to, struct bytes name), void *to);
+	/* The answer to a held frame that dpi_inspect answered ANSWER_LATER; called before dpi_inspect answers what comes after it in its flow, and from
+	 * dpi_tick, dpi_set_policy, dpi_release and dpi_flush. Of the frame's bytes only the first may be there (FRAME_TRUNCATED): its headers, or all
+	 * where the answer's flags need them. NULL: no answer comes later. */
+	void (*answer)(void *ctx, const struct frame *, struct answer);
 	/* Borrowed for the call. NULL: events are not built at all. */
 	void (*emit)(void *ctx, const struct event *);
 	void *ctx;
@@ -68,6 +72,7 @@ struct dpi_conf {
 	bool midstream;		/* take up TCP flows whose beginning was not seen */
 	uint32_t pending_bytes, pending_packets;	/* recognition gives up after these; 0: what the policy says (by default 16 KiB, 16, 5 s) */
 	int64_t pending_time;	/* ns */
+	uint32_t max_waiting;	/* held frames that wait for their answer (hold.h); 0: 1024 */
 	int64_t flow_report;	/* ns between reports of a long flow; 0: only at its end */
 	uint64_t event_mask;	/* bit per enum event_type that somebody takes; others are not built */
 	struct hash_key key;	/* random in production, fixed in replay */
@@ -79,7 +84,7 @@ struct dpi *dpi_new(const struct dpi_conf *, const struct dpi_ops *, struct err 
 /* Ends every flow silently and frees. NULL is fine. */
 void dpi_free(struct dpi *);
 
-/* Inspects one frame. Every path out gives a verdict; what cannot be decoded is ALLOW and counted. */
+/* Inspects one frame. Every path out gives a verdict, or says that it comes later; what cannot be decoded is ALLOW and counted. */
 struct answer dpi_inspect(struct dpi *, const struct frame *);
 
 /* ---- decided flows ----
@@ -109,6 +114,8 @@ bool dpi_flow_lost(struct dpi *, const struct dpi_decided *);
 /* Time goes on without a frame: expires flows and fragments. Cheap when nothing is due. Called about each 50 ms, after whatever frames there
  * were: what is compared between two paths waits for two of these. */
 void dpi_tick(struct dpi *, int64_t now);
+/* Whatever waits for an answer goes on now, if some of it came with this frame.caller. NULL: all. */
+void dpi_release(struct dpi *, const void *caller);
 /* Ends every flow and tells each (shutdown, end of a capture). */
 void dpi_flush(struct dpi *);
 

@@ -15,6 +15,7 @@
  *   feed.c     bytes to protocols; seek.c which protocol it is
  *   px.c       what protocols may do
  *   judge.c    policy; judge_names.c names of ends for it
+ *   hold.c     packets that wait until their request can be judged
  *   final.c    may the rest of a flow go by; away.c flows that do
  *   tell.c     events of the core's own */
 #ifndef TQ_DPI_ENGINE_H
@@ -25,6 +26,7 @@
 #include "dpi/expect.h"
 #include "dpi/final.h"
 #include "dpi/flow.h"
+#include "dpi/hold.h"
 #include "dpi/view.h"
 #include "dpi/witness.h"
 
@@ -53,6 +55,10 @@ struct px {
 	uint32_t frames;	/* that carried it: pieces of a datagram */
 	bool borrowed;		/* another path owns it, but showed it later */
 	bool refused;		/* contradicts bytes that were taken: a held packet is dropped */
+	uint8_t unfinished;	/* flow.unfinished before the packet */
+	bool kept;		/* bytes to the responder were kept before it: an incomplete message */
+	uint32_t request;	/* the last number that was said to px_unfinished */
+	bool copy;		/* it has no byte that does not wait already */
 	uint16_t answer, l4;	/* of a held packet: enum answer_flags, and as struct answer has it */
 	/* set by a protocol while it is called */
 	enum dir calling;	/* the direction it was called for */
@@ -93,6 +99,7 @@ struct dpi {
 	struct view_cache views;
 	struct witness witness;
 	struct expect expect;
+	struct holds holds;
 	const struct proto *const *protos;	/* proto_list */
 	struct port_hint *hints;	/* sorted by port */
 	uint32_t nhints;

@@ -142,6 +142,7 @@ static void take_over(struct px *x, enum dir dir)
 	size_t size = kept ? (size_t)1 << other->keep_class : 0;
 
 	proto_end(x);
+	f->unfinished = 0;
 	f->half[dir].skip = f->half[dir].need = 0;
 	other->skip = 0;
 	other->keep = NULL;
@@ -165,6 +166,8 @@ static void take_over(struct px *x, enum dir dir)
 static void call_begins(struct px *x, enum dir dir)
 {
 	x->calling = dir;
+	if (dir == DIR_TOSERVER)
+		x->f->unfinished = 0;
 	x->need = 0;
 	x->stop = x->switched = false;
 }

@@ -146,9 +146,9 @@ static void settle(struct px *x, const struct policy_answer *a, const struct rec
 
 	if (r || a->verdict != (enum verdict)f->verdict || a->rule != f->rule)
 		flow_clear(f, F_ALERTED);
-	f->verdict = (uint8_t)a->verdict;
+	f->verdict = a->verdict & 7u;
 	f->rule = a->rule;
-	f->reason = (uint8_t)a->reason;
+	f->reason = a->reason & 15u;
 	flow_clear(f, F_ENFORCE);
 	if (a->enforce)
 		flow_set(f, F_ENFORCE);
@@ -156,6 +156,29 @@ static void settle(struct px *x, const struct policy_answer *a, const struct rec
 		flow_set(f, F_ALERTED);
 		tell_alert(x, r);
 	}
+}
+
+static bool is_stream(const struct flow *f) { return f->key.ipproto == IPPROTO_TCP; }
+
+static bool is_stopped(const struct policy_answer *a) { return verdict_stops(a->verdict) && a->enforce; }
+
+/* The app may turn out to be one that is carried in it (grpc in http2): may requests of such a one be refused by their facts? */
+static bool carried_may_stop(struct px *x, const struct dpi_ends *e)
+{
+	struct flow *f = x->f;
+	uint8_t app = f->app;
+	bool may = false;
+
+	if (!is_stream(f) || !flow_hit(f, F_APP_KNOWN) || app == APP_UNKNOWN || !policy_asks(x->d->policy, (enum app)app))
+		return false;
+	for (unsigned a = 0; a < APP_COUNT && !may; a++) {
+		if (a == app || !app_is((enum app)a, (enum app)app) || !policy_asks(x->d->policy, (enum app)a))
+			continue;
+		f->app = (uint8_t)a;
+		may = ask_policy(x, e, NULL).hold;
+	}
+	f->app = app;
+	return may;
 }
 
 void judge_flow(struct px *x)
@@ -184,12 +207,11 @@ void judge_flow(struct px *x)
 		a = ask_policy(x, &e, f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL);
 	}
 	f->by_facts = a.verdict == VERDICT_PENDING && flow_hit(f, F_APP_KNOWN);
+	f->refusable = d->policy && (a.hold || (!is_stopped(&a) && carried_may_stop(x, &e)));
 	settle(x, &a, NULL);
 	if (flow_hit(f, F_APP_KNOWN))
 		tell_learn(x, NULL);
 }
-
-static bool is_stream(const struct flow *f) { return f->key.ipproto == IPPROTO_TCP; }
 
 static bool is_refused(const struct flow *f) { return verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE); }
 

@@ -50,6 +50,9 @@ void flow_end(struct dpi *d, struct flow *f, const char *reason)
 	struct px saved = d->px, *x = &d->px;	/* it may be another flow's packet that makes room */
 
 	px_without_packet(d, f);
+	if (f->waits && reason)
+		hold_pass(x);
+	hold_end(d, f);
 	if (f->feed != FEED_OFF && reason)
 		stream_finish(x);
 	if (f->feed == FEED_SEEK && reason)
@@ -304,6 +307,8 @@ void core_clock(struct dpi *d, int64_t ts)
 		d->overlap_end = 0;
 		dedup_stop(&d->dedup);
 	}
+	if (d->holds.oldest)
+		hold_due(d);
 	if (d->now - d->advanced < TICK) {
 		if (d->flows.wheel.due)
 			due(d, TIMERS_A_FRAME);

@@ -156,6 +156,8 @@ const struct fact *policy_header(const struct policy *p, struct bytes name)
 	return NULL;
 }
 
+bool policy_asks(const struct policy *p, enum app a) { return p->asked.bits[a / 64] >> (a % 64) & 1; }
+
 /* ---- judging ---- */
 
 #define NO_RULE UINT32_MAX

@@ -188,6 +188,8 @@ void policy_late(const struct policy *, void (*fn)(void *ctx, const struct polic
 /* A field of HTTP requests that some rule asks for: the fact to tell it by, NULL: none does. */
 const struct fact *policy_header(const struct policy *, struct bytes name);
 bool policy_has_headers(const struct policy *);
+/* Some rule asks for facts of this app, or of one that is carried in it. */
+bool policy_asks(const struct policy *, enum app);
 
 /* No allocation; O(sets of the ends' groups, and rules that all of groups, port and application leave over). Where every way it can still
  * end is an enforced deny or drop, it is that of the first such rule at once, not PENDING. */

@@ -374,8 +374,11 @@ int policy_add_rule(struct policy_builder *b, const struct rule_spec *s, struct 
 	if (s->nports)
 		memcpy(ports, s->ports, s->nports * sizeof(*ports));
 	for (unsigned a = 0; a < APP_COUNT && r->has_apps; a++)
-		if (asks_for_app(s, (enum app)a))
+		if (asks_for_app(s, (enum app)a)) {
 			r->apps.bits[a / 64] |= UINT64_C(1) << (a % 64);
+			for (enum app in = (enum app)a; s->nmatch && in != APP_UNKNOWN; in = app_parent(in))
+				b->p->asked.bits[in / 64] |= UINT64_C(1) << (in % 64);
+		}
 	b->group_no.n += s->nfrom + s->nto;
 	b->port.n += s->nports;
 	b->rule.n++;

@@ -72,6 +72,7 @@ struct policy {
 	struct matcher_block *blocks;			/* what clauses point to */
 	struct fact *header[POLICY_HEADERS_MAX];	/* names in small letters */
 	unsigned nheaders;
+	struct app_set asked;				/* apps that rules ask facts of, and what these are carried in */
 };
 
 

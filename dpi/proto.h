@@ -77,7 +77,10 @@ struct record *px_record(struct px *);
 /* A request's facts are complete, and the peer must not get it if policy says so: judged now,
  * before the bytes at hand are let go. Call it when the last byte of the fact is consumed. */
 void px_judge(struct px *, const struct record *);
-/* The same when some facts are not known yet but will be: bits of their roles (match.h); px_judge is called when they are. */
+/* With PARSE_MORE or PARSE_DONE: of the n-th request (any running number) some bytes were consumed, and it is yet to be judged: what came of it may wait
+ * until it is. Not needed for bytes that are not consumed. */
+void px_unfinished(struct px *, uint32_t n);
+/* px_judge when some facts are not known yet but will be: bits of their roles (match.h); px_judge is called when they are. */
 void px_judge_part(struct px *, const struct record *, uint32_t later);
 
 /* The same for requests of a session that is somebody's at some database: what *who says of both counts where the record does not say it

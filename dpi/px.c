@@ -14,6 +14,14 @@ struct record *px_record(struct px *x)
 void px_judge(struct px *x, const struct record *r) { judge_request(x, r, 0); }
 void px_judge_part(struct px *x, const struct record *r, uint32_t later) { judge_request(x, r, later); }
 
+void px_unfinished(struct px *x, uint32_t n)
+{
+	if (x->calling != DIR_TOSERVER)
+		return;
+	x->request = n;
+	x->f->unfinished = (1 + n % 3) & 3;
+}
+
 /* Appends the items of user and database; roles: bits of those that are left out. */
 static void say_who(struct record *out, const uint8_t *body, uint32_t len, uint32_t roles)
 {

@@ -107,8 +107,11 @@ bool seek_port_known(const struct dpi *d, uint8_t ipproto, uint16_t port)
 
 /* ---- asking ---- */
 
+#define MORE 1u
+#define MORE_ASKED 2u	/* and rules ask for facts of its requests */
+
 /* True: YES. Otherwise sets *more when it wants more. */
-static bool ask(const struct dpi *d, const struct probe_in *in, unsigned i, uint64_t *no, bool *more)
+static bool ask(const struct dpi *d, const struct probe_in *in, unsigned i, uint64_t *no, unsigned *more)
 {
 	const struct proto *proto = d->protos[i];
 
@@ -119,7 +122,7 @@ static bool ask(const struct dpi *d, const struct probe_in *in, unsigned i, uint
 		case PROBE_YES:
 			return true;
 		case PROBE_MORE:
-			*more = true;
+			*more |= MORE | (d->policy && policy_asks(d->policy, proto->app) ? MORE_ASKED : 0);
 			return false;
 		case PROBE_NO:
 			break;
@@ -130,11 +133,11 @@ static bool ask(const struct dpi *d, const struct probe_in *in, unsigned i, uint
 }
 
 /* The protocol, or NULL and whether asking again with more bytes may help. */
-static const struct proto *ask_all(const struct dpi *d, const struct probe_in *in, uint64_t *no, bool *more)
+static const struct proto *ask_all(const struct dpi *d, const struct probe_in *in, uint64_t *no, unsigned *more)
 {
 	uint64_t asked[SEEK_WORDS] = { 0 };
 
-	*more = false;
+	*more = 0;
 	for (uint32_t h = hint_first(d, in->dport); h < d->nhints && d->hints[h].port == in->dport; h++) {
 		unsigned i = d->hints[h].proto;
 
@@ -152,7 +155,7 @@ static const struct proto *ask_all(const struct dpi *d, const struct probe_in *i
 }
 
 /* Asks with the directions exchanged. */
-static const struct proto *ask_turned(const struct dpi *d, const struct probe_in *in, uint64_t *no, bool *more)
+static const struct proto *ask_turned(const struct dpi *d, const struct probe_in *in, uint64_t *no, unsigned *more)
 {
 	struct probe_in turned = *in;
 
@@ -275,8 +278,9 @@ void seek_give_up(struct px *x)
 }
 
 /* Bytes of `dir` (-1: both) that are the middle of something. */
-static void go_adrift(struct learn *l, int dir)
+static void go_adrift(struct flow *f, struct learn *l, int dir)
 {
+	f->unfinished = 0;
 	l->adrift = true;
 	l->adrift_dir = (int8_t)dir;
 	l->turned = false;
@@ -290,7 +294,7 @@ void seek_gap(struct px *x)
 	struct learn *l = x->f->learn;
 
 	if (l && !l->found)
-		go_adrift(l, -1);
+		go_adrift(x->f, l, -1);
 	else if (l)
 		seek_give_up(x);
 	flow_set(x->f, F_MIDSTREAM);
@@ -302,7 +306,7 @@ static void ask_at_last(struct px *x)
 	struct learn *l = x->f->learn;
 	uint64_t no[SEEK_WORDS] = { 0 };
 	struct probe_in in;
-	bool more;
+	unsigned more;
 
 	if (!l || !l->nruns || l->found || l->turned || l->datagrams || !turnable(x->f))
 		return;
@@ -403,13 +407,17 @@ static const struct proto *announced_datagram(struct px *x, const struct probe_i
 	return p;
 }
 
+/* Somebody wants more, whose requests rules ask for facts of: these bytes may be the beginning of one (hold.c). */
+static void may_be_request(struct px *x, unsigned more) { x->f->unfinished = more & MORE_ASKED ? 1 : 0; }
+
 static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool datagram)
 {
 	struct probe_in in = question(x, dir);
 	uint64_t no[SEEK_WORDS] = { 0 };
 	const struct proto *found;
 	struct learn *l;
-	bool more = false, turned = false;
+	unsigned more = 0;
+	bool turned = false;
 
 	in.dir[dir] = cur_of(p, n);
 	in.dir[!dir] = cur_of(NULL, 0);
@@ -434,11 +442,12 @@ static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n,
 	l = learn_start(x, no, datagram);
 	if (l && !found && !more) {
 		l->packets = 1;
-		go_adrift(l, (int)dir);
+		go_adrift(x->f, l, (int)dir);
 	} else if (l) {
 		l->packets = 1;
 		l->turned = turned;
 		l->found = found;
+		may_be_request(x, more);
 		if (!learn_add(x->d, l, dir, p, n))
 			seek_give_up(x);
 	}
@@ -446,7 +455,7 @@ static size_t seek_first(struct px *x, enum dir dir, const uint8_t *p, size_t n,
 }
 
 /* The question in the directions as they are now thought of; where nobody is left, in turned ones. */
-static const struct proto *ask_on(struct px *x, const struct probe_in *in, bool *more)
+static const struct proto *ask_on(struct px *x, const struct probe_in *in, unsigned *more)
 {
 	struct learn *l = x->f->learn;
 	const struct proto *found;
@@ -486,7 +495,7 @@ static size_t seek_datagram(struct px *x, enum dir dir, const uint8_t *p, size_t
 	struct learn *l = x->f->learn;
 	struct probe_in in = question(x, dir);
 	const struct proto *found;
-	bool more;
+	unsigned more;
 
 	if (n > room(d, l)) {
 		seek_give_up(x);
@@ -518,7 +527,7 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 	struct probe_in in;
 	const struct proto *found;
 	size_t k = n;
-	bool more;
+	unsigned more;
 
 	if (!l)
 		return seek_first(x, dir, p, n, datagram);
@@ -544,6 +553,7 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 		in.dir[i] = cur_of(l->buf[i], l->len[i]);
 	l->packets++;
 	found = ask_on(x, &in, &more);
+	may_be_request(x, more);
 	if (found) {
 		x->f->learn = NULL;
 		if (!feed_start(x, found)) {
@@ -555,14 +565,14 @@ size_t seek_bytes(struct px *x, enum dir dir, const uint8_t *p, size_t n, bool d
 	}
 	if (!l->found && more && at_limit(x, l)) {
 		ask_at_last(x);
-		more = false;
+		more = 0;
 	}
 	if (l->found) {
 		if (k < n && !learn_add(d, l, dir, p + k, n - k))
 			seek_give_up(x);
 	} else if (!more) {
 		if (in.midstream && !at_limit(x, l))
-			go_adrift(l, (int)dir);
+			go_adrift(x->f, l, (int)dir);
 		else
 			seek_give_up(x);
 	}

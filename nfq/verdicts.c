@@ -102,7 +102,8 @@ bool verdicts_answer(struct verdicts *v, uint32_t id, enum verdict_kind kind, ve
 		return false;
 	if (kind == VERDICTS_ACCEPT) {
 		*state(v, id) = ID_ACCEPTED;
-		v->late++;
+		if (!v->late++ || (int32_t)(id - v->late_from) < 0)
+			v->late_from = id;
 	} else {
 		*state(v, id) = ID_DONE;
 		fn(ctx, kind, id);
@@ -115,7 +116,7 @@ bool verdicts_answer(struct verdicts *v, uint32_t id, enum verdict_kind kind, ve
 void verdicts_flush(struct verdicts *v, verdict_fn fn, void *ctx)
 {
 	send_batch(v, fn, ctx);
-	for (uint32_t id = v->head; v->late && id != v->next; id++) {
+	for (uint32_t id = v->late_from - v->head < v->next - v->head ? v->late_from : v->head; v->late && id != v->next; id++) {
 		if (*state(v, id) != ID_ACCEPTED)
 			continue;
 		fn(ctx, VERDICTS_ACCEPT, id);

@@ -22,7 +22,8 @@ struct verdicts {
 	uint32_t next;		/* behind the newest id received */
 	uint32_t last;		/* newest gathered id, when gathered */
 	uint32_t gathered;	/* accepts before the head that the next batch answers */
-	uint32_t late;		/* accepts beyond the head, not sent yet */
+	uint32_t late;		/* accepts beyond the head, not sent yet ... */
+	uint32_t late_from;	/* ... none before this id, which the head may have passed: the head may wait for long */
 	uint32_t lost;		/* waiting packets that fell out of the window */
 };
 

@@ -281,6 +281,8 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 			break;
 		}
 	}
+	if (h->block.open)
+		px_unfinished(px, h->block.stream >> 1);
 	return p;
 }
 

@@ -452,6 +452,8 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	/* a request may end in bytes that are passed by: then nothing is left to read */
 	while (p == PARSE_DONE && (cur_left(in) || (s->inside && !s->walk.left)))
 		p = s->inside ? parse_fields(px, s, in) : parse_head(px, s, in);
+	if (s->inside)
+		px_unfinished(px, s->tx);
 	return p;
 }
 

@@ -335,6 +335,15 @@ static enum parse parse_inline(struct px *px, struct redis *s, struct cursor *in
 	return PARSE_DONE;
 }
 
+/* Of the command at hand something is not said yet that is to be judged. */
+static bool unsaid(const struct redis *s)
+{
+	bool sought = (s->spec->keys == REDIS_KEYS_STREAMS || s->spec->keys == REDIS_KEYS_AUTH) && !s->key_to;
+	bool counted = s->spec->keys == REDIS_KEYS_COUNTED && (s->at <= s->spec->first || (s->spec->last > 0 && s->at <= (uint32_t)s->spec->last));
+
+	return !s->judged || s->at < s->key_to || sought || counted;
+}
+
 static enum parse parse_client(struct px *px, struct redis *s, struct cursor *in)
 {
 	enum parse p = PARSE_DONE;
@@ -351,6 +360,8 @@ static enum parse parse_client(struct px *px, struct redis *s, struct cursor *in
 				command_begin(s, (uint32_t)n);
 		}
 	}
+	if (s->nargs ? !s->at || unsaid(s) : cur_left(in) != 0)
+		px_unfinished(px, s->next_tx);
 	return p;
 }
 

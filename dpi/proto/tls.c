@@ -497,6 +497,8 @@ static enum parse tls_parse(struct px *px, void *state, enum dir dir, struct cur
 		if (ret != PARSE_DONE)
 			return ret;
 	}
+	if (t->side[dir].len)
+		px_unfinished(px, 0);
 	if (t->stage == DONE) {
 		cur_skip(in, cur_left(in));
 		if (!t->told)

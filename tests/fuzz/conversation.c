@@ -6,19 +6,11 @@
 
 #include "tests/fuzz/fuzz.h"
 
-struct segment {
-	bool down, udp;
-	uint8_t flags;
-	uint16_t sport, dport;
-	uint32_t seq, ack;
-};
-
-/* An IPv4 packet around n bytes; checksums are said to be checked. */
-static void give_segment(struct dpi *d, int64_t ts, const struct segment *s, const uint8_t *p, size_t n)
+struct answer fuzz_segment(struct dpi *d, int64_t ts, const struct segment *s, const uint8_t *p, size_t n)
 {
 	static uint8_t b[40 + 65536];
 	size_t head = s->udp ? 28 : 40;
-	struct frame f = { .ts = ts, .link = LINK_RAW, .flags = FRAME_CSUM_VALID, .held = true };
+	struct frame f = { .ts = ts, .link = LINK_RAW, .flags = FRAME_CSUM_VALID, .held = true, .token = s->token };
 
 	memset(b, 0, head);
 	b[0] = 0x45;
@@ -42,7 +34,7 @@ static void give_segment(struct dpi *d, int64_t ts, const struct segment *s, con
 	if (n)
 		memcpy(b + head, p, n);
 	put_ip4_sum(b);
-	fuzz_give(d, &f, b, head + n);
+	return fuzz_give(d, &f, b, head + n);
 }
 
 void fuzz_flow(struct dpi *d, struct cursor c)
@@ -61,7 +53,7 @@ void fuzz_flow(struct dpi *d, struct cursor c)
 			n = cur_left(&c);
 		s.seq = next[second][down] + (uint32_t)(how & 32 ? seq_off : 0);
 		s.ack = next[second][!down] + (uint32_t)(how & 64 ? ack_off : 0);
-		give_segment(d, now += (how & 128 ? 1000 : 1) * MS, &s, cur_take(&c, n), n);
+		fuzz_segment(d, now += (how & 128 ? 1000 : 1) * MS, &s, cur_take(&c, n), n);
 		next[second][down] += (uint32_t)n + !!(flags & 2) + !!(flags & 1);
 	}
 }
@@ -77,9 +69,9 @@ void fuzz_proto(struct dpi *d, struct cursor c, const struct proto *proto)
 	if (!s.udp) {
 		s.flags = 2;
 		s.seq = 1000;
-		give_segment(d, now, &s, NULL, 0);
+		fuzz_segment(d, now, &s, NULL, 0);
 		s = (struct segment){ .down = true, .flags = 18, .sport = s.sport, .dport = s.dport, .seq = 5000, .ack = 1001 };
-		give_segment(d, now, &s, NULL, 0);
+		fuzz_segment(d, now, &s, NULL, 0);
 	}
 	s.flags = 24;
 	for (int i = 0; i < FRAMES_MAX && cur_left(&c) >= 3; i++) {
@@ -93,7 +85,7 @@ void fuzz_proto(struct dpi *d, struct cursor c, const struct proto *proto)
 			next[s.down] += (uint32_t)n;
 		s.seq = next[s.down];
 		s.ack = next[!s.down];
-		give_segment(d, now += MS, &s, cur_take(&c, n), n);
+		fuzz_segment(d, now += MS, &s, cur_take(&c, n), n);
 		next[s.down] += (uint32_t)n;
 	}
 }

@@ -2,6 +2,7 @@
 /* One libFuzzer binary for the core. FUZZ_TARGET names what is fed:
  *
  *   frames    a sequence of frames: link type, flags, time step, path, length, bytes; decode to events
+ *   hold      a held connection whose requests rules may refuse (hold.c)
  *   defrag    a sequence of fragments, held against a map of bytes per datagram (defrag.c)
  *   flow      a sequence of TCP segments and datagrams of a few connections: sequence numbers, flags and bytes are the fuzzer's
  *   stream    one connection: somebody who sends what he likes, and an end that does what Linux does (receiver.c). What the core judged
@@ -23,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static const struct fuzz_target {
 	const char *name;
 	void (*run)(struct dpi *, struct cursor);
-} targets[] = { { "frames", fuzz_frames }, { "defrag", fuzz_defrag }, { "flow", fuzz_flow }, { "stream", fuzz_stream }, { NULL, NULL } };
+} targets[] = { { "frames", fuzz_frames }, { "defrag", fuzz_defrag }, { "flow", fuzz_flow }, { "stream", fuzz_stream }, { "hold", fuzz_hold }, { NULL, NULL } };
 
 static const struct fuzz_target *target = targets;
 static const struct proto *proto;
@@ -55,12 +56,18 @@ static enum dpi_own on_owner(void *ctx, const struct frame *f, const struct tupl
 	return f->view == 7 ? OWN_NO : f->path == 3 ? OWN_OVERLAP : OWN_YES;
 }
 
+static void on_answer(void *ctx, const struct frame *f, struct answer a)
+{
+	(void)ctx;
+	fuzz_late(f, a);
+}
+
 static struct dpi *core(void)
 {
 	struct dpi_conf c = {
 		.max_flows = 64, .memcap = 16 << 20, .midstream = true, .flow_report = 10 * 1000 * MS, .event_mask = EVENTS_ALL, .key = { { 1, 2 } }, .flow_id_seed = 3,
 	};
-	struct dpi_ops ops = { .owner = on_owner, .emit = on_emit };
+	struct dpi_ops ops = { .owner = on_owner, .answer = on_answer, .emit = on_emit };
 	struct err err;
 	struct dpi *d = dpi_new(&c, &ops, &err);
 
@@ -82,10 +89,10 @@ static void end(struct dpi *d, uint64_t used)
 	dpi_free(d);
 }
 
-enum verdict fuzz_give(struct dpi *d, struct frame *f, const uint8_t *p, size_t n)
+struct answer fuzz_give(struct dpi *d, struct frame *f, const uint8_t *p, size_t n)
 {
 	uint8_t *copy = malloc(n ? n : 1);
-	enum verdict v;
+	struct answer a;
 
 	if (n)
 		memcpy(copy, p, n);
@@ -93,9 +100,9 @@ enum verdict fuzz_give(struct dpi *d, struct frame *f, const uint8_t *p, size_t 
 	f->caplen = (uint32_t)n;
 	if (f->wirelen < f->caplen)
 		f->wirelen = f->caplen;
-	v = dpi_inspect(d, f).verdict;
+	a = dpi_inspect(d, f);
 	free(copy);
-	return v;
+	return a;
 }
 
 void fuzz_disagree(const char *fmt, ...)

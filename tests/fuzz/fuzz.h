@@ -16,8 +16,20 @@ void fuzz_proto(struct dpi *, struct cursor, const struct proto *);
 void fuzz_defrag(struct dpi *, struct cursor);		/* defrag.c: against a model */
 void fuzz_stream(struct dpi *, struct cursor);		/* stream.c: against a model */
 
+void fuzz_hold(struct dpi *, struct cursor);		/* hold.c */
+void fuzz_late(const struct frame *, struct answer);	/* a frame of fuzz_hold's that waited */
+
 /* Inspects n bytes at p in memory of their own, so that a read past the end is found. */
-enum verdict fuzz_give(struct dpi *, struct frame *, const uint8_t *p, size_t n);
+struct answer fuzz_give(struct dpi *, struct frame *, const uint8_t *p, size_t n);
+struct segment {
+	bool down, udp;
+	uint8_t flags;
+	uint16_t sport, dport;
+	uint32_t seq, ack;
+	uint64_t token;
+};
+/* conversation.c: a held IPv4 packet around n bytes; checksums are said to be checked. */
+struct answer fuzz_segment(struct dpi *, int64_t ts, const struct segment *, const uint8_t *p, size_t n);
 /* The core and the model disagree: says how and aborts. */
 void fuzz_disagree(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 

@@ -126,7 +126,7 @@ static enum verdict wire(struct scene *s, bool down, const struct say *y)
 	put_ip4_sum(b);
 	if (y->n)
 		memcpy(b + head, y->p, y->n);
-	return fuzz_give(s->d, &f, b, head + y->n);
+	return fuzz_give(s->d, &f, b, head + y->n).verdict;
 }
 
 /* FUZZ_TRACE=1: each packet, for who looks at a find. Numbers are relative to what the receiver expects. */

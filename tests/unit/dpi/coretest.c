@@ -75,10 +75,17 @@ static void on_names(void *ctx, uint32_t workload, const struct addr *a, int64_t
 			each(to, (struct bytes){ (const uint8_t *)c->names[i].name, strlen(c->names[i].name) });
 }
 
+static void on_answer(void *ctx, const struct frame *f, struct answer a)
+{
+	struct core *c = ctx;
+
+	c->late(c, f, a);
+}
+
 void core_open(struct core *c, const struct dpi_conf *conf)
 {
 	struct dpi_conf usual = { .max_flows = 64, .memcap = 16 << 20, .midstream = true };
-	const struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .learn = on_learn, .names = on_names, .emit = on_emit, .ctx = c };
+	const struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .learn = on_learn, .names = on_names, .answer = c->late ? on_answer : NULL, .emit = on_emit, .ctx = c };
 	struct err err = { "" };
 
 	if (conf)
@@ -126,6 +133,8 @@ enum verdict core_raw(struct core *c, const struct frame *f)
 
 	g.data = p;
 	g.ts = c->now += 1000;
+	g.token = ++c->token;
+	g.caller = c->caller;
 	c->answer = dpi_inspect(c->d, &g);
 	guard_free(p, f->caplen);
 	return c->answer.verdict;

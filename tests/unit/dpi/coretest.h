@@ -26,6 +26,10 @@ struct core {
 		char name[FQDN_NAME_MAX + 1];
 	} names[64];
 	unsigned nnames;
+	uint64_t token;		/* of the last frame */
+	/* Set before core_open: frames may wait; called for each that is answered later. */
+	void (*late)(struct core *, const struct frame *, struct answer);
+	void *caller;		/* frame.caller of what is sent */
 };
 
 /* What is not set has the value that is usual: ports 40000 and 80, window 65535, path 1. */

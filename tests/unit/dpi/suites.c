@@ -39,6 +39,7 @@ extern const struct unit_test tests_match[];
 extern const struct unit_test tests_policy[];
 extern const struct unit_test tests_policy_random[];
 extern const struct unit_test tests_requests[];
+extern const struct unit_test tests_hold[];
 extern const struct unit_test tests_record[];
 extern const struct unit_test tests_redis[];
 extern const struct unit_test tests_redis_px[];
@@ -153,6 +154,7 @@ const struct unit_suite unit_suites[] = {
 	{ "policy", tests_policy },
 	{ "policy, random", tests_policy_random },
 	{ "requests", tests_requests },
+	{ "hold", tests_hold },
 	{ "record", tests_record },
 	{ "redis", tests_redis },
 	{ "redis_px", tests_redis_px },

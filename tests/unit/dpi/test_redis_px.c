@@ -26,6 +26,7 @@ static const void *counted_memchr(const void *p, int c, size_t n)
 #define px_bad lone_bad
 #define px_skip lone_skip
 #define px_stop lone_stop
+#define px_unfinished lone_unfinished
 #define proto_redis lone_proto_redis
 #include "dpi/proto/redis.c"
 
@@ -46,6 +47,7 @@ void px_need(struct px *px, size_t n) { px->need = n; }
 void px_bad(struct px *px, const char *event) { (void)px; (void)event; }
 void px_skip(struct px *px, enum dir dir, uint64_t n) { (void)dir; px->skip += n; }
 void px_stop(struct px *px) { (void)px; }
+void px_unfinished(struct px *px, uint32_t n) { (void)px; (void)n; }
 
 void px_judge(struct px *px, const struct record *r)
 {

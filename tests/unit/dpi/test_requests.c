@@ -6,54 +6,13 @@
 #include <string.h>
 
 #include "tests/unit/dpi/coretest.h"
+#include "tests/unit/dpi/l7.h"
 #include "tests/unit/unit.h"
 
 #define UP DIR_TOSERVER
 #define DOWN DIR_TOCLIENT
 #define ISN 1000u
 #define ISN_DOWN 5000u
-
-/* Rules in order: matcher.key=pattern[,pattern...] [key=...]; NULL ends. All from any to any. */
-struct l7_rule {
-	enum verdict action;
-	const char *matcher;		/* NULL: none */
-	const char *clauses[3];		/* "key=a,b", "headers:name=a" */
-};
-
-static struct policy *policy_of(enum policy_mode mode, const struct l7_rule *rules)
-{
-	struct policy_builder *b = policy_begin(mode);
-	uint16_t any = POLICY_GROUP_ANY;
-	struct err e;
-
-	for (unsigned n = 0; rules[n].action != VERDICT_PENDING; n++) {
-		struct match_spec m[3];
-		char text[3][256];
-		const char *patterns[3][8];
-		struct rule_spec r = { .id = n + 1, .from = &any, .to = &any, .nfrom = 1, .nto = 1, .match = m, .action = rules[n].action, .mode = RULE_MODE_NONE };
-
-		for (unsigned c = 0; rules[n].matcher && c < 3 && rules[n].clauses[c]; c++) {
-			char *value, *header, *save = NULL;
-			int key = match_by_name(rules[n].matcher);
-
-			snprintf(text[c], sizeof(text[c]), "%s", rules[n].clauses[c]);
-			value = strchr(text[c], '=');
-			*value++ = '\0';
-			header = strchr(text[c], ':');
-			if (header)
-				*header++ = '\0';
-			while (strcmp(match_keys[key].key, text[c]) != 0)
-				key++;
-			m[c] = (struct match_spec){ .key = (unsigned)key, .header = header, .patterns = patterns[c] };
-			for (char *p = strtok_r(value, ",", &save); p; p = strtok_r(NULL, ",", &save))
-				patterns[c][m[c].npatterns++] = p;
-			r.nmatch++;
-		}
-		if (policy_add_rule(b, &r, &e))
-			CU_FAIL("rule");
-	}
-	return policy_build(b);
-}
 
 /* A held conversation: bytes up go in segments of `cut`, down whole. What the server got is kept. */
 struct talk {
@@ -66,7 +25,7 @@ struct talk {
 
 static void talk_open(struct talk *t, enum policy_mode mode, const struct l7_rule *rules, bool held)
 {
-	struct policy *p = policy_of(mode, rules);
+	struct policy *p = l7_policy(mode, rules);
 	struct spec syn = { .flags = TCP_SYN, .seq = ISN, .held = held }, synack = { .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = ISN_DOWN, .ack = ISN + 1, .held = held },
 		    ack = { .flags = TCP_ACK, .seq = ISN + 1, .ack = ISN_DOWN + 1, .held = held };
 
@@ -104,7 +63,6 @@ static bool say(struct talk *t, enum dir dir, const void *p, size_t n, size_t cu
 #define SAY_UP(t, lit, cut) say(t, UP, lit, sizeof(lit) - 1, cut, true)
 #define SAY_DOWN(t, lit) say(t, DOWN, lit, sizeof(lit) - 1, 0, true)
 #define GOT(t, lit) ((t)->ngot >= sizeof(lit) - 1 && memmem((t)->got, (t)->ngot, lit, sizeof(lit) - 1) != NULL)
-#define END { VERDICT_PENDING, NULL, { NULL } }
 
 #define OK_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -360,7 +318,7 @@ static void test_datagrams(void)
 {
 	static const struct l7_rule rules[] = { { VERDICT_ALLOW, "dns", { "names=*.good.example" } }, END };
 	static const char good[] = "\0\1\1\0\0\1\0\0\0\0\0\0\1a\4good\7example\0\0\1\0\1", bad[] = "\0\2\1\0\0\1\0\0\0\0\0\0\1a\3bad\7example\0\0\1\0\1";
-	struct policy *p = policy_of(MODE_PROTECT, rules);
+	struct policy *p = l7_policy(MODE_PROTECT, rules);
 	struct core c = { 0 };
 	static const char reply[] = "\0\1\201\200\0\1\0\0\0\0\0\0\1a\4good\7example\0\0\1\0\1";
 	struct spec answer = { .udp = true, .dport = 53, .p = reply, .n = sizeof(reply) - 1, .held = true };

@@ -17,6 +17,7 @@
 #define px_bad tls_alone_bad
 #define px_skip tls_alone_skip
 #define px_stop tls_alone_stop
+#define px_unfinished tls_alone_unfinished
 #define proto_tls tls_alone_proto
 #include "dpi/proto/tls.c"
 
@@ -122,6 +123,7 @@ void px_release(struct px *px, void *p, size_t n)
 
 void px_need(struct px *px, size_t n) { px->need = n; }
 void px_stop(struct px *px) { px->stopped = true; }
+void px_unfinished(struct px *px, uint32_t n) { (void)px; (void)n; }
 
 void px_skip(struct px *px, enum dir dir, uint64_t n)
 {

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* l7: rules of tests that ask for facts. */
+#ifndef TQ_TESTS_L7_H
+#define TQ_TESTS_L7_H
+
+#include "dpi/policy.h"
+
+/* Rules in order: matcher.key=pattern[,pattern...] [key=...]; NULL ends. All from any to any. */
+struct l7_rule {
+	enum verdict action;
+	const char *matcher;		/* NULL: none */
+	const char *clauses[3];		/* "key=a,b", "headers:name=a" */
+};
+#define END { VERDICT_PENDING, NULL, { NULL } }
+
+struct policy *l7_policy(enum policy_mode, const struct l7_rule *);
+struct policy *l7_policy_limits(enum policy_mode, const struct l7_rule *, const struct policy_limits *);	/* NULL: the defaults */
+
+#endif
