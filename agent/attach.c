@@ -309,6 +309,7 @@ static bool check_cut(const struct node *n, struct workload *w)
 
 /* ---- mirror ---- */
 
+/* With the lock of enforcement. */
 static struct tc_want tc_wanted(const struct node *n, const struct workload *w, const struct wl_link *l, bool exclude)
 {
 	struct tc_want t = {
@@ -320,6 +321,12 @@ static struct tc_want tc_wanted(const struct node *n, const struct workload *w, 
 		.quarantine = w->quarantined,
 	};
 
+	if (n->policy && !n->config->tc_shared_blocks)
+		t.deny = enforce_device(n->enforce, w->id, l->view, &l->end);
+	for (int h = 0; t.deny && h < 2; h++) {
+		t.fence[h] = l->fence[h];
+		t.nfence[h] = l->nfence[h];
+	}
 	/* Only the link that the queue rules name has a queue. */
 	if (!exclude || l != &w->links[0])
 		return t;
@@ -352,10 +359,13 @@ int attach_mirror(struct node *n, struct workload *w, bool exclude)
 			worst = err_set(&l->tc_error, -ENODEV, "bridge %s is not there", n->config->bridge);
 			continue;
 		}
+		enforce_lock(n->enforce);
 		want = tc_wanted(n, w, l, exclude && w->queue.ready);
 		l->tc_error.text[0] = 0;
 		rc = tc_ensure(n->tc, &want, &l->tc, &changes, &l->tc_error);
 		l->mirror_ready = !rc && l->tc.complete;
+		enforce_ready(n->enforce, l->view, &want, l->mirror_ready);
+		enforce_unlock(n->enforce);
 		l->excluding = exclude && w->queue.ready;
 		l->cut = w->quarantined && l->mirror_ready;
 		if (!rc && !l->tc.complete)
@@ -366,13 +376,27 @@ int attach_mirror(struct node *n, struct workload *w, bool exclude)
 	return worst;
 }
 
+void attach_policy(struct node *n)
+{
+	for (struct workload *w = n->reg.first; w; w = w->next)
+		for (unsigned i = 0; i < w->nlinks; i++)
+			if (w->links[i].mirror_ready) {
+				attach_mirror(n, w, w->links[0].excluding);
+				break;
+			}
+}
+
 void detach_mirror(struct node *n, struct workload *w, bool for_good)
 {
 	for (unsigned i = 0; i < w->nlinks; i++) {
 		struct wl_link *l = &w->links[i];
 		struct err err = { "" };
-		int rc = !n->tc ? 0 : for_good ? tc_remove(n->tc, l->end.host_ifindex, &err) : tc_release(n->tc, l->end.host_ifindex, &err);
+		int rc;
 
+		enforce_lock(n->enforce);
+		enforce_forget(n->enforce, l->view);
+		rc = !n->tc ? 0 : for_good ? tc_remove(n->tc, l->end.host_ifindex, &err) : tc_release(n->tc, l->end.host_ifindex, &err);
+		enforce_unlock(n->enforce);
 		if (rc && !gone(rc))
 			failed(n, w, l->end.host_name, rc, &err);
 		l->mirror_ready = l->excluding = l->cut = false;
@@ -419,15 +443,18 @@ bool attach_check(struct node *n, struct workload *w)
 
 	for (unsigned i = 0; i < w->nlinks; i++) {
 		struct wl_link *l = &w->links[i];
-		struct tc_want want = tc_wanted(n, w, l, l->excluding);
+		struct tc_want want;
 		int rc;
 
 		if (!l->mirror_wanted)
 			continue;
 		l->tc_error.text[0] = 0;
+		enforce_lock(n->enforce);
+		want = tc_wanted(n, w, l, l->excluding);
 		rc = n->bridge_up ? tc_check(n->tc, &want, &l->tc, &l->tc_error) : -ENODEV;
 		l->mirror_ready = !rc && l->tc.complete;
 		l->cut = w->quarantined && l->mirror_ready;
+		enforce_unlock(n->enforce);
 		if (!rc && !l->tc.complete)
 			err_set(&l->tc_error, -EIO, "%s", l->tc.differs);
 		ok = ok && l->mirror_ready;

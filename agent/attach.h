@@ -27,6 +27,8 @@ void detach_queue(struct node *, struct workload *, bool netns_gone);
 int attach_cut(struct node *, struct workload *);
 bool attach_cut_current(const struct workload *);
 int attach_mirror(struct node *, struct workload *, bool exclude);
+/* The policy is another one: what filters say of it is brought up to date on every mirrored link. */
+void attach_policy(struct node *);
 /* Should the queue's ports be excluded now? Not while it sends past its queue. */
 bool attach_excludes(const struct workload *);
 /* for_good: the qdisc goes too, which costs a packet or two; else it stays for the next attach_mirror. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/attach.h"
+#include "agent/fences.h"
 #include "agent/notify.h"
 #include "agent/quarantine.h"
 #include "agent/reconcile.h"
@@ -139,6 +140,9 @@ static int start_workers(struct node *n, struct err *err)
 	learn_know(n->learn, n->fqdn);
 	sinks_tap(n->sinks, learn_feed, n->learn);
 	n->event_mask = events_wanted(n);
+	n->enforce = enforce_start(n->nworkers, n->config->mark, err);
+	if (!n->enforce)
+		return -EIO;
 	for (unsigned i = 0; i < n->nworkers; i++) {
 		struct worker_conf w = {
 			.index = i,
@@ -148,6 +152,7 @@ static int start_workers(struct node *n, struct err *err)
 			.watchdog = n->config->watchdog,
 			.doubts = &n->doubts,
 			.fqdn = n->fqdn,
+			.enforce = n->enforce,
 			.bypassed = node_bypassed,
 			.bypassed_ctx = n,
 			.dpi = {
@@ -261,6 +266,7 @@ void node_stop(struct node *n)
 	reconcile_all_away(n);
 	for (unsigned i = 0; i < n->nworkers; i++)
 		worker_stop(n->workers[i]);
+	enforce_stop(n->enforce);
 	sinks_stop(n->sinks);
 	relay_free(n->relay);
 	for (unsigned i = 0; i < n->nworkers; i++) {
@@ -306,7 +312,10 @@ static void exchange_policy(struct node *n, struct policy_file *pf, const char *
 	n->policy = pf;
 	n->policy_name = name ? strdup(name) : NULL;
 	tell_event_mask(n);		/* before flows are judged by it */
+	fences_refresh(n);
+	attach_policy(n);
 	node_publish(n, true, 0);
+	enforce_flush(n->enforce);
 	policy_file_free(old);
 	free(old_name);
 }

@@ -12,6 +12,7 @@
 
 #include "agent/config.h"
 #include "agent/control.h"
+#include "agent/enforce.h"
 #include "agent/learn.h"
 #include "agent/names.h"
 #include "agent/policy_file.h"
@@ -63,6 +64,7 @@ struct node {
 	struct worker *workers[WORKERS_MAX];
 	int wakes[WORKERS_MAX];		/* eventfd of each */
 	struct relay *relay;		/* NULL: one worker */
+	struct enforce *enforce;
 	struct evring *rings[WORKERS_MAX];
 	int sink_wake;
 	struct doubts doubts;

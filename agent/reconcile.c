@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/attach.h"
+#include "agent/fences.h"
 #include "base/log.h"
 #include "tc/mirror.h"
 
@@ -49,6 +50,7 @@ static int open_rings(struct node *n, struct err *err)
 		.fanout_workers = n->nworkers,
 		.path = PATH_TC,
 		.view = worker_view,
+		.enforces = n->config->tc_shared_blocks ? NULL : enforce_able(n->enforce),
 	};
 
 	for (unsigned i = 0; i < n->nworkers; i++) {
@@ -281,6 +283,11 @@ void node_reconcile(struct node *n, bool all)
 		settling |= w->todo && attach_track(n, w);
 	if (settling)
 		nanosleep(&(struct timespec){ 0, ATTACH_SETTLE_MS * 1000000L }, NULL);
+	fences_refresh(n);
+	for (struct workload *w = n->reg.first; w; w = w->next) {
+		w->todo |= w->changed;
+		w->changed = false;
+	}
 	if (overlap)
 		begin_overlap(n);
 	for (struct workload *w = n->reg.first; w; w = w->next)
@@ -294,10 +301,12 @@ void node_reconcile(struct node *n, bool all)
 		follow_peers(n);
 	for (struct workload *w = n->reg.first; w; w = w->next)
 		w->todo = false;
-	if (overlap)
+	if (overlap) {
 		end_overlap_soon(n);
-	else
+		enforce_flush(n->enforce);	/* a flow may be a queue's now */
+	} else {
 		node_publish(n, false, 0);
+	}
 }
 
 unsigned node_check(struct node *n)

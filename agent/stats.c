@@ -192,6 +192,9 @@ void node_put_counters(struct node *n, struct jbuf *out, bool nested, const char
 	put_sinks(n, &l);
 	put_workers(n, &l);
 	put_fqdn(n, &l);
+	for (unsigned c = 0; c < ENFORCE_C_COUNT; c++)
+		put(&l, enforce_counter_descs[c].name, enforce_counter_descs[c].help, counter_get(&enforce_counters(n->enforce)[c]));
+	put(&l, "enforce.lost", "Packets of denied flows that enforcement did not hear of because it was behind", enforce_refusals_lost(n->enforce));
 	for (unsigned c = 0; c < NODE_C_COUNT; c++)
 		put(&l, node_counter_descs[c].name, node_counter_descs[c].help, counter_get(&n->counters[c]));
 	if (nested)

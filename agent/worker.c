@@ -146,6 +146,20 @@ static void on_names(void *ctx, uint32_t workload, const struct addr *a, int64_t
 	fqdn_cache_each(w->conf.fqdn, workload, a, since, each, to);
 }
 
+static void on_refused(void *ctx, const struct dpi_refused *r)
+{
+	struct worker *w = ctx;
+
+	enforce_refused(w->conf.enforce, w->conf.index, r);
+}
+
+static void on_released(void *ctx, const struct tuple *t)
+{
+	struct worker *w = ctx;
+
+	enforce_released(w->conf.enforce, w->conf.index, t);
+}
+
 uint32_t worker_view(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, bool entering, uint32_t *workload)
 {
 	struct worker *w = ctx;
@@ -598,6 +612,8 @@ static void *worker_main(void *arg)
 			relay_wake(w->conf.relay, w->conf.index);
 		}
 		flush_answered(w);
+		if (w->conf.enforce)
+			enforce_wake(w->conf.enforce, w->conf.index);
 		evring_wake(w->conf.events);
 		counter_add(&w->beats, 1);
 	}
@@ -655,6 +671,10 @@ struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 	if (w->epfd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->evfd, &ev)) {
 		err_set(err, -errno, "worker %u: epoll: %s", conf->index, strerror(errno));
 		goto fail;
+	}
+	if (conf->enforce) {
+		ops.refused = on_refused;
+		ops.released = on_released;
 	}
 	w->dpi = dpi_new(&conf->dpi, &ops, err);
 	w->offload = w->dpi ? offload_new() : NULL;

@@ -7,6 +7,7 @@
 #ifndef TQ_AGENT_WORKER_H
 #define TQ_AGENT_WORKER_H
 
+#include "agent/enforce.h"
 #include "agent/evring.h"
 #include "agent/fqdn.h"
 #include "agent/relay.h"
@@ -31,6 +32,7 @@ struct worker_conf {
 	int64_t watchdog;	/* ns */
 	struct doubts *doubts;	/* borrowed; shared by all workers */
 	struct fqdn_cache *fqdn;	/* borrowed; shared by all workers: names that workloads learned. NULL: none are kept */
+	struct enforce *enforce;	/* borrowed: stops flows whose frames are not held; NULL: nobody does */
 	/* A connection of this workload went past its queue (DESIGN section 5, the witness). Called by any worker's thread. NULL: nobody cares. */
 	void (*bypassed)(void *ctx, uint32_t workload);
 	void *bypassed_ctx;

@@ -116,6 +116,12 @@ static void free_labels(struct labels *l)
 	*l = (struct labels){ 0 };
 }
 
+static void free_fences(struct wl_link *l, unsigned n)
+{
+	for (unsigned i = 0; i < 2 * n; i++)
+		free(l[i / 2].fence[i % 2]);
+}
+
 void registry_drop(struct registry *r, struct workload *w)
 {
 	for (struct workload **p = &r->first; *p; p = &(*p)->next) {
@@ -128,6 +134,7 @@ void registry_drop(struct registry *r, struct workload *w)
 	if (w->nsfd >= 0)
 		close(w->nsfd);
 	free_labels(&w->labels);
+	free_fences(w->links, w->nlinks);
 	free(w);
 }
 
@@ -189,12 +196,15 @@ static void take_links(struct registry *r, struct workload *w, const struct link
 	memset(links, 0, sizeof links);
 	for (unsigned i = 0; i < n; i++) {
 		for (unsigned k = 0; k < w->nlinks; k++)
-			if (w->links[k].end.host_ifindex == ends[i].host_ifindex && !memcmp(w->links[k].end.mac, ends[i].mac, 6))
+			if (w->links[k].end.host_ifindex == ends[i].host_ifindex && !memcmp(w->links[k].end.mac, ends[i].mac, 6)) {
 				links[i] = w->links[k];
+				w->links[k].fence[0] = w->links[k].fence[1] = NULL;	/* taken along */
+			}
 		links[i].end = ends[i];
 		if (!links[i].view)
 			links[i].view = r->next_view += 2;
 	}
+	free_fences(w->links, w->nlinks);
 	memcpy(w->links, links, sizeof links);
 	w->nlinks = n;
 	w->changed = true;

@@ -35,6 +35,8 @@ struct wl_link {
 	bool cut;			/* the filters that were read back are those of quarantine */
 	struct tc_state tc;
 	struct err tc_error;		/* last failure; empty: none */
+	struct tcp_fence *fence[2];	/* what policy refuses whatever comes: [0] connections that it begins, [1] that it is offered; owned */
+	unsigned nfence[2];
 };
 
 /* The workload's NFQUEUE side; on its first link. */

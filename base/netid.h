@@ -33,6 +33,12 @@ static inline bool app_ports_equal(const struct app_ports *a, const struct app_p
 	return true;
 }
 
+/* TCP connections that are denied whatever they carry: begun by, or to, `peer`, to one of these ports. */
+struct tcp_fence {
+	struct cidr peer;
+	uint16_t lo, hi;	/* host order, inclusive */
+};
+
 enum app_side { SIDE_SERVER = 1, SIDE_CLIENT = 2, SIDE_BOTH = 3 };
 
 #endif

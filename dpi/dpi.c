@@ -187,12 +187,23 @@ static void datagrams(struct px *x)
 	}
 }
 
+/* Both ends of a flow that is stopped without being held were reset, which nothing showed here: a SYN that was not seen before begins another one.
+ * Not where they were told nothing (DROP): they go on, and are to be stopped as long as they do. */
+static bool after_refusal(const struct px *x)
+{
+	const struct flow *f = x->f;
+	const struct half *h = &f->half[x->dir];
+
+	return flow_hit(f, F_STOPPED) && !f->held && f->verdict == VERDICT_DENY && !(x->p->tcp_flags & TCP_ACK) && !(h->flags & HALF_KNOWN && h->isn == x->p->seq);
+}
+
 /* f is x->f or was made by this packet (fresh). */
 static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, bool fresh)
 {
 	struct dpi *d = x->d;
 	struct flow *f = x->f;
 	bool bad = bad_checksum(x);
+	enum verdict v;
 
 	count_packet(x, frames, bytes);
 	if (bad)
@@ -207,8 +218,6 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	judge_next_datagram(x);
 	judge_flow(x);
 	if (x->p->frame->held && verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE)) {
-		enum verdict v;
-
 		hold_end(d, f);
 		v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
 		feed_off(x);
@@ -259,7 +268,10 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	}
 	if (f->tracked)
 		away_look(x);
-	return judge_answer(d, f, x->p->frame);
+	v = judge_answer(d, f, x->p->frame);
+	if (verdict_stops(v) && !x->p->frame->held)
+		judge_refused(x, v);
+	return v;
 }
 
 static bool is_icmp_without_flow(const struct packet *p)
@@ -327,7 +339,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	}
 	if (f && f->away)
 		away_packet(x);
-	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !wrong(p) && stream_restarts(x)) {
+	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !wrong(p) && (stream_restarts(x) || after_refusal(x))) {
 		if (f->state == FLOW_NEW)
 			stream_guessed_wrong(x, f->pkts[DIR_TOSERVER] ? DIR_TOSERVER : DIR_TOCLIENT);
 		flow_end(d, f, f->state == FLOW_CLOSED ? flow_end_reason(f) : "restart");

@@ -12,6 +12,7 @@
 
 #include "base/addr.h"
 #include "base/counter.h"
+#include "base/cursor.h"
 #include "base/err.h"
 #include "base/frame.h"
 #include "base/hash.h"
@@ -42,6 +43,22 @@ struct dpi_ends {
 	bool quarantined;			/* one of them is cut off: what they say is refused, whatever a policy says, and goes nowhere on any path */
 };
 
+/* A packet of a flow whose verdict is carried out, in a frame that was not held (FRAME_ENFORCEABLE): it went on, what follows is the caller's to stop. */
+struct dpi_refused {
+	const struct frame *frame;
+	struct bytes ip;		/* the packet, from its IP header on */
+	struct tuple tuple;		/* of the flow: src is the initiator */
+	bool to_client;			/* the packet's direction */
+	enum verdict verdict;		/* DENY, DROP */
+	uint32_t workload[2];		/* initiator's, responder's */
+	struct {			/* TCP: what each of them sent, this packet included */
+		bool known;
+		uint32_t end;		/* what follows its last byte */
+		uint32_t acked;		/* the highest acknowledgement it gave: what it has of the other's */
+		bool acks;		/* it gave one */
+	} sent[2];
+};
+
 struct dpi_ops {
 	/* Is this packet ours to inspect here? Asked on the complete tuple (after defragmentation; of the outermost IP packet, not of
 	 * what a tunnel carries) for each packet whose flow is new, was seen on another path, or dates from before dpi_set_epoch. NULL: always. */
@@ -57,6 +74,10 @@ struct dpi_ops {
 	void (*learn)(void *ctx, uint32_t workload, const struct addr *, struct bytes name, uint32_t ttl, int64_t ts);
 	/* Calls each(to, name) for the names that the workload learned for the address and that were still believed at `since`. NULL: none are known. */
 	void (*names)(void *ctx, uint32_t workload, const struct addr *, int64_t since, void (*each)(void *to, struct bytes name), void *to);
+	/* For each such packet. NULL: nobody stops them. */
+	void (*refused)(void *ctx, const struct dpi_refused *);
+	/* A flow that refused() was told of is over. */
+	void (*released)(void *ctx, const struct tuple *);
 	/* The answer to a held frame that dpi_inspect answered ANSWER_LATER; called before dpi_inspect answers what comes after it in its flow, and from
 	 * dpi_tick, dpi_set_policy, dpi_release and dpi_flush. Of the frame's bytes only the first may be there (FRAME_TRUNCATED): its headers, or all
 	 * where the answer's flags need them. NULL: no answer comes later. */

@@ -184,6 +184,10 @@ void judge_unreadable(struct px *);		/* its bytes could not be parsed */
 void judge_next_datagram(struct px *);		/* before the packet at hand is judged */
 /* The answer to the frame at hand, counted. f NULL: allowed. */
 enum verdict judge_answer(struct dpi *, struct flow *, const struct frame *);
+/* Can a verdict on this flow be carried out from this frame on? */
+bool judge_can_stop(const struct flow *, const struct frame *);
+/* A packet that was not held belongs to a flow that is stopped: tells the caller. */
+void judge_refused(const struct px *, enum verdict);
 /* The verdict of the flow that an ICMP error quotes. */
 enum verdict judge_icmp_error(struct dpi *, const struct packet *);
 

@@ -268,8 +268,8 @@ int64_t flow_timeout(const struct flow *f)
 
 	if (f->key.ipproto == IPPROTO_ICMP || f->key.ipproto == IPPROTO_ICMPV6)
 		return 30 * SEC;
-	if (flow_hit(f, F_STOPPED))
-		return 60 * SEC;
+	if (flow_hit(f, F_STOPPED))	/* where packets are not held, what stops them goes with the flow: it outlives a sender's longest pause (RFC 6298: 60 s; Linux: 120 s) */
+		return (f->held || !tcp ? 60 : 150) * SEC;
 	switch ((enum flow_state)f->state) {
 	case FLOW_FREE:
 	case FLOW_CLOSED:

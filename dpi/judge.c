@@ -17,6 +17,10 @@
  *
  * A verdict that was carried out stays (F_STOPPED) until the policy is another one.
  *
+ * Frames that are not held went on already; where their source can stop a flow by its tuple (FRAME_ENFORCEABLE) the verdict is carried out
+ * from that frame on, by whoever is told (dpi_ops.refused). That is not so for flows inside tunnels and behind VLAN tags, for transports
+ * without ports, and for datagrams that are judged one by one: to stop one would stop the others.
+ *
  * Of a workload in quarantine everything is refused, what is never judged too: no policy is asked. */
 #include "dpi/tunnel.h"
 
@@ -269,7 +273,7 @@ enum verdict judge_answer(struct dpi *d, struct flow *f, const struct frame *fr)
 		return fr->held ? v : VERDICT_ALLOW;
 	case VERDICT_DENY:
 	case VERDICT_DROP:
-		if (flow_hit(f, F_ENFORCE) && fr->held) {
+		if (flow_hit(f, F_ENFORCE) && judge_can_stop(f, fr)) {
 			flow_set(f, F_STOPPED);
 			count(d, v == VERDICT_DENY ? DPI_C_VERDICT_DENY : DPI_C_VERDICT_DROP);
 			return v;
@@ -279,6 +283,41 @@ enum verdict judge_answer(struct dpi *d, struct flow *f, const struct frame *fr)
 	}
 	count(d, DPI_C_VERDICT_ALLOW);
 	return VERDICT_ALLOW;
+}
+
+bool judge_can_stop(const struct flow *f, const struct frame *fr)
+{
+	bool ports = f->key.ipproto == IPPROTO_TCP || f->key.ipproto == IPPROTO_UDP || f->key.ipproto == IPPROTO_SCTP;
+
+	if (f->reason == REASON_QUARANTINE)	/* filters stop all of it */
+		return fr->held || fr->flags & FRAME_ENFORCEABLE;
+	return fr->held || (fr->flags & FRAME_ENFORCEABLE && ports && !flow_tunnelled(f) && !f->key.vlan[0] && (is_stream(f) || !f->by_facts));
+}
+
+void judge_refused(const struct px *x, enum verdict v)
+{
+	const struct flow *f = x->f;
+	struct dpi_refused r = {
+		.frame = x->p->frame,
+		.ip = x->p->ip,
+		.tuple = {
+			.src = *flow_addr(f, DIR_TOSERVER), .dst = *flow_addr(f, DIR_TOCLIENT),
+			.sport = flow_port(f, DIR_TOSERVER), .dport = flow_port(f, DIR_TOCLIENT), .ipproto = f->key.ipproto, .domain = flow_domain(f),
+		},
+		.to_client = x->dir == DIR_TOCLIENT,
+		.verdict = v,
+		.workload = { f->workload[0], f->workload[1] },
+	};
+
+	if (!x->d->ops.refused || f->reason == REASON_QUARANTINE)	/* nobody is told by a workload that is cut off, and its flows need no filters */
+		return;
+	for (int dir = 0; is_stream(f) && dir < 2; dir++) {
+		r.sent[dir].known = f->half[dir].flags & HALF_KNOWN;
+		r.sent[dir].end = f->half[dir].max_end;
+		r.sent[dir].acked = f->half[dir].acked;
+		r.sent[dir].acks = f->half[dir].acked && f->tcp_flags[dir] & TCP_ACK;
+	}
+	x->d->ops.refused(x->d->ops.ctx, &r);
 }
 
 /* ---- ICMP errors ---- */
@@ -341,5 +380,7 @@ enum verdict judge_icmp_error(struct dpi *d, const struct packet *p)
 		flow_key_of(&q, &k);
 		f = q.tunnel ? tunnel_find_quoted(d, &k) : flow_find(&d->flows, &k, flow_hash(&d->flows, &k));
 	}
-	return judge_answer(d, f && verdict_stops((enum verdict)f->verdict) ? f : NULL, p->frame);
+	if (f && !(verdict_stops((enum verdict)f->verdict) && p->frame->held))
+		f = NULL;		/* not held: nobody stops an error by the flow that it quotes */
+	return judge_answer(d, f, p->frame);
 }

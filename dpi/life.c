@@ -61,6 +61,14 @@ void flow_end(struct dpi *d, struct flow *f, const char *reason)
 	stream_free(d, f);
 	if (reason)
 		tell_flow(x, reason);
+	if (flow_hit(f, F_STOPPED) && !f->held && d->ops.released) {
+		struct tuple t = {
+			.src = *flow_addr(f, DIR_TOSERVER), .dst = *flow_addr(f, DIR_TOCLIENT),
+			.sport = flow_port(f, DIR_TOSERVER), .dport = flow_port(f, DIR_TOCLIENT), .ipproto = f->key.ipproto, .domain = flow_domain(f),
+		};
+
+		d->ops.released(d->ops.ctx, &t);
+	}
 	tunnel_release(d, f);
 	away_end(d, f);
 	count(d, DPI_C_FLOWS_END);

@@ -287,7 +287,7 @@ static uint32_t block(uint32_t lo, uint32_t hi)
 	return size;
 }
 
-unsigned deny_fence_cost(const struct tc_fence *f)
+unsigned deny_fence_cost(const struct tcp_fence *f)
 {
 	unsigned n = 0;
 
@@ -296,9 +296,9 @@ unsigned deny_fence_cost(const struct tc_fence *f)
 	return n;
 }
 
-static bool is_v4(const struct tc_fence *f) { return f->peer.len >= 96 && addr_is_v4(&f->peer.net); }
+static bool is_v4(const struct tcp_fence *f) { return f->peer.len >= 96 && addr_is_v4(&f->peer.net); }
 
-static void add_fence(struct builder *b, const struct tc_fence *t, int to, unsigned *no)
+static void add_fence(struct builder *b, const struct tcp_fence *t, int to, unsigned *no)
 {
 	bool v4 = is_v4(t);
 
@@ -316,7 +316,7 @@ static void add_fence(struct builder *b, const struct tc_fence *t, int to, unsig
 	}
 }
 
-int deny_fences(int hook, int to, const struct tc_fence *t, unsigned n, struct u32_list *out)
+int deny_fences(int hook, int to, const struct tcp_fence *t, unsigned n, struct u32_list *out)
 {
 	struct builder b = { .out = out, .hook = hook };
 

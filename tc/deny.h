@@ -54,9 +54,9 @@ enum deny_table { DENY_S4, DENY_D4, DENY_S6, DENY_D6, DENY_OPTIONS, DENY_SYN4, D
 bool deny_is_way(const struct u32_filter *);
 /* Tables and the nodes that lead to ways; those of fences and the fences. In building order. -ENOMEM. */
 int deny_ground(int hook, struct u32_list *out);
-int deny_fences(int hook, int to, const struct tc_fence *, unsigned n, struct u32_list *out);
+int deny_fences(int hook, int to, const struct tcp_fence *, unsigned n, struct u32_list *out);
 /* Filters (of FENCES_MAX) that this fence takes. */
-unsigned deny_fence_cost(const struct tc_fence *);
+unsigned deny_fence_cost(const struct tcp_fence *);
 /* Ways wanted (set NULL: none) and present: fn is told of each that must go (want NULL) or be put (have NULL, or what stands there). Stops at fn's first
  * failure, which it returns; -ENOMEM. */
 int deny_compare(const struct deny_set *, int hook, int to, const struct u32_list *present,

@@ -25,11 +25,6 @@ enum tc_block_mode { TC_BLOCKS_DEVICE, TC_BLOCKS_SHARED };	/* shared: where the 
 
 struct deny_set;		/* deny.h */
 
-struct tc_fence {		/* TCP connections that are denied whatever they carry: begun by, or to, `peer`, to one of these ports */
-	struct cidr peer;
-	uint16_t lo, hi;	/* host order, inclusive */
-};
-
 struct tc_want {		/* what one veth should have */
 	int ifindex;		/* host side */
 	int to_leaving, to_entering;	/* ifindex of vbr-neuv, vbr-neuv-in */
@@ -39,7 +34,7 @@ struct tc_want {		/* what one veth should have */
 	enum tc_engine engine;
 	bool quarantine;	/* all but ARP and neighbour discovery goes to the bridges instead of on; needs them up: a redirect to a bridge that is down is a hole */
 	const struct deny_set *deny;	/* borrowed: denied flows; NULL: none are, and nothing is made ready for them. Not on shared blocks */
-	const struct tc_fence *fence[2];	/* borrowed, by hook; only with `deny` */
+	const struct tcp_fence *fence[2];	/* borrowed, by hook; only with `deny` */
 	unsigned nfence[2];
 };
 

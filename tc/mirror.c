@@ -51,6 +51,7 @@ struct mirror {
 	int gone_ifindex;
 	uint32_t (*view)(void *, const uint8_t *, const uint8_t *, bool, uint32_t *);
 	void *view_ctx;
+	const bool *enforces;
 	uint64_t packets, bytes, errors;
 };
 
@@ -125,6 +126,8 @@ static void fill(struct mirror *m, const struct tpacket3_hdr *h, unsigned which,
 	read_vnet(h, data, f);
 	if (m->view && f->caplen >= MACS)
 		f->view = m->view(m->view_ctx, data + 6, data, which, &f->workload);
+	if (f->workload && m->enforces && __atomic_load_n(m->enforces, __ATOMIC_RELAXED))
+		f->flags |= FRAME_ENFORCEABLE;
 }
 
 /* Copies are what was sent to the device; anything else on it is not ours to inspect. */
@@ -342,6 +345,7 @@ struct source *mirror_open(const struct mirror_conf *c, struct err *err)
 	m->hold = (2 * (int64_t)c->retire_ms + HOLD_SLACK) * NS_MS;
 	m->view = c->view;
 	m->view_ctx = c->view_ctx;
+	m->enforces = c->enforces;
 	m->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (m->epfd < 0)
 		err_set(err, -errno, "mirror: epoll: %s", strerror(errno));

@@ -18,6 +18,7 @@ struct mirror_conf {
 	uint16_t fanout_group;	/* of ring 0; ring 1 uses the next; 0: no fanout */
 	unsigned fanout_workers;	/* members; the kernel steers by steer.h's hash of the address pair (cBPF) when > 1 */
 	uint8_t path;		/* label for frame.path */
+	const bool *enforces;	/* borrowed: flows of workloads can be stopped by filters (FRAME_ENFORCEABLE); may change at any time. NULL: never */
 	uint32_t (*view)(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, bool entering, uint32_t *workload);	/* view and workload of a frame; borrowed */
 	void *view_ctx;
 };

@@ -69,16 +69,16 @@ def test_deny_inline():
         assert {(f['tapq']['src_workload'], f['tapq']['dest_workload'], f['tapq']['rule']) for f in flows} == {('client', 'web', 10)}
 
 
-def test_deny_on_the_mirror_is_told():
+def test_deny_on_the_mirror():
     with Lab() as lab:
         lab.nginx('web')
         lab.start_tapqd(mode='tc', policy=DENY)
         for addr in (lab.v4('web'), lab.v6('web')):
-            assert http_get(lab.ns('client'), addr, 8080)[1] == 200
+            assert refused(lab, 'client', addr, 8080) == 'refused'
         assert lab.stop_tapqd() == 0
         alerts = lab.events('alert')
         assert len(alerts) == 2, alerts
-        assert all(a['alert']['action'] == 'allowed' and a['tapq']['enforced'] is False and a['tapq']['verdict'] == 'deny' and a['tapq']['rule'] == 10 for a in alerts), alerts
+        assert all(a['alert']['action'] == 'blocked' and a['tapq']['enforced'] is True and a['tapq']['verdict'] == 'deny' and a['tapq']['rule'] == 10 for a in alerts), alerts
 
 
 def test_app_rule_inline():

@@ -82,10 +82,27 @@ static void on_answer(void *ctx, const struct frame *f, struct answer a)
 	c->late(c, f, a);
 }
 
+static void on_refused(void *ctx, const struct dpi_refused *r)
+{
+	struct core *c = ctx;
+
+	c->refused++;
+	c->last_refused = *r;
+}
+
+static void on_released(void *ctx, const struct tuple *t)
+{
+	struct core *c = ctx;
+
+	c->released++;
+	CU_ASSERT(c->refused && addr_eq(&t->src, &c->last_refused.tuple.src) && t->sport == c->last_refused.tuple.sport);
+}
+
 void core_open(struct core *c, const struct dpi_conf *conf)
 {
 	struct dpi_conf usual = { .max_flows = 64, .memcap = 16 << 20, .midstream = true };
-	const struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .learn = on_learn, .names = on_names, .answer = c->late ? on_answer : NULL, .emit = on_emit, .ctx = c };
+	const struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .learn = on_learn, .names = on_names, .answer = c->late ? on_answer : NULL,
+				     .emit = on_emit, .refused = on_refused, .released = on_released, .ctx = c };
 	struct err err = { "" };
 
 	if (conf)

@@ -19,6 +19,8 @@ struct core {
 	bool quarantined;
 	uint64_t id;		/* of IPv4 packets */
 	struct answer answer;	/* to the last frame */
+	unsigned refused, released;	/* how often it was told to stop a flow, and that one is over */
+	struct dpi_refused last_refused;
 	struct core_name {	/* what was learned, in order; believed to the end of its TTL */
 		uint32_t workload, ttl;
 		struct addr addr;

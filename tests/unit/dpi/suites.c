@@ -15,6 +15,7 @@ extern const struct unit_test tests_mgcp[];
 extern const struct unit_test tests_slp[];
 extern const struct unit_test tests_expect[];
 extern const struct unit_test tests_seek[];
+extern const struct unit_test tests_fence[];
 extern const struct unit_test tests_flow[];
 extern const struct unit_test tests_final[];
 extern const struct unit_test tests_guard[];
@@ -130,6 +131,7 @@ const struct unit_suite unit_suites[] = {
 	{ "slp", tests_slp },
 	{ "expect", tests_expect },
 	{ "seek", tests_seek },
+	{ "fence", tests_fence },
 	{ "flow", tests_flow },
 	{ "final", tests_final },
 	{ "guard", tests_guard },

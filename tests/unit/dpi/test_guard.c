@@ -485,6 +485,59 @@ static void test_ends(void)
 	core_close(&c);
 }
 
+/* A mirror whose flows can be stopped: told so from the packet that is denied on, with the numbers that a reset takes; once more for each later
+ * packet; over when the flow is. Not for what cannot be stopped by its tuple. */
+static void test_deny_enforceable(void)
+{
+	static const struct { struct spec s; bool can; } t[] = {
+		{ { .flags = TCP_SYN, .seq = 9, .fflags = FRAME_ENFORCEABLE }, true }, { { .v6 = true, .flags = TCP_SYN, .seq = 9, .fflags = FRAME_ENFORCEABLE }, true },
+		{ { .udp = true, .p = "x", .n = 1, .fflags = FRAME_ENFORCEABLE }, true }, { { .flags = TCP_SYN, .seq = 9 }, false },
+		{ { .flags = TCP_SYN, .seq = 9, .vlan = 5, .fflags = FRAME_ENFORCEABLE }, false }, { { .icmp = true, .icmp_type = 8, .p = "xxxx", .n = 4, .fflags = FRAME_ENFORCEABLE }, false },
+	};
+	struct core c = { 0 };
+	struct spec up = { .flags = TCP_ACK | TCP_PSH, .seq = 101, .ack = 701, .p = "abc", .n = 3, .fflags = FRAME_ENFORCEABLE };
+	struct spec down = { .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 104, .p = "answer", .n = 6, .fflags = FRAME_ENFORCEABLE };
+	struct spec syn = { .flags = TCP_SYN, .seq = 5000, .fflags = FRAME_ENFORCEABLE };
+
+	core_open(&c, NULL);
+	core_handshake(&c, 100, 700);
+	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_DENY, APP_UNKNOWN, 80, RULE_MODE_NONE));
+	CU_ASSERT_EQUAL(core_send(&c, &up), VERDICT_DENY);
+	CU_ASSERT(c.refused == 1 && c.last[EV_ALERT].enforced && c.told[EV_ALERT] == 1);
+	CU_ASSERT(!c.last_refused.to_client && c.last_refused.verdict == VERDICT_DENY && c.last_refused.tuple.dport == 80);
+	CU_ASSERT(c.last_refused.sent[UP].known && c.last_refused.sent[UP].end == 104 && c.last_refused.sent[DOWN].end == 701 && c.last_refused.sent[UP].acked == 701);
+	CU_ASSERT_EQUAL(core_send(&c, &down), VERDICT_DENY);
+	CU_ASSERT(c.refused == 2 && c.last_refused.to_client && c.last_refused.sent[DOWN].end == 707 && c.last_refused.sent[DOWN].acked == 104);
+	CU_ASSERT(core_flow(&c)->pkts[UP] == 3 && core_flow(&c)->pkts[DOWN] == 2 && c.told[EV_ALERT] == 1 && !c.released);
+	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_DENY);	/* both ends were reset: another connection */
+	CU_ASSERT(c.released == 1 && c.told[EV_FLOW] == 1 && c.told[EV_ALERT] == 2 && c.last[EV_FLOW].enforced);
+	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_DENY);	/* the same once more */
+	CU_ASSERT(c.released == 1 && c.told[EV_ALERT] == 2);
+	dpi_flush(c.d);
+	CU_ASSERT_EQUAL(c.released, 2);
+	core_close(&c);
+	/* Dropped silently: the ends may go on, and a SYN changes nothing. */
+	core_open(&c, NULL);
+	core_handshake(&c, 100, 700);
+	set_policy(&c, policy_of(MODE_PROTECT, VERDICT_DROP, APP_UNKNOWN, 80, RULE_MODE_NONE));
+	c.refused = c.released = 0;
+	CU_ASSERT_EQUAL(core_send(&c, &up), VERDICT_DROP);
+	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_DROP);
+	CU_ASSERT(c.refused == 2 && !c.released);
+	CU_ASSERT_EQUAL(flow_timeout(core_flow(&c)), 150 * SEC);
+	core_close(&c);
+	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+		core_open(&c, NULL);
+		set_policy(&c, policy_of(MODE_PROTECT, VERDICT_DENY, APP_UNKNOWN, 0, RULE_MODE_NONE));
+		c.refused = c.released = 0;
+		CU_ASSERT_EQUAL(core_send(&c, &t[i].s), t[i].can ? VERDICT_DENY : VERDICT_ALLOW);
+		CU_ASSERT(c.refused == t[i].can && c.last[EV_ALERT].enforced == t[i].can);
+		dpi_flush(c.d);
+		CU_ASSERT_EQUAL(c.released, t[i].can);
+		core_close(&c);
+	}
+}
+
 /* A mirror only tells; parsing goes on. */
 static void test_deny_mirrored(void)
 {
@@ -628,6 +681,7 @@ const struct unit_test tests_guard[] = {
 	{ "deny", test_deny },
 	{ "ends", test_ends },
 	{ "deny on a mirror", test_deny_mirrored },
+	{ "deny on a mirror whose flows can be stopped", test_deny_enforceable },
 	{ "modes", test_modes },
 	{ "pending", test_pending },
 	{ "pending midstream", test_pending_midstream },

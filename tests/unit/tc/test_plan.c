@@ -71,7 +71,7 @@ static struct tc_want want_of(unsigned i)
 		w.exclude_sport[0] = few;
 		break;
 	case 9: {
-		static struct tc_fence fence[3] = { { .lo = 1, .hi = 65535 }, { .lo = 0, .hi = 65535 }, { .lo = 80, .hi = 80 } };
+		static struct tcp_fence fence[3] = { { .lo = 1, .hi = 65535 }, { .lo = 0, .hi = 65535 }, { .lo = 80, .hi = 80 } };
 		static struct deny_set *none;
 
 		fence[1].peer = (struct cidr){ addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 };
@@ -474,7 +474,7 @@ static void test_fence_blocks(void)
 	};
 
 	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
-		struct tc_fence f = { .peer = { addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 }, .lo = t[i].lo, .hi = t[i].hi };
+		struct tcp_fence f = { .peer = { addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 }, .lo = t[i].lo, .hi = t[i].hi };
 		struct u32_list l = { .n = 0 };
 		unsigned hits = 0, right = 0;
 

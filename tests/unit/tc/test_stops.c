@@ -483,7 +483,7 @@ static void fences(struct lab *l)
 	struct err err = { "" };
 	struct tc *tc = tc_open(&err);
 	struct tc_want w = lab_want(l);
-	struct tc_fence fence[4] = { { .lo = 80, .hi = 96 }, { .lo = 80, .hi = 96 }, { .lo = 0, .hi = 65535 }, { .lo = 0, .hi = 65535 } };
+	struct tcp_fence fence[4] = { { .lo = 80, .hi = 96 }, { .lo = 80, .hi = 96 }, { .lo = 0, .hi = 65535 }, { .lo = 0, .hi = 65535 } };
 
 	cidr_parse("10.0.0.8/30", &fence[0].peer);
 	cidr_parse("fd00::8/126", &fence[1].peer);
