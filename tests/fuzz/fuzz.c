@@ -62,12 +62,33 @@ static void on_answer(void *ctx, const struct frame *f, struct answer a)
 	fuzz_late(f, a);
 }
 
+/* Both ends are workloads, so that what one resolves is learned. */
+static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, struct dpi_ends *out)
+{
+	(void)ctx;
+	(void)f;
+	out->workload[0] = 1u + (t->src.b[15] & 1);
+	out->workload[1] = 1u + (t->dst.b[15] & 1);
+}
+
+static void on_learn(void *ctx, uint32_t workload, const struct addr *a, struct bytes name, uint32_t ttl, int64_t ts)
+{
+	char again[FQDN_NAME_MAX + 1];
+
+	(void)ctx;
+	(void)a;
+	(void)ttl;
+	(void)ts;
+	if (!workload || fqdn_name(name, again) != name.n || memcmp(again, name.p, name.n))
+		abort();
+}
+
 static struct dpi *core(void)
 {
 	struct dpi_conf c = {
 		.max_flows = 64, .memcap = 16 << 20, .midstream = true, .flow_report = 10 * 1000 * MS, .event_mask = EVENTS_ALL, .key = { { 1, 2 } }, .flow_id_seed = 3,
 	};
-	struct dpi_ops ops = { .owner = on_owner, .answer = on_answer, .emit = on_emit };
+	struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .learn = on_learn, .answer = on_answer, .emit = on_emit };
 	struct err err;
 	struct dpi *d = dpi_new(&c, &ops, &err);
 
