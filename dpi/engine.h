@@ -87,6 +87,7 @@ struct dpi {
 	int64_t skew;			/* now - time of frames, where captures were taken one after the other out of order */
 	int64_t last_ts;		/* of the last frame */
 	int64_t advanced;		/* now when timers were looked at */
+	int64_t began;			/* now when that was done first */
 	struct flow *decided;		/* the flow of the frame at hand, where its answer is ANSWER_FINAL */
 	uint32_t flows_away;
 	struct carrier carrier;		/* the packet that just counted, if it may carry another one */
@@ -157,6 +158,8 @@ void sctp_messages(struct px *);
 /* ---- judge_names.c ---- */
 /* What is known of names of the flow's initiator and responder; facts: as policy_query has them. */
 void judge_names(const struct px *, const struct dpi_ends *, const struct facts *, struct policy_names names[2]);
+/* It may have been made possible by an answer that was given before anybody looked. */
+bool names_unseen(const struct dpi *, const struct flow *);
 
 /* ---- seek.c ---- */
 /* Bytes of a flow without a protocol: takes all n, or sets f->proto and leaves the bytes from the returned offset on to it. */

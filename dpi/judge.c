@@ -121,6 +121,7 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 		q.from_sure = &sure[0];
 		q.to_sure = &sure[1];
 		q.names_lost = names[1].shown == SHOWN_LOST;
+		q.names_unseen = names[1].shown != SHOWN_LOST && names[1].shown != SHOWN_LATER && names_unseen(x->d, f);
 	}
 	policy_groups_named(p, flow_addr(f, DIR_TOSERVER), e->groups[0], named ? &names[0] : NULL, &from, &sure[0]);
 	policy_groups_named(p, flow_addr(f, DIR_TOCLIENT), e->groups[1], named ? &names[1] : NULL, &to, &sure[1]);

@@ -8,8 +8,14 @@
  *
  * Judged by the address as the names are when the flow is judged: names that come later change nothing until it is judged again, and a
  * name that was believed when the flow began holds for it as long as it lives. Where packets are copies, the copy of an answer may be read
- * after that of the packet that it made possible: the address may get names until the flow's application is known. */
+ * after that of the packet that it made possible: the address may get names until the flow's application is known.
+ *
+ * A connection that was open when the core began was made possible by an answer that nobody saw: no name of its address allows all and
+ * refuses nothing, a name that it shows counts. Such connections are those whose beginning was not seen and that speak within
+ * UNSEEN_TIME; later ones have to have been seen. */
 #include "dpi/engine.h"
+
+#define UNSEEN_TIME (300 * SEC)
 
 void px_name(struct px *x, enum dir asker, struct bytes name, const struct addr *a, uint32_t ttl)
 {
@@ -33,6 +39,8 @@ void px_name(struct px *x, enum dir asker, struct bytes name, const struct addr 
 void px_name_not_believed(struct px *x) { count(x->d, DPI_C_NAMES_NOT_BELIEVED); }
 
 bool px_refused(const struct px *x) { return verdict_stops((enum verdict)x->f->verdict); }
+
+bool names_unseen(const struct dpi *d, const struct flow *f) { return flow_hit(f, F_MIDSTREAM) && f->start - d->began < UNSEEN_TIME; }
 
 struct collect {
 	const struct policy *p;
@@ -60,7 +68,7 @@ void judge_names(const struct px *x, const struct dpi_ends *e, const struct fact
 		if (!asker || !d->ops.names)
 			continue;
 		d->ops.names(d->ops.ctx, asker, flow_addr(f, end ? DIR_TOCLIENT : DIR_TOSERVER), f->start, collect, &c);
-		names[end].later = !f->held && !app_known;
+		names[end].later = (!f->held && !app_known) || names_unseen(d, f);
 	}
 	policy_name_of_flow(d->policy, &names[1], app_known, (enum app)f->app, facts);
 }

@@ -322,6 +322,8 @@ void core_clock(struct dpi *d, int64_t ts)
 			due(d, TIMERS_A_FRAME);
 		return;
 	}
+	if (!d->began)
+		d->began = d->now;
 	d->advanced = d->now;
 	wheel_advance(&d->flows.wheel, d->now);
 	due(d, TIMERS_A_TICK);

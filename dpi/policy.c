@@ -268,9 +268,9 @@ static enum match rule_holds(const struct policy *p, const struct rule *r, const
 
 	if (m == MATCH_NO || ends_sure(p, r, q))
 		return m;
-	if (!q->names_lost)
+	if (!q->names_lost && !q->names_unseen)
 		return MATCH_MAYBE;
-	return r->action == VERDICT_ALLOW ? MATCH_NO : m;
+	return (r->action == VERDICT_ALLOW) == q->names_unseen ? m : MATCH_NO;
 }
 
 static struct policy_answer rule_answer(const struct judge *j, uint32_t no)
@@ -364,7 +364,7 @@ static struct policy_answer last_answer(const struct judge *j, struct policy_ans
 static bool may_match(struct judge *j, uint32_t no)
 {
 	const struct rule *r = &j->p->rule[no];
-	bool refuses = rule_refuses(r, j->q), by_name = !j->q->names_lost && !ends_sure(j->p, r, j->q);
+	bool refuses = rule_refuses(r, j->q), by_name = !j->q->names_lost && !j->q->names_unseen && !ends_sure(j->p, r, j->q);
 
 	j->may_change = true;
 	j->facts |= r->nclauses || by_name || j->q->app_known;

@@ -110,7 +110,7 @@ enum names_shown {
 };
 struct policy_names {			/* zeroed: no names are known */
 	enum names_shown shown;
-	bool later;			/* the address may get names yet */
+	bool later;			/* the address may get names yet, or may have had some that were not seen */
 	struct group_set of_addr[2], of_flow[2];	/* groups that name one of the address's names, all of the flow's: [0], under `not`: [1] */
 };
 #define FQDN_NAME_MAX 253u
@@ -125,7 +125,7 @@ void policy_name_of_flow(const struct policy *, struct policy_names *, bool app_
  * bits (NULL: not a local workload); names NULL: it has none. */
 void policy_groups_named(const struct policy *, const struct addr *, const struct group_set *workload, const struct policy_names *names, struct group_set *out,
 			 struct group_set *sure);
-/* The same without names. */
+/* The same without names. Who decides ahead of flows must not take these for all: policy_asks_names(). */
 static inline void policy_groups(const struct policy *p, const struct addr *a, const struct group_set *workload, struct group_set *out)
 {
 	struct group_set sure;
@@ -138,7 +138,8 @@ enum policy_mode policy_mode_of(const struct policy *, const struct group_set *)
 struct policy_query {
 	const struct group_set *from, *to;
 	const struct group_set *from_sure, *to_sure;	/* of these the ones that do not hang on a name; NULL: all */
-	bool names_lost;	/* the rest hangs on a name that will not be known any more */
+	bool names_lost;	/* the rest hangs on a name that will not be known any more: it allows nothing and refuses everything */
+	bool names_unseen;	/* ... that may have been learned before anybody looked: it refuses nothing and allows everything. Not both */
 	uint8_t ipproto;
 	uint16_t port;		/* responder's */
 	enum app app;

@@ -114,6 +114,32 @@ def test_cname_reload_and_other_workloads():
         assert lab.stop_tapqd() == 0
 
 
+def test_restart():
+    """A connection that was open when tapqd starts goes on; a new one needs an answer that was seen."""
+    with Lab(outside=False) as lab:
+        dnsmasq(lab)
+        lab.sshd('web')
+        lab.start_tapqd(mode='nfq', apps=APPS, policy=POLICY)
+        for kind, addr in (('A', lab.v4('web')), ('AAAA', lab.v6('web'))):
+            assert dig(lab, 'www.pay.example', kind) == addr
+        open_before = []
+        for addr in (lab.v4('web'), lab.v6('web')):
+            s = connect(lab.ns('client'), addr, 22)
+            assert s.recv(4) == b'SSH-'
+            open_before.append(s)
+        assert lab.stop_tapqd() == 0
+        lab.start_tapqd()
+        for s in open_before:
+            s.sendall(b'SSH-2.0-client\r\n')
+            assert s.recv(4)
+            s.close()
+        for kind, addr in (('A', lab.v4('web')), ('AAAA', lab.v6('web'))):
+            assert refused(lab, 'client', addr, 22) == 'refused'
+            assert dig(lab, 'www.pay.example', kind) == addr
+            assert refused(lab, 'client', addr, 22) is None
+        assert lab.stop_tapqd() == 0
+
+
 def test_names_on_the_mirror():
     """The same verdicts, told; a flow to a name is pending until it is shown."""
     with Lab(outside=False) as lab:

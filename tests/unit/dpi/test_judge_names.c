@@ -416,6 +416,33 @@ static void test_late_copies(void)
 	}
 }
 
+/* Open before the core began: its name was learned unseen. What it shows counts, and five minutes later nobody is believed to have been there before. */
+static void test_open_before(void)
+{
+	static const struct { const char *said; int64_t after; bool allowed; } rows[] = {
+		{ "GET / HTTP/1.1\r\nHost: www.pay.example\r\n\r\n", 0, true },
+		{ "GET / HTTP/1.1\r\nHost: www.evil.example\r\n\r\n", 0, false },
+		{ "SSH-2.0-OpenSSH_9.2\r\n", 0, true },
+		{ "SSH-2.0-OpenSSH_9.2\r\n", 299 * SEC, true },
+		{ "SSH-2.0-OpenSSH_9.2\r\n", 301 * SEC, false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct spec s = { .sport = 41000, .dport = 80, .flags = TCP_ACK | TCP_PSH, .seq = 1001, .ack = 5001, .p = rows[i].said, .n = strlen(rows[i].said), .held = true };
+		struct core c;
+		enum verdict v;
+
+		open_judged(&c, "*.pay.example", false);
+		core_tick(&c, 1);
+		core_tick(&c, rows[i].after);
+		v = core_send(&c, &s);
+		CU_ASSERT_EQUAL(v, rows[i].allowed ? VERDICT_ALLOW : VERDICT_DENY);
+		if (v != (rows[i].allowed ? VERDICT_ALLOW : VERDICT_DENY))
+			printf("\n    row %zu: %d\n", i, v);
+		core_close(&c);
+	}
+}
+
 /* A query that is refused teaches nothing, though only told. */
 static void test_refused_query(void)
 {
@@ -450,5 +477,6 @@ const struct unit_test tests_judge_names[] = {
 	{ "time", test_time },
 	{ "late copies", test_late_copies },
 	{ "a refused query", test_refused_query },
+	{ "open before", test_open_before },
 	{ 0 },
 };

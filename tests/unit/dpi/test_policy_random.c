@@ -105,7 +105,7 @@ static enum holds slow_holds(const struct slow_rule *r, const struct policy_quer
 	sure = (!q->from_sure || any_in(r->from, r->nfrom, q->from_sure)) && (!q->to_sure || any_in(r->to, r->nto, q->to_sure));
 	if (sure)
 		return h;
-	return !q->names_lost ? MAYBE_MORE : allows ? NO : h;
+	return !q->names_lost && !q->names_unseen ? MAYBE_MORE : allows == q->names_unseen ? h : NO;
 }
 
 static bool enforced(const struct slow_rule *r, const struct policy_query *q) { return (r->mode < 0 ? (int)q->mode : r->mode) == MODE_PROTECT; }
@@ -260,6 +260,7 @@ static void random_question(uint64_t *s, unsigned ngroups, struct question *x)
 		x->q.from_sure = &x->from_sure;
 		x->q.to_sure = &x->to_sure;
 		x->q.names_lost = pick(s, 3) == 0;
+		x->q.names_unseen = !x->q.names_lost && pick(s, 3) == 0;
 	}
 	if (!x->q.app_known)
 		return;
