@@ -77,7 +77,7 @@ def in_halves(b):
 def pieces(extra=''):
     with Lab(outside=False) as lab:
         server = Received(lab, 'web', 8080)
-        lab.start_tapqd(mode='mixed', policy=POLICY % '', per={'web': 'side: server', 'client': 'side: client'}, extra=extra)
+        lab.start_tapqd(mode='mixed', policy=POLICY % 'hold: {time: 1s}', per={'web': 'side: server', 'client': 'side: client'}, extra=extra)
         ports = []
         for addr in (lab.v4('web'), lab.v6('web')):
             for denied, allowed in ((HTTP_DENIED, HTTP_ALLOWED), (REDIS_DENIED, REDIS_ALLOWED)):
