@@ -124,13 +124,17 @@ static void tcp_options(struct packet *p, struct cursor c)
 	}
 }
 
+/* What nearly all segments of an open connection have, as tcp_parse_aligned_timestamp() expects it: two NOPs and a timestamp. */
+static const uint8_t aligned_ts[4] = { 1, 1, 8, 10 };
+
 static enum decode_result decode_tcp(struct decoder *d)
 {
 	struct packet *p = d->out;
+	struct cursor c = d->in;
 	uint64_t wire = decode_wire_left(d);
-	size_t there = cur_left(&d->in), hlen;
-	const uint8_t *h = cur_take(&d->in, TCP_HLEN);
-	struct cursor opts;
+	size_t there = cur_left(&c), hlen;
+	const uint8_t *h = cur_take(&c, TCP_HLEN);
+	struct bytes opts;
 
 	if (!h)
 		return decode_bad(d, DPI_C_DECODE_TCP_SHORT);
@@ -145,10 +149,15 @@ static enum decode_result decode_tcp(struct decoder *d)
 	if (hlen < TCP_HLEN || hlen > wire)
 		return decode_bad(d, DPI_C_DECODE_TCP_HLEN);
 	hlen -= TCP_HLEN;
-	opts = cur_sub(&d->in, hlen < cur_left(&d->in) ? hlen : cur_left(&d->in));	/* less only where the capture is cut */
-	if (hlen)
-		tcp_options(p, opts);
-	p->payload = cur_rest(&d->in);
+	opts = cur_bytes(&c, hlen < cur_left(&c) ? hlen : cur_left(&c));	/* less only where the capture is cut */
+	p->payload = cur_rest(&c);
+	if (opts.n == sizeof(aligned_ts) + 8 && !memcmp(opts.p, aligned_ts, sizeof(aligned_ts))) {
+		p->has_ts = true;
+		p->tsval = be32_at(opts.p, 4);
+		p->tsecr = be32_at(opts.p, 8);
+	} else if (opts.n) {
+		tcp_options(p, cur_of(opts.p, opts.n));
+	}
 	p->l4_known = true;
 	if (csum_judged(d))
 		csum_judge(p, IPPROTO_TCP, h, there, 16);
@@ -272,7 +281,7 @@ static enum decode_result decode_l4(struct decoder *d)
 /* ---- network ---- */
 
 /* Takes the packet to be `len` bytes from its IP header on: what comes after is padding, what is not there is missing. */
-static void ip_bounds(struct decoder *d, struct cursor ip, uint64_t len)
+static inline void ip_bounds(struct decoder *d, struct cursor ip, uint64_t len)
 {
 	size_t used = cur_used(&d->in) - cur_used(&ip);	/* header bytes that were read already */
 	size_t there = cur_left(&ip) < len ? cur_left(&ip) : (size_t)len;

@@ -10,6 +10,7 @@
  * Limits: two VLAN ids, WRAPS_MAX wraps, MPLS_LABELS_MAX labels, LINK_LAYERS_MAX steps in all. */
 #include "dpi/decode.h"
 
+#define ETHER_HLEN 14u
 #define PPP_IPV4 0x0021
 #define PPP_IPV6 0x0057
 #define PPP_MPLS 0x0281
@@ -97,14 +98,14 @@ static enum decode_result vlan(struct decoder *d)
 static enum decode_result ether(struct decoder *d)
 {
 	struct packet *p = d->out;
+	const uint8_t *h = cur_take(&d->in, ETHER_HLEN);
 
-	p->eth_dst = cur_take(&d->in, 6);
-	p->eth_src = cur_take(&d->in, 6);
-	p->ethertype = cur_be16(&d->in);
-	if (cur_ok(&d->in))
-		return DECODE_OK;
-	p->eth_dst = p->eth_src = NULL;
-	return decode_bad(d, DPI_C_DECODE_ETHER_SHORT);
+	p->eth_dst = h;
+	p->eth_src = h ? h + 6 : NULL;
+	if (!h)
+		return decode_bad(d, DPI_C_DECODE_ETHER_SHORT);
+	p->ethertype = be16_at(h, 12);
+	return DECODE_OK;
 }
 
 /* The protocol field, after HDLC's address and control where they are; either may be compressed (RFC 1661, 6.5, 6.6). */
