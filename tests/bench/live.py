@@ -194,6 +194,7 @@ class Tapqd(Between):
         lost = [n for n, v in counters.items() if v and (re.fullmatch(r'source\..*\.(kernel_drops|user_drops|passed_unseen|errors|dropped)|sink\.(dropped|errors|ring_dropped)', n))]
         if lost:
             raise Refused('lost: ' + ', '.join('%s %d' % (n, counters[n]) for n in lost))
+        self.flows = counters['flow.new']
         code = lab.stop_tapqd(seconds=60)
         if code:
             raise Refused('tapqd ended with %d' % code)
@@ -211,7 +212,7 @@ class Tapqd(Between):
         if self.http and http < requests * 0.99:
             raise Refused('%d of %d requests were told' % (http, requests))
         if flows < connections:
-            raise Refused('%d of %d connections were told' % (flows, connections))
+            raise Refused('%d of %d connections were told, %d were flows' % (flows, connections, self.flows))
         if told > packets * 1.001:
             raise Refused('%d packets were told of %d: some were seen twice' % (told, packets))
         if told < packets * 0.99:
