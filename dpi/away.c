@@ -157,6 +157,7 @@ bool dpi_decided(const struct dpi *d, struct dpi_decided *out)
 			.domain = flow_domain(f),
 		},
 		.stops = verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE),
+		.packets = f->pkts[0] + f->pkts[1],
 	};
 	return true;
 }

@@ -115,6 +115,7 @@ struct dpi_decided {
 	uint64_t flow_id;
 	struct tuple tuple;	/* src: initiator */
 	bool stops;		/* it is refused */
+	uint64_t packets;	/* so far, both ways */
 };
 /* The flow of the frame inspected last. False: its answer was not ANSWER_FINAL. */
 bool dpi_decided(const struct dpi *, struct dpi_decided *);
