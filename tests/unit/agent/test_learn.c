@@ -604,7 +604,7 @@ static void test_paths_fold(void)
 	struct talk t = { .from = 5, .to = 0, .ipproto = IPPROTO_TCP, .port = 80, .app = APP_HTTP, .words = { "GET", NULL, "h" } };
 	struct policy_file *pf;
 	struct learn_stats s;
-	char path[64], *text;
+	char path[64], method[16], *text;
 
 	t.words[1] = path;
 	for (char c = 'a'; c <= 'z'; c++)
@@ -626,8 +626,6 @@ static void test_paths_fold(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "paths: [\"/*\"]"));
 	free(text);
 	for (unsigned i = 0; i < 200; i++) {	/* nor do methods end: no rule can say it */
-		char method[16];
-
 		snprintf(method, sizeof method, "M%c%c", 'a' + i % 26, 'a' + i / 26);
 		t.words[0] = method;
 		say(b, &t);
