@@ -335,4 +335,6 @@ void reconcile_all_away(struct node *n)
 		}
 	}
 	close_rings(n);
+	if (n->keep)	/* filters of flows are of no use to the next start, and nobody would take them away meanwhile */
+		enforce_flush(n->enforce);
 }
