@@ -132,12 +132,12 @@ struct flow {
 	};
 	uint8_t app;		/* enum app */
 	uint8_t app_orig;	/* the one that handed over first; APP_UNKNOWN: none did */
-	uint8_t verdict : 3;
+	uint8_t verdict;	/* a byte of its own: each packet asks for it */
+	uint8_t reason : 3;
 	uint8_t refusable : 1;	/* requests are judged by facts, or will be, and some may be refused: hold.c ... */
 	uint8_t waits : 1;	/* ... has frames of it */
 	uint8_t hold_over : 1;	/* nothing more of the request at hand waits */
 	uint8_t unfinished : 2;	/* px_unfinished: 0, or which request of the initiator's it is, modulo 3, and 1 */
-	uint8_t reason : 4;
 	uint8_t tcp_flags[2];
 	uint16_t bits;		/* enum flow_bits */
 	/* TCP, and what a stream keeps */
@@ -164,7 +164,7 @@ _Static_assert(offsetof(struct flow, pkts) == 64 && offsetof(struct flow, half) 
 _Static_assert(sizeof(struct flow) <= 384, "flow entry");
 _Static_assert(FEED_OFF < 4, "flow.feed has room");
 _Static_assert(APP_COUNT <= 256, "flow.app has room");
-_Static_assert(VERDICT_COUNT <= 8 && REASON_COUNT <= 16, "flow.verdict, flow.reason have room");
+_Static_assert(REASON_COUNT <= 8, "flow.reason has room");
 _Static_assert(ANOM_FLOW_COUNT <= 16, "flow.anomalies has room");
 
 /* In the order in which they go when there is no room. */

@@ -151,9 +151,9 @@ static void settle(struct px *x, const struct policy_answer *a, const struct rec
 
 	if (r || a->verdict != (enum verdict)f->verdict || a->rule != f->rule)
 		flow_clear(f, F_ALERTED);
-	f->verdict = a->verdict & 7u;
+	f->verdict = (uint8_t)a->verdict;
 	f->rule = a->rule;
-	f->reason = a->reason & 15u;
+	f->reason = a->reason & 7u;
 	flow_clear(f, F_ENFORCE);
 	if (a->enforce)
 		flow_set(f, F_ENFORCE);
