@@ -26,8 +26,6 @@ void px_name(struct px *x, enum dir asker, struct bytes name, const struct addr 
 	char clean[FQDN_NAME_MAX + 1];
 	size_t n = fqdn_name(name, clean);
 
-	if (!x->d->ops.learn || !who)
-		return;		/* nobody who could use it asked */
 	if (!n || own || flow_tunnelled(f)) {
 		count(x->d, DPI_C_NAMES_NOT_BELIEVED);
 		return;
@@ -35,6 +33,8 @@ void px_name(struct px *x, enum dir asker, struct bytes name, const struct addr 
 	count(x->d, DPI_C_NAMES_BELIEVED);
 	x->d->ops.learn(x->d->ops.ctx, who, a, (struct bytes){ (const uint8_t *)clean, n }, ttl, x->ts);
 }
+
+bool px_learns(const struct px *x, enum dir asker) { return x->d->ops.learn && x->f->workload[asker == DIR_TOSERVER ? 0 : 1]; }
 
 void px_name_not_believed(struct px *x) { count(x->d, DPI_C_NAMES_NOT_BELIEVED); }
 

@@ -144,9 +144,10 @@ void px_expect_note(struct px *, uint32_t handle, const struct record *note);
 struct saved *px_announced(struct px *);
 
 /* What the end that sends in direction `asker` asked for was answered: the address has this name for ttl seconds. For groups of the policy that
- * ask for names; call it while the answer's packet is at hand. The second: an answer gave one that is not to be believed. */
+ * ask for names; call it while the answer's packet is at hand, and where px_learns says so. The second: an answer gave one that is not to be believed. */
 void px_name(struct px *, enum dir asker, struct bytes name, const struct addr *, uint32_t ttl);
 void px_name_not_believed(struct px *);
+bool px_learns(const struct px *, enum dir asker);	/* somebody keeps what that end learns: else an answer need not be looked into */
 bool px_refused(const struct px *);	/* what was judged last is refused, carried out or not */
 
 /* ---- the list ---- */

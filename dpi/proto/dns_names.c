@@ -74,13 +74,16 @@ static void tell(struct px *px, const struct chain *c, enum dir asker, const str
 void dns_names(struct px *px, const struct dns_msg *msg, struct cursor question, struct cursor records, bool asked, enum dir asker)
 {
 	struct dns_msg m = *msg;
-	struct chain c = { .n = 1 };
+	struct chain c;
 	struct cursor in = records;
 	unsigned told = 0;
 	uint16_t type;
 	struct dns_rr rr;
 
+	if (!px_learns(px, asker))
+		return;
 	m.work = 0;
+	c.n = 1;
 	if (m.count[0] != 1 || !m.count[1] || !read_clean(&m, &question, &c.link[0]))
 		return;
 	type = cur_be16(&question);
