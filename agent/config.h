@@ -66,6 +66,7 @@ struct config {
 	struct override *overrides;		unsigned noverrides;
 	char **exclude;				unsigned nexclude;	/* name globs */
 	char *bridge;		/* vbr-neuv; <= 12 bytes, so that "-in" fits */
+	uint64_t shunt_bytes;
 	int tc_engine;		/* enum tc_engine */
 	bool tc_shared_blocks;
 	uint32_t ring_block_size, ring_blocks;

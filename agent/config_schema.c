@@ -108,7 +108,7 @@ const struct key config_keys[] = {
 	{ .path = "tc.blocks", .ops = &value_word, AT(config, tc_shared_blocks), .words = blocks, .dflt = "auto" },
 	{ .path = "tc.ring.block_size", .ops = &value_size_pow2, AT(config, ring_block_size), .min = 128 << 10, .max = 64 << 20, .dflt = "1MiB" },
 	{ .path = "tc.ring.blocks", .ops = &value_number, AT(config, ring_blocks), .min = 2, .max = 4096, .dflt = "64" },
-	{ .path = "tc.shunt_bytes", .ops = &value_fixed, .dflt = "1MiB" },
+	{ .path = "tc.shunt_bytes", .ops = &value_size, AT(config, shunt_bytes), .min = 64 << 10, .max = 1ull << 40, .dflt = "1MiB" },
 	{ .path = "nfq.apps", .ops = &value_apps, AT(config, defaults.apps), .dflt = "[]" },
 	{ .path = "nfq.side", .ops = &value_word, AT(config, defaults.side), .words = sides, .dflt = "both" },
 	{ .path = "nfq.loopback", .ops = &value_bool, AT(config, defaults.loopback), .dflt = "false" },

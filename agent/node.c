@@ -150,6 +150,7 @@ static int start_workers(struct node *n, struct err *err)
 			.relay = n->relay,
 			.wake = n->wakes[i],
 			.watchdog = n->config->watchdog,
+			.shunt_bytes = n->config->shunt_bytes,
 			.doubts = &n->doubts,
 			.fqdn = n->fqdn,
 			.enforce = n->enforce,

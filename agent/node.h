@@ -58,6 +58,7 @@ struct node {
 	struct link_watch *links;
 	struct bridge_pair bridge;
 	bool bridge_up;
+	int rings_engine;		/* enum tc_engine that the rings were opened for */
 	struct source *mirrors[WORKERS_MAX];	/* owned by the workers; NULL: none */
 
 	unsigned nworkers;

@@ -11,6 +11,7 @@
 #include "agent/fences.h"
 #include "base/log.h"
 #include "tc/mirror.h"
+#include "tc/passing.h"
 
 #define OVERLAP_OPEN 60000000000LL	/* ns: longer than any switch takes; ended by overlap_end */
 #define OVERLAP_TAIL 400000000LL	/* ns: the mirror's frames come later than the queue's (block retire time, a busy ring) */
@@ -37,6 +38,21 @@ static void close_rings(struct node *n)
 		}
 		n->mirrors[i] = NULL;
 	}
+}
+
+/* In the bpf engine decided bulk is copied no more. */
+static int let_pass(struct node *n, struct err *err)
+{
+	struct passing *p;
+
+	n->rings_engine = n->config->tc_engine;
+	if (n->config->tc_engine != TC_ENGINE_BPF)
+		return 0;
+	p = tc_passing(n->tc, err);
+	for (unsigned i = 0; p && i < n->nworkers; i++)
+		worker_let_pass(n->workers[i], n->mirrors[i], p);
+	passing_unref(p);
+	return p ? 0 : -EIO;
 }
 
 static int open_rings(struct node *n, struct err *err)
@@ -67,7 +83,7 @@ static int open_rings(struct node *n, struct err *err)
 			return rc;
 		}
 	}
-	return 0;
+	return let_pass(n, err);
 }
 
 void reconcile_bridge_soon(struct node *n)
@@ -88,7 +104,7 @@ int reconcile_bridge(struct node *n, bool first, struct err *err)
 		return -EIO;
 	for (unsigned i = 0; n->bridge_up && i < n->nworkers; i++)
 		broken |= !n->mirrors[i] || worker_source_broken(n->workers[i], n->mirrors[i]);
-	if (n->bridge_up && !broken && !bridge_check(&n->bridge, &ports, err))
+	if (n->bridge_up && !broken && n->rings_engine == n->config->tc_engine && !bridge_check(&n->bridge, &ports, err))
 		return 0;
 	rc = bridge_ensure(n->config->bridge, &n->bridge, &made, &owner, err);
 	if (rc == -EBUSY && owner)
@@ -97,7 +113,7 @@ int reconcile_bridge(struct node *n, bool first, struct err *err)
 		return rc;
 	if (!first)
 		counter_add(&n->counters[NODE_C_BRIDGE_REMADE], made);
-	if (!n->bridge_up || made || broken) {
+	if (!n->bridge_up || made || broken || n->rings_engine != n->config->tc_engine) {
 		close_rings(n);
 		rc = open_rings(n, err);
 		if (rc)
@@ -138,6 +154,7 @@ static void fill_port(const struct node *n, const struct workload *w, unsigned i
 	p->row.apps = w->queue.apps;
 	p->view = l->view;
 	p->quarantined = w->quarantined;
+	p->ifindex = l->end.host_ifindex;
 	memcpy(p->mac, l->end.mac, 6);
 	p->naddrs = l->end.naddrs;
 	memcpy(p->addrs, l->end.addrs, sizeof p->addrs);

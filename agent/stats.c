@@ -7,6 +7,7 @@
 
 #include "agent/node.h"
 #include "agent/offload.h"
+#include "agent/shunt.h"
 #include "agent/reconcile.h"
 
 static void add_stats(struct source_stats *sum, const struct source_stats *s)
@@ -156,19 +157,26 @@ static void put_sinks(struct node *n, struct list *l)
 	put(l, "sink.ring_dropped", "Events lost because the sink thread fell behind", ring);
 }
 
+/* Counters that each worker has, summed. */
+static void put_sums(struct node *n, struct list *l, const struct counter_desc *d, unsigned count, const uint64_t *(*of)(const struct worker *))
+{
+	for (unsigned c = 0; c < count; c++) {
+		uint64_t all = 0;
+
+		for (unsigned i = 0; i < n->nworkers; i++)
+			all += counter_get(&of(n->workers[i])[c]);
+		put(l, d[c].name, d[c].help, all);
+	}
+}
+
 static void put_workers(struct node *n, struct list *l)
 {
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < n->nworkers; i++)
 		sum += worker_not_relayed(n->workers[i]);
-	for (unsigned c = 0; c < OFFLOAD_C_COUNT; c++) {
-		uint64_t all = 0;
-
-		for (unsigned i = 0; i < n->nworkers; i++)
-			all += counter_get(&worker_offload_counters(n->workers[i])[c]);
-		put(l, offload_counter_descs[c].name, offload_counter_descs[c].help, all);
-	}
+	put_sums(n, l, offload_counter_descs, OFFLOAD_C_COUNT, worker_offload_counters);
+	put_sums(n, l, shunt_counter_descs, SHUNT_C_COUNT, worker_shunt_counters);
 	put(l, "worker.not_relayed", "Frames that a worker inspected although their flow is another's, because the way there was full", sum);
 }
 

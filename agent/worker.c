@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/offload.h"
+#include "agent/shunt.h"
 #include "base/log.h"
 #include "nfq/queue.h"
 
@@ -30,6 +31,7 @@ struct entry {
 	void *refuse_ctx;
 	struct conntrack *ct;	/* a reference; NULL: what it shows is not offloaded */
 	unsigned reader;	/* the worker that runs it: whichever worker inspects its frames answers there */
+	struct passing *passing;	/* a reference; NULL: what it shows is copied as long as it lasts */
 	unsigned away;		/* held frames that another worker inspects */
 	bool broken;
 	bool answered;		/* to be flushed */
@@ -37,7 +39,7 @@ struct entry {
 	uint64_t fulls;		/* queue_fulls() when last looked at */
 };
 
-enum command_kind { CMD_ADD, CMD_REMOVE, CMD_WORLD, CMD_MASK, CMD_FLOWS, CMD_SIZES, CMD_BROKEN, CMD_DROP_OFFLOADED, CMD_STOP };
+enum command_kind { CMD_ADD, CMD_REMOVE, CMD_WORLD, CMD_MASK, CMD_FLOWS, CMD_SIZES, CMD_BROKEN, CMD_DROP_OFFLOADED, CMD_LET_PASS, CMD_STOP };
 
 struct command {
 	enum command_kind kind;
@@ -51,6 +53,7 @@ struct command {
 	unsigned max, count;
 	struct dpi_sizes sizes;
 	const struct conntrack *ct;
+	struct passing *passing;
 	bool broken;
 	int result;
 };
@@ -63,6 +66,7 @@ struct worker {
 	struct worker_conf conf;
 	struct dpi *dpi;
 	struct offload *offload;
+	struct shunt *shunt;
 	struct world *world;
 	struct entry **entries;
 	unsigned n, size;
@@ -237,6 +241,8 @@ static void inspect(struct worker *w, struct entry *e, const struct frame *f)
 {
 	struct answer a = dpi_inspect(w->dpi, f);
 
+	if (a.flags & ANSWER_FINAL && e->passing && w->world)
+		shunt_note(w->shunt, e->passing, w->world, w->dpi);
 	if (!f->held || a.flags & ANSWER_LATER)
 		return;
 	if (a.flags & ANSWER_FINAL && e->ct)
@@ -352,6 +358,8 @@ static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 			if (e->ct && conntrack_on(e->ct))
 				f->flags |= FRAME_TRACKED;
 			f->caller = e;
+			if (e->passing)
+				f->flags |= FRAME_SHUNTABLE;
 			count_traffic(w, f);
 			if (!relayed(w, e, f))
 				inspect(w, e, f);
@@ -461,8 +469,11 @@ static void remove_source(struct worker *w, const struct source *src)
 	}
 	release(w, e);
 	wait_for_replies(w, e);
+	if (e->passing)
+		shunt_take_back(w->shunt, w->dpi);
 	e->src->ops->close(e->src);
 	conntrack_unref(e->ct);
+	passing_unref(e->passing);
 	for (unsigned i = 0; i < w->n; i++)
 		if (w->entries[i] == e)
 			w->entries[i] = w->entries[--w->n];
@@ -471,12 +482,19 @@ static void remove_source(struct worker *w, const struct source *src)
 
 /* ---- commands ---- */
 
+/* What decided flows is about to change. */
+static void let_all_come_back(struct worker *w)
+{
+	offload_take_back(w->offload, w->dpi);
+	shunt_take_back(w->shunt, w->dpi);
+}
+
 static void set_world(struct worker *w, struct world *world, bool judge, int64_t overlap)
 {
 	struct world *old = w->world;
 
 	if (judge || overlap)
-		offload_take_back(w->offload, w->dpi);
+		let_all_come_back(w);
 	w->world = world;
 	if (judge || !old)
 		dpi_set_policy(w->dpi, world_policy(world));
@@ -516,7 +534,7 @@ static void carry_out(struct worker *w, struct command *c)
 		set_world(w, c->world, c->judge, c->overlap);
 		break;
 	case CMD_MASK:
-		offload_take_back(w->offload, w->dpi);
+		let_all_come_back(w);
 		dpi_set_event_mask(w->dpi, c->mask);
 		break;
 	case CMD_FLOWS:
@@ -532,6 +550,11 @@ static void carry_out(struct worker *w, struct command *c)
 		break;
 	case CMD_DROP_OFFLOADED:
 		offload_drop(w->offload, w->dpi, c->ct);
+		break;
+	case CMD_LET_PASS:
+		e = find(w, c->which);
+		if (e && !e->passing)
+			e->passing = passing_ref(c->passing);
 		break;
 	case CMD_STOP:
 		w->stopping = true;
@@ -604,6 +627,7 @@ static void *worker_main(void *arg)
 		if (now - ticked >= (int64_t)TICK_MS * 1000000) {
 			dpi_tick(w->dpi, now);
 			offload_tick(w->offload, w->dpi);
+			shunt_tick(w->shunt, w->dpi);
 			ticked = now;
 		}
 		if (w->conf.relay) {
@@ -678,9 +702,10 @@ struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 	}
 	w->dpi = dpi_new(&conf->dpi, &ops, err);
 	w->offload = w->dpi ? offload_new() : NULL;
-	if (w->dpi && !w->offload)
+	w->shunt = w->dpi ? shunt_new(conf->shunt_bytes) : NULL;
+	if (w->dpi && (!w->offload || !w->shunt))
 		err_set(err, -ENOMEM, "worker %u: no memory", conf->index);
-	if (!w->offload)
+	if (!w->offload || !w->shunt)
 		goto fail;
 	rc = pthread_create(&w->thread, NULL, worker_main, w);
 	if (!rc)
@@ -688,6 +713,7 @@ struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 	err_set(err, -rc, "worker %u: no thread: %s", conf->index, strerror(rc));
 fail:
 	offload_free(w->offload);
+	shunt_free(w->shunt);
 	dpi_free(w->dpi);
 	if (w->epfd >= 0)
 		close(w->epfd);
@@ -704,6 +730,7 @@ void worker_stop(struct worker *w)
 	call(w, &c);
 	pthread_join(w->thread, NULL);
 	offload_free(w->offload);
+	shunt_free(w->shunt);
 	dpi_free(w->dpi);
 	world_unref(w->world);
 	close(w->epfd);
@@ -728,6 +755,13 @@ int worker_add_source(struct worker *w, struct source *src, worker_refuse refuse
 void worker_remove_source(struct worker *w, struct source *src)
 {
 	struct command c = { .kind = CMD_REMOVE, .which = src };
+
+	call(w, &c);
+}
+
+void worker_let_pass(struct worker *w, struct source *src, struct passing *p)
+{
+	struct command c = { .kind = CMD_LET_PASS, .which = src, .passing = p };
 
 	call(w, &c);
 }
@@ -778,6 +812,7 @@ void worker_sizes(struct worker *w, struct dpi_sizes *out)
 }
 
 const uint64_t *worker_counters(const struct worker *w) { return dpi_counters(w->dpi); }
+const uint64_t *worker_shunt_counters(const struct worker *w) { return shunt_counters(w->shunt); }
 const uint64_t *worker_offload_counters(const struct worker *w) { return offload_counters(w->offload); }
 const uint64_t *worker_app_flows(const struct worker *w) { return dpi_app_flows(w->dpi); }
 uint64_t worker_beats(const struct worker *w) { return counter_get(&w->beats); }

@@ -23,6 +23,8 @@ struct worker;
 #define DOUBTS 256u
 struct doubts { int64_t until[DOUBTS], all; };
 
+struct passing;
+
 struct worker_conf {
 	unsigned index;
 	struct dpi_conf dpi;	/* this worker's share */
@@ -30,6 +32,7 @@ struct worker_conf {
 	struct relay *relay;	/* borrowed; NULL where there is one worker */
 	int wake;		/* the eventfd that wakes it; borrowed */
 	int64_t watchdog;	/* ns */
+	uint64_t shunt_bytes;	/* tc.shunt_bytes */
 	struct doubts *doubts;	/* borrowed; shared by all workers */
 	struct fqdn_cache *fqdn;	/* borrowed; shared by all workers: names that workloads learned. NULL: none are kept */
 	struct enforce *enforce;	/* borrowed: stops flows whose frames are not held; NULL: nobody does */
@@ -48,6 +51,8 @@ void worker_stop(struct worker *);
 typedef void (*worker_refuse)(void *ctx, const struct frame *);
 /* ct: decided flows of this source go by it (a reference is taken); NULL: none do. */
 int worker_add_source(struct worker *, struct source *, worker_refuse refuse, void *refuse_ctx, struct conntrack *ct, struct err *);
+/* Decided bulk of this source, a mirror of the bpf engine's, may pass uncopied (a reference is taken). */
+void worker_let_pass(struct worker *, struct source *, struct passing *);
 /* Reads what is still there, answers it, closes the source. */
 void worker_remove_source(struct worker *, struct source *);
 /* Flows that go by because of this table come back, with their last counters: before it is closed, by every worker. */
@@ -73,6 +78,7 @@ struct worker_traffic {
 /* Any time, without the worker: */
 void worker_add_traffic(const struct worker *, uint32_t workload, struct worker_traffic *sum);	/* adds to *sum */
 const uint64_t *worker_counters(const struct worker *);
+const uint64_t *worker_shunt_counters(const struct worker *);	/* enum shunt_counter */
 const uint64_t *worker_offload_counters(const struct worker *);	/* enum offload_counter */
 const uint64_t *worker_app_flows(const struct worker *);
 uint64_t worker_beats(const struct worker *);	/* rounds of its loop; at least two a second while it lives */

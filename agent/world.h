@@ -14,6 +14,7 @@
 struct world_port {
 	struct owner_row row;
 	uint32_t view;			/* even, > 0, unique per interface for the life of the process */
+	int ifindex;			/* the host's end of its veth */
 	uint8_t mac[6];
 	unsigned naddrs;
 	struct addr addrs[LINK_ADDRS_MAX];

@@ -21,8 +21,9 @@ enum frame_flags {
 	FRAME_TRUNCATED = 1 << 5,	/* caplen < wirelen */
 	FRAME_LEAVING = 1 << 6,		/* known to leave the workload whose view this is ... */
 	FRAME_ENTERING = 1 << 7,	/* ... or to enter it; neither: unknown */
-	FRAME_ENFORCEABLE = 1 << 8,	/* not held, but what follows of its flow can be stopped: the verdict is enforced from it on */
 	FRAME_TRACKED = 1 << 8,		/* the kernel counts what flows here by itself (conntrack), and can let a flow by */
+	FRAME_SHUNTABLE = 1 << 9,	/* a copy: whoever made it can let the rest of its flow go by uncopied, and count that */
+	FRAME_ENFORCEABLE = 1 << 10,	/* not held, but what follows of its flow can be stopped: the verdict is enforced from it on */
 };
 
 /* The end of time, in the year 2116: beyond it sources give this one. Sums and differences of two times fit into 64 bits. */

@@ -24,7 +24,7 @@ static enum final why(const struct px *x, const struct flow *f)
 		.verdict = (enum verdict)f->verdict,
 		.enforced = flow_hit(f, F_ENFORCE),
 		.refusals = f->half[0].refused,
-		.counted = f->tracked,
+		.counted = f->tracked || (p && p->frame->flags & FRAME_SHUNTABLE),
 		.carries = p && tunnel_may(p, f),
 		.app_known = flow_hit(f, F_APP_KNOWN),
 		.by_facts = f->by_facts,
@@ -116,7 +116,7 @@ void away_packet(struct px *x)
 	struct flow *f = x->f;
 	bool syn = p->t.ipproto == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
-	if (syn || f->policy != x->d->policy_version || !(p->frame->flags & FRAME_TRACKED))
+	if (syn || f->policy != x->d->policy_version || !(p->frame->flags & (FRAME_TRACKED | FRAME_SHUNTABLE)))
 		come_back(x->d, f);
 }
 
@@ -156,6 +156,8 @@ bool dpi_decided(const struct dpi *d, struct dpi_decided *out)
 			.ipproto = f->key.ipproto,
 			.domain = flow_domain(f),
 		},
+		.app = (enum app)f->app,
+		.bytes = f->bytes[0] + f->bytes[1],
 		.stops = verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE),
 		.packets = f->pkts[0] + f->pkts[1],
 	};
@@ -195,12 +197,14 @@ bool dpi_flow_counted(struct dpi *d, const struct dpi_decided *w, const struct d
 	struct flow *f = still(w);
 	bool moved = false;
 
-	if (!f || !f->tracked)
+	if (!f || !(c->beside ? f->away : f->tracked))
 		return false;
 	for (int i = 0; i < 2; i++) {
-		moved |= f->pkts[i] != c->pkts[i];
-		f->pkts[i] = c->pkts[i];
-		f->bytes[i] = c->bytes[i];
+		uint64_t pkts = c->pkts[i] + (c->beside ? f->pkts[i] : 0), bytes = c->bytes[i] + (c->beside ? f->bytes[i] : 0);
+
+		moved |= f->pkts[i] != pkts;
+		f->pkts[i] = pkts;
+		f->bytes[i] = bytes;
 	}
 	if (!f->away || f->state == FLOW_CLOSED)
 		return true;
@@ -211,6 +215,14 @@ bool dpi_flow_counted(struct dpi *d, const struct dpi_decided *w, const struct d
 	else if (moved || !verdict_stops((enum verdict)f->verdict))
 		flow_young(&d->flows, f, d->now);
 	return true;
+}
+
+bool dpi_flow_is_away(const struct dpi *d, const struct dpi_decided *w)
+{
+	const struct flow *f = still(w);
+
+	(void)d;
+	return f && f->away;
 }
 
 bool dpi_flow_lost(struct dpi *d, const struct dpi_decided *w)

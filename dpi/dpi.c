@@ -266,7 +266,7 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 			break;
 		}
 	}
-	if (f->tracked)
+	if (f->tracked || x->p->frame->flags & FRAME_SHUNTABLE)
 		away_look(x);
 	v = judge_answer(d, f, x->p->frame);
 	if (verdict_stops(v) && !x->p->frame->held)

@@ -115,7 +115,8 @@ struct dpi_decided {
 	uint64_t flow_id;
 	struct tuple tuple;	/* src: initiator */
 	bool stops;		/* it is refused */
-	uint64_t packets;	/* so far, both ways */
+	enum app app;
+	uint64_t packets, bytes;	/* so far, both ways; IP lengths */
 };
 /* The flow of the frame inspected last. False: its answer was not ANSWER_FINAL. */
 bool dpi_decided(const struct dpi *, struct dpi_decided *);
@@ -126,10 +127,13 @@ uint64_t dpi_events_inline(void);
 bool dpi_flow_away(struct dpi *, const struct dpi_decided *, bool away);
 struct dpi_counted {
 	uint64_t pkts[2], bytes[2];	/* to server, to client; IP lengths: of its whole life */
+	bool beside;			/* no: since the last time, of packets that did not come here */
 	bool closed, reset;		/* TCP: it is over; by a reset */
 };
 /* What the kernel counted so far. Flows that are away do not age as long as this is told of them. False as above. */
 bool dpi_flow_counted(struct dpi *, const struct dpi_decided *, const struct dpi_counted *);
+/* The core has it, and it is away. */
+bool dpi_flow_is_away(const struct dpi *, const struct dpi_decided *);
 /* The kernel counts it no more: it is back, and what comes is counted here. True when it was away. */
 bool dpi_flow_lost(struct dpi *, const struct dpi_decided *);
 

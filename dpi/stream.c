@@ -543,7 +543,7 @@ static bool takes_urgent(struct px *x)
 		return false;
 	if (!seq_before(urgent_place(p), s->next))
 		tell_anomaly(x, ANOM_STREAM_URGENT);
-	if (!p->frame->held || (s->flags & (HALF_URG | HALF_URG_SEEN)) != HALF_URG_SEEN)
+	if (!p->frame->held || (s->flags & (HALF_URG | HALF_URG_SEEN)) != HALF_URG_SEEN || urgent_place(p) == s->urg_seq)
 		return true;
 	if (s->is_signed || p->tunnel || p->reassembled || p->flags & (FRAME_GSO_TCP | FRAME_TRUNCATED)) {
 		x->refused = true;

@@ -474,10 +474,12 @@ static int engine_ready(struct tc *t, const struct tc_want *w, unsigned *changes
 	return rc < 0 ? rc : 0;
 }
 
-struct passing *tc_passing(struct tc *t)
+struct passing *tc_passing(struct tc *t, struct err *err)
 {
-	if (t->bpf && !t->passing)
-		t->passing = passing_open(tcbpf_passing_fd(t->bpf), tcbpf_globals_fd(t->bpf));
+	if (!t->bpf && !(t->bpf = tcbpf_open(err)))
+		return NULL;
+	if (!t->passing && !(t->passing = passing_open(tcbpf_passing_fd(t->bpf), tcbpf_globals_fd(t->bpf))))
+		err_set(err, -ENOMEM, "the bpf engine: no memory");
 	return passing_ref(t->passing);
 }
 

@@ -63,8 +63,8 @@ int tc_ensure(struct tc *, const struct tc_want *, struct tc_state *, unsigned *
 /* Puts the filters of these ways (ids of w->deny, on one hook) in place, or takes them away, without looking at the rest: the device was ensured with this
  * want before. For deletions the ways are still in the set. Failures are those of the first filter; what is missing or left is found by tc_check. */
 int tc_deny(struct tc *, const struct tc_want *, int hook, bool put, const uint32_t *id, unsigned n, struct err *);
-/* The flows that the bpf engine copies no more, a reference of the caller's. NULL: the program is not loaded. */
-struct passing *tc_passing(struct tc *);
+/* The flows that the bpf engine copies no more, a reference of the caller's. Loads the program. NULL + err. */
+struct passing *tc_passing(struct tc *, struct err *);
 /* Only reads and compares. */
 int tc_check(struct tc *, const struct tc_want *, struct tc_state *, struct err *);
 /* Takes our filters away and leaves a clsact that we made standing, empty and marked as ours: putting one on and taking it off loses the packets

@@ -2,9 +2,9 @@
 """tc.engine: bpf. What the other files show of u32's filters, shown of the program: who is copied, once, in every mode, over reloads, switches and crashes."""
 import contextlib, signal
 
-import lablib, test_ownership, test_paths, test_status, test_switch, test_traps
+import lablib, test_offload, test_ownership, test_paths, test_status, test_switch, test_traps
 from lablib import Lab, run, wait_for
-from traffic import http_get
+from traffic import KeptAlive, http_get
 
 
 @contextlib.contextmanager
@@ -102,3 +102,85 @@ def test_check_tells_of_the_program():
         lab.config(mode='tc', extra='tc: {engine: bpf}\n')
         r = run(lablib.os.path.join(lablib.BUILD, 'tapqd'), '-c', lab.path('tapqueue.yaml'), '--check', ns=lab.ns('node'))
         assert any(line.split()[:3] == ['ok', 'tc.engine:', 'bpf'] for line in r.stdout.splitlines()), r.stdout
+
+
+# ---- decided bulk ----
+
+SHUNT = 'tc: {engine: bpf, shunt_bytes: 256KiB}\n' + test_offload.QUIET
+
+
+def passed(lab):
+    return lab.counter('shunt.flows')
+
+
+def settled(lab):
+    last = []
+
+    def same():
+        last.append(lab.counter('source.tc.packets'))
+        return len(last) > 1 and last[-1] == last[-2]
+    wait_for('nothing more is copied', same, 5, 0.2)
+    return last[-1]
+
+
+def bulk(between):
+    """(client, server): kept-alive downloads; only the beginning is copied, and the flow event has the wire's own numbers."""
+    client, server = between
+    with Lab() as lab:
+        lab.nginx(server, size=24 << 20)
+        lab.start_tapqd(mode='tc', sinks=False, extra=SHUNT % (lab.path('eve.json'), 'flow, alert'))
+        truth = lab.truth('web')
+        for n, addr in enumerate((lab.v4(server), lab.v6(server))):
+            k = KeptAlive(lab.ns(client), addr, 8080)
+            before = lab.counter('source.tc.packets')
+            assert k.get() == 200
+            wait_for('the flow passes', lambda: passed(lab) == n + 1)
+            first = settled(lab)     # what was on its way to the ring
+            assert k.get() == 200 and k.get() == 200
+            more = lab.counter('source.tc.packets') - first
+            assert first - before > 8 and more < 32, (before, first, more)     # neighbours are asked for in between
+            assert [f['offloaded'] for f in lab.tapq_json('flows')['flows'] if f['src_port'] == k.port] == [True]
+            k.close()
+        wait_for('their ends are seen', lambda: not [f for f in lab.tapq_json('flows')['flows'] if f['state'] != 'closed'])
+        flows = test_offload.exact(lab, truth, 2)
+        assert all(f['app_proto'] == 'http' and f['flow']['bytes_toclient'] > 72 << 20 for f in flows), flows
+
+
+def test_bulk_between_containers():
+    bulk(('client', 'web'))
+
+
+def test_bulk_from_outside():
+    bulk(('outside', 'web'))
+
+
+def test_bulk_to_outside():
+    bulk(('web', 'outside'))
+
+
+def test_events_and_policy_take_bulk_back():
+    """Somebody takes http events: copied again, and requests are told. A policy that denies: judged again within a second."""
+    with Lab(outside=False) as lab:
+        lab.nginx('web', size=1 << 20)
+        lab.start_tapqd(mode='tc', sinks=False, extra=SHUNT % (lab.path('eve.json'), 'flow, alert'))
+        k = KeptAlive(lab.ns('client'), lab.v6('web'), 8080)
+        k.get()
+        k.get()
+        wait_for('the flow passes', lambda: passed(lab) == 1)
+        watch = lab.start(lablib.os.path.join(lablib.BUILD, 'tapq'), '-s', lab.path('control.sock'), '--json', 'events', '-f', '--type', 'http', on='node', log='watched')
+        wait_for('it is copied again', lambda: lab.counter('shunt.taken_back') == 1)
+
+        def told():
+            k.get('/?again')
+            with open(lab.path('watched')) as f:
+                return '/?again' in f.read()
+        wait_for('requests are told again', told, 5, 0.1)
+        watch.terminate()
+        wait_for('it passes again', lambda: k.get() == 200 and passed(lab) == 2, 5, 0.1)
+        with open(lab.path('deny.yaml'), 'w') as f:
+            f.write('version: 1\ndefault: {mode: monitor}\nrules:\n  - {id: 7, from: any, to: any, ports: [tcp/8080], action: deny}\n')
+        lab.tapq('policy', 'load', lab.path('deny.yaml'))
+        k.get()
+        wait_for('the open flow is judged again', lambda: [a for a in lab.events('alert') if a['alert']['signature_id'] == 7], 2)
+        k.close()
+        assert lab.stop_tapqd() == 0

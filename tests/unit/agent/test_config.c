@@ -194,7 +194,7 @@ static const struct {
 	{ "tc:\n  ring:\n    blocks: 1\n", 3, "2 to 4096" },
 	{ "tc: {ring: {block_size: 64MiB, blocks: 4096}}\n", 0, "4GiB" },
 	{ "tc: {engine: xdp}\n", 1, "auto, u32, bpf" },
-	{ "tc: {shunt_bytes: 2MiB}\n", 1, "not in this version" },
+	{ "tc: {shunt_bytes: 1KiB}\n", 1, "64KiB" },
 	{ "metrics: 0.0.0.0:1\n", 1, "not in this version" },
 	{ "workloads: {discover: [docker]}\n", 1, "not in this version" },
 	{ "workloads: {discover: [pods]}\n", 1, "pods" },

@@ -252,6 +252,41 @@ static void test_back_by_itself(void)
 
 /* ---- policies ---- */
 
+/* Copies: what is told of it comes on top of what still comes here, of a flow of any beginning. */
+static void test_counted_beside(void)
+{
+	for (int how = 0; how < 3; how++) {	/* it ends by FIN, by RST, by age */
+		struct dpi_counted c = { .beside = true, .pkts = { 5, 9 }, .bytes = { 500, 9000 } };
+		struct dpi_decided w;
+		const struct flow *f;
+		struct talk t;
+
+		begin(&t, how & 1, FRAME_SHUNTABLE, QUIET);
+		say(&t, UP, TCP_ACK, GET);
+		CU_ASSERT_FALSE(final_now(&t));
+		say(&t, DOWN, TCP_ACK, OK_200);
+		CU_ASSERT(final_now(&t) && dpi_decided(t.c.d, &w) && w.app == APP_HTTP);
+		f = core_flow(&t.c);
+		CU_ASSERT(f->pkts[UP] == 3 && f->pkts[DOWN] == 2 && w.bytes == f->bytes[UP] + f->bytes[DOWN]);
+		CU_ASSERT_FALSE(dpi_flow_counted(t.c.d, &w, &c));	/* it is here */
+		dpi_flow_away(t.c.d, &w, true);
+		CU_ASSERT(dpi_flow_is_away(t.c.d, &w));
+		say(&t, DOWN, TCP_ACK, "was on its way here");
+		CU_ASSERT(dpi_flow_is_away(t.c.d, &w) && f->pkts[DOWN] == 3);
+		CU_ASSERT(dpi_flow_counted(t.c.d, &w, &c) && dpi_flow_counted(t.c.d, &w, &c));
+		CU_ASSERT(f->pkts[UP] == 13 && f->pkts[DOWN] == 21 && f->bytes[UP] + f->bytes[DOWN] > 19000);
+		if (how < 2) {
+			c = (struct dpi_counted){ .beside = true, .closed = true, .reset = how == 1 };
+			CU_ASSERT(dpi_flow_counted(t.c.d, &w, &c) && f->state == FLOW_CLOSED && f->pkts[UP] == 13);
+		} else {
+			t.c.now += INT64_C(3600) * SEC * 24;
+			dpi_tick(t.c.d, t.c.now);
+			CU_ASSERT_FALSE(dpi_flow_is_away(t.c.d, &w) || dpi_flow_counted(t.c.d, &w, &c));
+		}
+		core_close(&t.c);
+	}
+}
+
 struct row { enum app app; enum verdict action; };
 
 static void set_policy(struct core *c, const struct row *rows, unsigned n)
@@ -363,6 +398,7 @@ const struct unit_test tests_final[] = {
 	{ "what CONNECT carries is not final", test_connect_is_not_final },
 	{ "an app that is given up", test_unknown_app },
 	{ "away: counted, alive, closed", test_counted },
+	{ "away: counted beside what comes", test_counted_beside },
 	{ "back: app kept, requests parsed", test_back },
 	{ "back by itself", test_back_by_itself },
 	{ "rules that tell apps apart", test_rules_for_apps },

@@ -607,6 +607,8 @@ static void test_urgent_twice_held(void)
 			CU_ASSERT_EQUAL(c.answer.flags, ANSWER_CALM);
 			CU_ASSERT(got(UP, "abcYdefZg"));
 			CU_ASSERT_EQUAL(c.d->counters[DPI_C_SEG_CALMED], 2);
+			CU_ASSERT_EQUAL(core_send(&c, &first), VERDICT_ALLOW);	/* the first again, which is still the urgent one */
+			CU_ASSERT_EQUAL(c.answer.flags, 0);
 		} else {
 			CU_ASSERT(got(UP, how == 3 ? "abcd" : "abc"));
 		}

@@ -117,7 +117,7 @@ static bool stage_open(struct lab *l, struct stage *s)
 	s->tc = tc_open(&err);
 	s->mirror = lab_mirror(l, 1 << 18, 16);
 	LAB_CHECK(l, tc_ensure(s->tc, &w, &st, &changes, &err) == 0 && st.complete);
-	s->passing = tc_passing(s->tc);
+	s->passing = tc_passing(s->tc, &err);
 	LAB_CHECK(l, s->passing != NULL);
 	return s->passing && s->mirror;
 }
