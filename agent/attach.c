@@ -20,13 +20,13 @@ void attach_want(struct workload *w)
 
 /* ---- queue ---- */
 
-static void refuse(void *ctx, const struct frame *f)
+static void refuse(void *ctx, const struct frame *f, bool ask)
 {
 	struct workload *w = ctx;
 	struct err err = { "" };
 
-	if (w->queue.reset && reset_refuse(w->queue.reset, f, &err))
-		log_debug(NFQ, "workload %s: refusing: %s", w->name, err.text);
+	if (w->queue.reset && (ask ? reset_ask : reset_refuse)(w->queue.reset, f, &err))
+		log_debug(NFQ, "workload %s: %s: %s", w->name, ask ? "asking" : "refusing", err.text);
 }
 
 /* Without it everything is queued. Marks of a run before this one stand for decisions that nobody remembers. */

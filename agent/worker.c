@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/again.h"
 #include "agent/offload.h"
 #include "agent/shunt.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #define BATCH 64		/* frames asked for at once */
 #define TURN 16			/* batches of one source before the others get theirs */
 #define TICK_MS 50
+#define AGAIN_MS 2		/* between two looks at frames that come again */
 #define DOUBT 2000000000LL	/* ns: after a full queue, what it did not show may have been let by */
 #define DOUBT_BEHIND 500000000LL	/* ns: after a turn that did not read a queue to its end */
 #define SOURCES_MAX 4096
@@ -67,6 +69,7 @@ struct worker {
 	struct dpi *dpi;
 	struct offload *offload;
 	struct shunt *shunt;
+	struct again again;
 	struct world *world;
 	struct entry **entries;
 	unsigned n, size;
@@ -203,7 +206,7 @@ static void refuse_frame(const struct entry *e, const struct frame *f)
 	if (!e->refuse)
 		return;
 	e->src->ops->flush(e->src);
-	e->refuse(e->refuse_ctx, f);
+	e->refuse(e->refuse_ctx, f, false);
 }
 
 static void answer(struct entry *e, const struct frame *f, struct answer a)
@@ -237,9 +240,56 @@ static void flush_answered(struct worker *w)
 	w->unflushed = false;
 }
 
-static void inspect(struct worker *w, struct entry *e, const struct frame *f)
+/* Inspects a frame whose receiver may have to be asked where it is: it waits for that here (ANSWER_LATER), or is dropped. Where conntrack is on, what the
+ * receiver says would be the first packet of a connection that the waiting one is to begin too, and the kernel would drop that one as the later
+ * (nf_ct_resolve_clash() in net/netfilter/nf_conntrack_core.c): so its sender sends it again. */
+static struct answer inspect_or_ask(struct worker *w, const struct entry *e, const struct frame *f)
 {
 	struct answer a = dpi_inspect(w->dpi, f);
+	bool clash = e->ct && conntrack_on(e->ct);
+	struct frame as_it_is;
+
+	if (!(a.flags & ANSWER_ASK))
+		return a;
+	if (clash || again_put(&w->again, f, now_ns())) {
+		e->refuse(e->refuse_ctx, f, true);
+		return (struct answer){ .verdict = VERDICT_DROP, .flags = clash ? 0 : ANSWER_LATER };
+	}
+	as_it_is = *f;
+	as_it_is.flags &= ~(uint32_t)FRAME_MAY_ASK;
+	return dpi_inspect(w->dpi, &as_it_is);
+}
+
+/* Frames that come again; `all`: those of this source (NULL: of any) are taken as they are, whether their receiver said something or not. */
+static void inspect_again(struct worker *w, const struct entry *of, bool all)
+{
+	int64_t now = w->again.n ? now_ns() : 0;
+
+	for (unsigned i = 0; i < w->again.n;) {
+		struct frame *f = w->again.list[i];
+		struct answer a;
+
+		if (all && of && f->caller != of) {
+			i++;
+			continue;
+		}
+		if (all || now >= w->again.until[i])
+			f->flags &= ~(uint32_t)FRAME_MAY_ASK;
+		a = dpi_inspect(w->dpi, f);
+		if (a.flags & ANSWER_ASK) {
+			i++;
+			continue;
+		}
+		f = again_take(&w->again, i);
+		if (!(a.flags & ANSWER_LATER))
+			on_answer(w, f, a);
+		free(f);
+	}
+}
+
+static void inspect(struct worker *w, struct entry *e, const struct frame *f)
+{
+	struct answer a = inspect_or_ask(w, e, f);
 
 	if (a.flags & ANSWER_FINAL && e->passing && w->world)
 		shunt_note(w->shunt, e->passing, w->world, w->dpi);
@@ -283,11 +333,12 @@ static void run_relayed(struct worker *w)
 			break;
 		}
 		if (!m->frame.data) {
+			inspect_again(w, e, true);
 			dpi_release(w->dpi, e);
 			relay_done(w->conf.relay, w->conf.index, from);
 			continue;
 		}
-		a = dpi_inspect(w->dpi, &m->frame);
+		a = inspect_or_ask(w, e, &m->frame);
 		if (a.flags & ANSWER_FINAL && e->ct)
 			offload_note(w->offload, e->ct, w->dpi);
 		if (m->frame.held && !(a.flags & ANSWER_LATER))
@@ -358,6 +409,8 @@ static bool run_source(struct worker *w, struct entry *e, unsigned turns)
 			if (e->ct && conntrack_on(e->ct))
 				f->flags |= FRAME_TRACKED;
 			f->caller = e;
+			if (f->held && e->refuse)
+				f->flags |= FRAME_MAY_ASK;
 			if (e->passing)
 				f->flags |= FRAME_SHUNTABLE;
 			count_traffic(w, f);
@@ -420,6 +473,7 @@ static int add_source(struct worker *w, const struct entry *from)
 /* Nothing of it waits for the rest of its request any more, here and at other workers. Where the way there is full, it waits at most as long as the policy says. */
 static void release(struct worker *w, struct entry *e)
 {
+	inspect_again(w, e, true);
 	dpi_release(w->dpi, e);
 	if (e->away)
 		relay_release(w->conf.relay, w->conf.index, e);
@@ -579,7 +633,7 @@ static void run_commands(struct worker *w)
 
 static int wait_ms(const struct worker *w)
 {
-	int ms = w->behind ? 0 : TICK_MS;
+	int ms = w->behind ? 0 : w->again.n ? AGAIN_MS : TICK_MS;
 
 	for (unsigned i = 0; i < w->n; i++) {
 		const struct source *s = w->entries[i]->src;
@@ -621,6 +675,7 @@ static void *worker_main(void *arg)
 				run_source(w, e, TURN);
 		}
 		run_due(w);
+		inspect_again(w, NULL, false);
 		if (woken)
 			run_commands(w);
 		now = now_ns();

@@ -48,7 +48,8 @@ void worker_stop(struct worker *);
 
 /* Takes the source on success. refuse (NULL: none) is called for each held frame that was answered DENY, by whichever worker inspected it: it must bear
  * several threads. */
-typedef void (*worker_refuse)(void *ctx, const struct frame *);
+/* ask: for each whose receiver is to be asked where it is (ANSWER_ASK), instead. */
+typedef void (*worker_refuse)(void *ctx, const struct frame *, bool ask);
 /* ct: decided flows of this source go by it (a reference is taken); NULL: none do. */
 int worker_add_source(struct worker *, struct source *, worker_refuse refuse, void *refuse_ctx, struct conntrack *ct, struct err *);
 /* Decided bulk of this source, a mirror of the bpf engine's, may pass uncopied (a reference is taken). */

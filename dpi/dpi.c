@@ -205,6 +205,14 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	bool bad = bad_checksum(x);
 	enum verdict v;
 
+	if (!bad && stream_unplaced(x)) {
+		judge_flow(x);
+		if (f->refusable) {	/* else it does not matter who takes which bytes */
+			count(d, DPI_C_SEG_ASKED);
+			x->answer |= ANSWER_ASK;
+			return VERDICT_PENDING;
+		}
+	}
 	count_packet(x, frames, bytes);
 	if (bad)
 		return judge_answer(d, f, x->p->frame);

@@ -125,6 +125,8 @@ static inline bool wanted(const struct dpi *d, enum event_type t) { return d->ev
 
 /* ---- stream.c: the flow's TCP packet at hand ---- */
 void stream_packet(struct px *);
+/* The packet at hand is the first of a connection whose beginning was not seen, and has bytes: which of them its receiver has already is not known. */
+bool stream_unplaced(struct px *);
 /* The packet at hand has bytes, and a wrong checksum that may be the capture's fault: they wait until the receiver acknowledges them. */
 void stream_doubted(struct px *);
 /* The packet at hand, with SYN set, begins another connection on the ports of x->f: the flow is over. */

@@ -137,7 +137,7 @@ static bool add(struct px *x)
 	uint32_t kept = fr->caplen < HEAD || x->answer & ANSWER_CALM ? fr->caplen : HEAD, bytes = (uint32_t)p->payload.n;
 	struct held *k;
 
-	if (!d->limits.hold_time || (h ? h->bytes : 0) + bytes > d->limits.hold_bytes || (h && h->n == HOLD_FRAMES) || d->holds.frames >= d->conf.max_waiting)
+	if ((h ? h->bytes : 0) + bytes > d->limits.hold_bytes || (h && h->n == HOLD_FRAMES) || d->holds.frames >= d->conf.max_waiting)
 		return false;
 	k = sizeof(*k) + kept <= MEM_PIECE_MAX ? mem_alloc(d->mem, sizeof(*k) + kept) : NULL;
 	if (!k) {
@@ -218,7 +218,7 @@ enum hold_result hold_packet(struct px *x)
 	const struct packet *p = x->p;
 	bool fin = p->tcp_flags & TCP_FIN;
 
-	if (!x->d->ops.answer || f->key.ipproto != IPPROTO_TCP)
+	if (!x->d->ops.answer || f->key.ipproto != IPPROTO_TCP || !x->d->limits.hold_time || !x->d->limits.hold_bytes)
 		return HOLD_NO;
 	if (!unfinished(f) || is_refused(f)) {
 		f->hold_over = 0;

@@ -58,6 +58,8 @@ static void stream_close(struct px *x, bool rst)
 	flow_move(&x->d->flows, f, FLOW_CLOSED, x->now);
 }
 
+#define ASK_TIME (SEC * 3 / 20)	/* who did not say within it where he is, says nothing: less than a sender waits before it sends again */
+
 /* ---- bytes in order ---- */
 
 /* n bytes at h->next. The urgent byte is not in the stream (SO_OOBINLINE off). */
@@ -220,6 +222,11 @@ static bool halves_known(struct px *x)
 
 	if (s->flags & r->flags & HALF_KNOWN)
 		return true;
+	if (p->tcp_flags & TCP_RST && p->frame->held && !((s->flags | r->flags) & HALF_KNOWN)) {	/* whether its receiver takes it is not known: it says nothing */
+		if (!(p->tcp_flags & TCP_ACK) && r->acked && r->acked == p->seq)	/* so a kernel answers who asks (stream_unplaced) where there is no such connection */
+			stream_close(x, true);
+		return false;
+	}
 	if (!(s->flags & HALF_KNOWN)) {
 		if (!flow_hit(f, F_MIDSTREAM)) {
 			/* The responder's SYN/ACK was not seen. In SYN_SENT only a reset that acknowledges the SYN counts;
@@ -654,6 +661,18 @@ void stream_packet(struct px *x)
 		s->max_end = end;	/* of a capture that is cut: more was sent than is here */
 	if (f->state == FLOW_CLOSING && both_closed(f))
 		stream_close(x, false);
+}
+
+bool stream_unplaced(struct px *x)
+{
+	const struct packet *p = x->p;
+	const struct flow *f = x->f;
+
+	if (!(p->frame->flags & FRAME_MAY_ASK) || p->tunnel || p->reassembled || f->key.ipproto != IPPROTO_TCP || !flow_hit(f, F_MIDSTREAM) || f->state == FLOW_CLOSED ||
+	    f->tracked || (f->half[0].flags | f->half[1].flags) & HALF_KNOWN || p->frame->ts - f->start > ASK_TIME || !p->payload.n || (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
+		return false;
+	sender(x)->acked = p->ack;
+	return true;
 }
 
 void stream_doubted(struct px *x)

@@ -249,6 +249,17 @@ int reset_refuse(struct reset *r, const struct frame *f, struct err *err)
 	return rc ? rc : rc2;
 }
 
+int reset_ask(struct reset *r, const struct frame *f, struct err *err)
+{
+	struct refused p;
+	struct reply k;
+
+	if (!read_packet(f, &p) || p.proto != IPPROTO_TCP || !(p.flags & TCP_ACK) || !one_host(&p.src) || !one_host(&p.dst))
+		return 0;
+	reply_tcp(&k, &p.src, &p.dst, &(struct reply_tcp){ .sport = p.sport, .dport = p.dport, .seq = p.seq - 1, .ack = p.ack, .flags = TCP_ACK });
+	return send_packet(r, &p, &p.dst, &k, err);
+}
+
 /* ---- opening ---- */
 
 static int raw_socket(int nsfd, int family, uint32_t mark, struct err *err)

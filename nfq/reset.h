@@ -17,4 +17,8 @@ void reset_close(struct reset *);
 /* The frame is raw IP (what a queue delivers). Malformed or non-TCP/UDP: nothing is sent, 0. */
 int reset_refuse(struct reset *, const struct frame *, struct err *);
 
+/* Asks the receiver of a TCP segment where it is: an acknowledgement without bytes, of the byte before, as keepalive sends it (tcp_xmit_probe_skb() in
+ * net/ipv4/tcp_output.c). A kernel answers at once: with what it awaits, or, where there is no such connection, with a reset. */
+int reset_ask(struct reset *, const struct frame *, struct err *);
+
 #endif

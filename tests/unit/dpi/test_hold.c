@@ -253,13 +253,13 @@ static void test_cut(void)
 
 static void test_limits(void)
 {
-	static const struct { struct policy_limits l; int64_t wait; bool passes; } cases[] = {
-		{ { 16384, 16, 16384, 5 * SEC, 200 * MS }, 150 * MS, false },
-		{ { 16384, 16, 16384, 5 * SEC, 200 * MS }, 250 * MS, true },
-		{ { 16384, 16, 16384, 5 * SEC, 1000 * MS }, 900 * MS, false },
-		{ { 16384, 16, 10, 5 * SEC, 200 * MS }, 0, true },
-		{ { 16384, 16, 0, 5 * SEC, 200 * MS }, 0, true },
-		{ { 16384, 16, 16384, 5 * SEC, 0 }, 0, true },
+	static const struct { struct policy_limits l; int64_t wait; bool passes, off; } cases[] = {
+		{ { 16384, 16, 16384, 5 * SEC, 200 * MS }, 150 * MS, false, false },
+		{ { 16384, 16, 16384, 5 * SEC, 200 * MS }, 250 * MS, true, false },
+		{ { 16384, 16, 16384, 5 * SEC, 1000 * MS }, 900 * MS, false, false },
+		{ { 16384, 16, 10, 5 * SEC, 200 * MS }, 0, true, false },
+		{ { 16384, 16, 0, 5 * SEC, 200 * MS }, 0, true, true },	/* switched off: that is no limit that was met */
+		{ { 16384, 16, 16384, 5 * SEC, 0 }, 0, true, true },
 	};
 	static struct talk t;
 
@@ -270,8 +270,8 @@ static void test_limits(void)
 		SAY(&t, "HTTP");
 		core_tick(&t.c, cases[i].wait);
 		CU_ASSERT_EQUAL(t.ngot, cases[i].passes ? 14 : 0);
-		CU_ASSERT_EQUAL(core_counter(&t.c, DPI_C_HOLD_LIMIT), cases[i].passes);
-		CU_ASSERT_EQUAL(strstr(t.c.text, "hold.limit") != NULL, cases[i].passes);
+		CU_ASSERT_EQUAL(core_counter(&t.c, DPI_C_HOLD_LIMIT), cases[i].passes && !cases[i].off);
+		CU_ASSERT_EQUAL(strstr(t.c.text, "hold.limit") != NULL, cases[i].passes && !cases[i].off);
 		SAY(&t, "/1.1\r\n");		/* once its beginning has passed, nothing of it waits any more */
 		CU_ASSERT_EQUAL(t.ngot, cases[i].passes ? 20 : 0);
 		CU_ASSERT_EQUAL(SAY(&t, "\r\n"), REFUSED);

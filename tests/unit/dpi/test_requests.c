@@ -314,6 +314,55 @@ static void test_told_for_learning(void)
 }
 
 /* Each query of a socket is answered for itself. */
+/* A connection whose beginning was not seen: its receiver is asked where it is before the first bytes are taken, where something of them might be refused. */
+static void test_taken_over(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "http", { "methods=DELETE" } }, { VERDICT_ALLOW, NULL, { NULL } }, { VERDICT_PENDING, NULL, { NULL } } };
+	static const struct l7_rule none[] = { { VERDICT_ALLOW, NULL, { NULL } }, { VERDICT_PENDING, NULL, { NULL } } };
+	static const char text[] = "xxxDELETE / HTTP/1.1\r\nHost: a\r\n\r\n";
+	enum { AT, BEHIND, NOBODY, NOT_HIM, NO_FLAG, NO_RULE, LATE, CASES };
+
+	for (int i = 0; i < 2 * CASES; i++) {
+		int how = i / 2;
+		struct spec first = { .v6 = i & 1, .flags = TCP_ACK, .seq = 5000, .ack = 900, .p = text + 3, .n = sizeof(text) - 4, .held = true, .fflags = how == NO_FLAG ? 0 : FRAME_MAY_ASK };
+		struct spec says = { .v6 = i & 1, .dir = DOWN, .flags = TCP_ACK, .seq = 900, .ack = 5000, .held = true };
+		struct policy *p = l7_policy(MODE_PROTECT, how == NO_RULE ? none : rules);
+		struct core c = { 0 };
+		bool asks = how < NO_FLAG || how == LATE;
+
+		core_open(&c, NULL);
+		dpi_set_policy(c.d, p);
+		policy_unref(p);
+		if (how == BEHIND) {	/* three bytes of it are there already */
+			first.p = text;
+			first.n = sizeof(text) - 1;
+			says.ack = 5003;
+		}
+		core_send(&c, &first);
+		CU_ASSERT_EQUAL(!!(c.answer.flags & ANSWER_ASK), asks);
+		CU_ASSERT_EQUAL(core_flow(&c)->pkts[UP], !asks);
+		if (how == NOBODY || how == NOT_HIM) {
+			says.flags = TCP_RST;
+			says.seq = how == NOBODY ? 900 : 901;
+		}
+		if (how == LATE)
+			c.now += SEC;
+		else if (asks)
+			core_send(&c, &says);
+		if (asks) {
+			core_send(&c, &first);
+			CU_ASSERT_EQUAL(!!(c.answer.flags & ANSWER_ASK), how == NOT_HIM);	/* a reset of another number may be anybody's */
+			if (how == NOT_HIM) {
+				c.now += SEC;
+				core_send(&c, &first);
+			}
+		}
+		CU_ASSERT_EQUAL(verdict_stops(c.answer.verdict), how != NO_RULE && how != NOBODY);
+		CU_ASSERT_EQUAL(core_flow(&c)->state == FLOW_CLOSED, how == NOBODY);
+		core_close(&c);
+	}
+}
+
 static void test_datagrams(void)
 {
 	static const struct l7_rule rules[] = { { VERDICT_ALLOW, "dns", { "names=*.good.example" } }, END };
@@ -362,5 +411,6 @@ const struct unit_test tests_requests[] = {
 	{ "quarantine", test_quarantined },
 	{ "told for learning", test_told_for_learning },
 	{ "dns: each query", test_datagrams },
+	{ "taken over in the middle: its receiver is asked", test_taken_over },
 	{ NULL, NULL },
 };
