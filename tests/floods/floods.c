@@ -21,7 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/hash.h"
 #include "dpi/flow.h"
 #include "tests/floods/traffic.h"
 
@@ -341,6 +340,7 @@ static void find_collisions(struct flood *f, const struct hash_key *key, uint32_
 	struct flow_key k;
 	enum dpi_counter why;
 	struct ends e = { .client = 0, .cport = 7777, .sport = 80 };
+	const struct flow_table table = { .key = *key };
 	struct addr *client;
 
 	f->tuples = calloc(want, sizeof(*f->tuples));
@@ -354,7 +354,7 @@ static void find_collisions(struct flood *f, const struct hash_key *key, uint32_
 		client->b[13] = (uint8_t)(c >> 16);
 		client->b[14] = (uint8_t)(c >> 8);
 		client->b[15] = (uint8_t)c;
-		if (!(hash_sip13(key, &k, sizeof(k)) & ((1u << COLLISION_BITS) - 1)))
+		if (!(flow_hash(&table, &k) & ((1u << COLLISION_BITS) - 1)))
 			f->tuples[f->ntuples++] = c;
 	}
 }
@@ -494,7 +494,7 @@ int main(int argc, char **argv)
 	static struct flood floods[] = {
 		{ .name = "SYN flood", .make = make_syn, .packets = 600000, .full = 10000000, .max_flows = 65536, .memcap = 64 << 20, .step = 1000 },
 		{ .name = "fragments without ends", .make = make_fragment, .packets = 200000, .full = 3000000, .max_flows = 65536, .memcap = 64 << 20, .step = 2000 },
-		{ .name = "single datagrams", .make = make_udp, .ratio = 3.0, .packets = 300000, .full = 5000000, .max_flows = 65536, .memcap = 64 << 20, .step = 1000 },
+		{ .name = "single datagrams", .make = make_udp, .ratio = 3.5, .packets = 300000, .full = 5000000, .max_flows = 65536, .memcap = 64 << 20, .step = 1000 },
 		{ .name = "idle connections", .make = make_idle, .packets = 600000, .full = 4000000, .memcap = 512 << 20, .step = 1000, .grows = true },
 		{ .name = "half-open HTTP requests", .make = make_half_open, .packets = 400000, .full = 4000000, .max_flows = 65536, .memcap = 64 << 20, .step = 1000 },
 		{ .name = "bytes behind holes", .make = make_holes, .packets = 600000, .full = 6000000, .max_flows = 65536, .memcap = 64 << 20, .step = 1000 },
