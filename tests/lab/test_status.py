@@ -105,7 +105,7 @@ def test_control_socket_takes_anything():
         lab.start_tapqd(mode='tc')
         for sent, words in ((b'\n', 'JSON'), (b'{}\n', 'command'), (b'{"command": 5}\n', 'command'), (b'[' * 5000 + b'\n', 'JSON'), (b'\xff\xfe\x00\n', 'JSON'),
                             (b'{"command": "fly"}\n', 'not in this version'), (b'{"command": "flows", "args": {"limit": -1}}\n', 'limit'),
-                            (b'{"command": "mode", "args": {"mode": "warp"}}\n', 'warp'), (b'x' * (2 << 20) + b'\n', 'bytes')):
+                            (b'{"command": "mode", "args": {"mode": "warp"}}\n', 'warp'), (b'x' * (34 << 20) + b'\n', 'bytes')):
             s = socket.socket(socket.AF_UNIX)
             s.settimeout(5)
             s.connect(lab.path('control.sock'))
@@ -127,7 +127,7 @@ def test_control_socket_takes_anything():
                 a = json.loads(answer)
                 assert a['ok'] is False and words in a['error'] and '\n' not in a['error'], (sent[:30], a)
             else:
-                assert len(sent) > 1 << 20, sent[:30]
+                assert len(sent) > 32 << 20, sent[:30]
         assert lab.tapq('status').returncode == 0
 
 
