@@ -157,7 +157,7 @@ def test_rules_without_facts_hold_nothing():
         for addr in (lab.v4('web'), lab.v6('web')):
             s = connect(lab.ns('client'), addr, 8080)
             assert say(s, bytewise(HTTP_DENIED)) == b'+OK\r\n'
-            assert server.of(s.getsockname()[1])[0] == HTTP_DENIED
+            wait_for('the server has kept it', lambda: server.of(s.getsockname()[1])[0] == HTTP_DENIED)
             s.close()
         assert lab.counter('hold.waited') == 0
         assert lab.stop_tapqd() == 0
