@@ -21,6 +21,7 @@
 #define BATCH 64		/* frames asked for at once */
 #define TURN 16			/* batches of one source before the others get theirs */
 #define TICK_MS 50
+#define PATIENCE_MS 1000	/* less than the watchdog waits for a worker that stops */
 #define AGAIN_MS 2		/* between two looks at frames that come again */
 #define DOUBT 2000000000LL	/* ns: after a full queue, what it did not show may have been let by */
 #define DOUBT_BEHIND 500000000LL	/* ns: after a turn that did not read a queue to its end */
@@ -75,6 +76,7 @@ struct worker {
 	unsigned n, size;
 	int epfd, evfd;
 	bool stopping, behind;	/* behind: relayed frames were left for the next round */
+	unsigned patience;	/* ms that are left to wait for room in the ring of events; 0 until the end */
 	bool unflushed;		/* some entry was answered */
 	uint64_t beats, not_relayed;
 	struct worker_traffic *traffic[TRAFFIC_CHUNKS];
@@ -97,9 +99,14 @@ static int64_t now_ns(void)
 
 static void on_emit(void *ctx, const struct event *ev)
 {
+	const struct timespec ms = { 0, 1000000 };
 	struct worker *w = ctx;
 
-	evring_put(w->conf.events, ev);
+	while (!evring_put(w->conf.events, ev) && w->patience) {	/* at the end every flow is told at once, more than the ring may hold */
+		w->patience--;
+		evring_wake(w->conf.events);
+		nanosleep(&ms, NULL);
+	}
 }
 
 static enum dpi_own on_owner(void *ctx, const struct frame *f, const struct tuple *t)
@@ -702,6 +709,7 @@ static void *worker_main(void *arg)
 		run_relayed(w);
 	while (w->behind);
 	offload_drop(w->offload, w->dpi, NULL);
+	w->patience = PATIENCE_MS;
 	dpi_flush(w->dpi);
 	evring_wake(w->conf.events);
 	return NULL;

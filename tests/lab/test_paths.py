@@ -162,3 +162,20 @@ def test_100_mb_through_the_queue_eth0():
 
 def test_100_mb_through_the_queue_lo():
     transfer(lambda lab: '127.0.0.1', 'web', True)
+
+
+def test_every_flow_is_told_at_the_end():
+    """More flows are open when tapqd stops than the way to the sinks has room for at once."""
+    flows = 25000
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.start_tapqd(mode='tc')
+        with in_netns(lab.ns('client')):
+            for port in range(20000, 20000 + flows):
+                s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+                s.bind(('::', port))
+                s.sendto(b'one of many', (lab.v6('web'), 9))
+                s.close()
+        wait_for('all were seen', lambda: lab.counter('flow.new') >= flows, 20)
+        assert lab.stop_tapqd() == 0
+        told = {e['src_port'] for e in lab.events('flow') if e['dest_port'] == 9}
+        assert len(told) == flows, len(told)
