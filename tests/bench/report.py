@@ -138,6 +138,10 @@ def plot(path, title, names, series):
               'set style histogram clustered gap 1\nset style fill solid 0.9 border -1\nset boxwidth 0.9\nset yrange [0:*]\nset grid ytics\nset key below\n'
               '$data << EOD\n%s\nEOD\nplot for [i=2:%d] $data using i:xtic(1) title columnheader(i)\n') % (path, title, data, len(series) + 1)
     subprocess.run(['gnuplot'], input=script, text=True, check=True)
+    with open(path) as f:
+        lines = [line.rstrip() for line in f]      # gnuplot leaves white space at their ends
+    with open(path, 'w') as f:
+        f.write('\n'.join(lines) + '\n')
 
 
 def plots(results):
