@@ -171,12 +171,15 @@ static void put_sums(struct node *n, struct list *l, const struct counter_desc *
 
 static void put_workers(struct node *n, struct list *l)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, not_asked = 0;
 
-	for (unsigned i = 0; i < n->nworkers; i++)
+	for (unsigned i = 0; i < n->nworkers; i++) {
 		sum += worker_not_relayed(n->workers[i]);
+		not_asked += worker_not_asked(n->workers[i]);
+	}
 	put_sums(n, l, offload_counter_descs, OFFLOAD_C_COUNT, worker_offload_counters);
 	put_sums(n, l, shunt_counter_descs, SHUNT_C_COUNT, worker_shunt_counters);
+	put(l, "worker.not_asked", "First segments of open connections taken without asking their receiver, because too many waited for that", not_asked);
 	put(l, "worker.not_relayed", "Frames that a worker inspected although their flow is another's, because the way there was full", sum);
 }
 

@@ -84,6 +84,7 @@ const uint64_t *worker_offload_counters(const struct worker *);	/* enum offload_
 const uint64_t *worker_app_flows(const struct worker *);
 uint64_t worker_beats(const struct worker *);	/* rounds of its loop; at least two a second while it lives */
 uint64_t worker_not_relayed(const struct worker *);	/* frames of other workers' flows that it inspected itself because the way there was full */
+uint64_t worker_not_asked(const struct worker *);	/* frames taken as they are, without asking their receiver, because too many waited */
 /* For mirror_conf.view: looks into the worker's own world (worker thread only). ctx is the worker. */
 uint32_t worker_view(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, bool entering, uint32_t *workload);
 
