@@ -141,11 +141,6 @@ def how(lab, client, addr, port, timeout=1.2):
         return 'timed out'
 
 
-
-    """Packets to this port, as a capture at an interface has them."""
-    return sum(e[0 if a[1] != port else 1][0] for (proto, a, b), e in truth.stop().items() if proto == 'TCP' and port in (a[1], b[1]))
-
-
 def test_ports_and_addresses_before_the_first_packet():
     """Not one SYN arrives; the rest goes on; both families, local to local, from and to outside."""
     with Lab(containers=('web', 'client', 'other')) as lab:

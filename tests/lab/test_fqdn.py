@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Groups by DNS names: dnsmasq in `db` is asked by `client` with dig, over UDP and TCP; nginx, openssl and sshd in `web` have an address for several names. What
-was resolved may be reached under an allowed name, nothing else; on the queue it is enforced, on the mirror it is told."""
+was resolved may be reached under an allowed name, nothing else: on the queue before it passes, on the mirror from the verdict on."""
 import socket, struct, threading, time
 
 from lablib import Lab, in_netns, plain_build_only
@@ -141,7 +141,7 @@ def test_restart():
 
 
 def test_names_on_the_mirror():
-    """The same verdicts, told; a flow to a name is pending until it is shown."""
+    """The same verdicts, carried out when they are there; a flow to a name is pending until it is shown."""
     with Lab(outside=False) as lab:
         dnsmasq(lab)
         lab.tls_server('web')
@@ -154,7 +154,7 @@ def test_names_on_the_mirror():
         got = [(e['tls'].get('sni'), e['tapq']['verdict'], e['tapq']['rule']) for e in lab.events('tls')]
         assert got.count(('www.pay.example', 'allow', 20)) == 2, got
         assert not [g for g in got if g[0] == 'site.evil.example' and g[1] != 'deny'], got
-        assert {(a['alert']['signature_id'], a['dest_ip']) for a in lab.events('alert')} == {(80, lab.v4('web')), (80, lab.v6('web'))}, lab.events('alert')
+        assert {(a['alert']['signature_id'], a['dest_ip'], a['tapq']['enforced']) for a in lab.events('alert')} == {(80, lab.v4('web'), True), (80, lab.v6('web'), True)}, lab.events('alert')
         assert {tuple(e['tapq']['dest_names']) for e in lab.events('flow') if e['dest_port'] == 443} == {('www.pay.example',)}
 
 

@@ -183,7 +183,7 @@ def test_refused_in_the_middle_is_dropped_by_the_kernel():
             assert queued(lab) == before
             assert re.search(r'\[[1-9]\d*:\d+\] -A NV_INPUT_PROXYMESH -m connmark --mark 0x3000/0x3000 -j DROP', lab.exec('web', 'ip6tables-nft-save' if n == 2 else 'iptables-nft-save', '-c').stdout)
             s.close()
-        # A new connection on the same ports is asked for anew.
+        # A new connection to the same port is asked for anew.
         assert http_get_or_echo(lab, lab.v4('web')) == b'hello, this is no ssh'
         assert lab.stop_tapqd() == 0
         echo.close()
