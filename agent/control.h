@@ -3,7 +3,7 @@
  *
  * Stream socket, mode 0600, in a directory made 0750 where it is missing. One request is one JSON line
  * {"command": NAME, "args": {...}}; the answer is one JSON line {"ok": true, "data": ...} or {"ok": false, "error": "one line"}.
- * `events` with follow answers {"ok": true} and then event lines until the peer closes. Requests are <= 1 MiB; at most 32
+ * `events` with follow answers {"ok": true} and then event lines until the peer closes. Requests are <= 32 MiB; at most 32
  * connections; a peer that is silent for 10 s in the middle of a request is closed. Runs on the main thread's epoll. */
 #ifndef TQ_AGENT_CONTROL_H
 #define TQ_AGENT_CONTROL_H

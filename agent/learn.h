@@ -4,7 +4,7 @@
  *
  * A pair is an initiator, a responder, a port of the responder's and an application. A workload is an end by its name, a replica made by
  * a template ("web-7d9f8b6c5-x2x9z") by the name's glob ("web-*"); a responder that the initiator knows by DNS names (fqdn.h) by these; anything
- * else by its address, and by a prefix once a pair has more than LEARN_REMOTES_MAX of them. What a request was about is kept by its class: the keys of matchers.def that say it (learn_class.h),
+ * else by its address, and by a prefix once a pair has more than LEARN_REMOTES_MAX of them. What a request was about is kept by its class: the keys of matchers.def that say it (learn_class.c),
  * with ids in paths, topics and names made "*"; what has more than LEARN_CLASSES_MAX classes keeps the beginnings of its paths.
  *
  * Learned is what was carried on: TCP that was accepted, an echo or SCTP that was answered, UDP that was answered, recognised, or sent
