@@ -143,7 +143,7 @@ static bool holds(const struct app_ports *p, const struct app_port *x)
 	return false;
 }
 
-/* Ports of `from` that are not in `than`: put into the map or taken out of it. */
+/* Ports of `from` that are not in `than`: put into the map or taken out of it (which does not fail). */
 static int write_ports(struct tcbpf *b, const struct row *r, bool dst, const struct app_ports *from, const struct app_ports *than, bool put)
 {
 	const uint8_t one = 1;
@@ -198,12 +198,14 @@ int tcbpf_hook(struct tcbpf *b, int ifindex, int hook, int to, const struct app_
 	rc = write_ports(b, r, false, sport, &was.sport, true);
 	rc = rc ? rc : write_ports(b, r, true, dport, &was.dport, true);
 	rc = rc ? rc : write_hook(b, r);
-	rc = rc ? rc : write_ports(b, r, false, &was.sport, sport, false);
-	rc = rc ? rc : write_ports(b, r, true, &was.dport, dport, false);
-	if (rc) {
-		r->to = -1;	/* written again the next time */
+	if (rc) {		/* a map is full, or there is no memory: all as it was */
+		write_ports(b, r, false, sport, &was.sport, false);
+		write_ports(b, r, true, dport, &was.dport, false);
+		*r = was;
 		return err_set(err, rc, "interface %d: a map of the bpf engine: %s", ifindex, strerror(-rc));
 	}
+	write_ports(b, r, false, &was.sport, sport, false);
+	write_ports(b, r, true, &was.dport, dport, false);
 	return 1;
 }
 

@@ -486,12 +486,14 @@ struct passing *tc_passing(struct tc *t, struct err *err)
 int tc_ensure(struct tc *t, const struct tc_want *w, struct tc_state *state, unsigned *changes, struct err *err)
 {
 	bool not_ours = false;
-	int rc = 1, tries = 0;
+	int rc, tries = 0;
 
 	*changes = 0;
-	if (engine_ready(t, w, changes, err))
-		return failed(err, -ENOTSUP, w->ifindex);
+	rc = engine_ready(t, w, changes, err);
+	if (rc)
+		return failed(err, rc, w->ifindex);
 	tcnl_begin(&t->nl);
+	rc = 1;
 	for (int i = 0; rc == 1 && i < ROUNDS && tries < TRIES; i++) {
 		rc = round_once(t, w, true, &not_ours, state, changes, err);
 		if (rc == 1 && t->nl.busy)

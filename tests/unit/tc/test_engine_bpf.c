@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tc/bpf/maps.h"
+#include "tc/engine_bpf.h"
 #include "tests/unit/tc/lab.h"
 #include "tests/unit/unit.h"
 
@@ -174,6 +176,50 @@ static void foreign_program(struct lab *l)
 	tc_close(u.tc);
 }
 
+/* Both hooks of a device of its own, each with as many ports as there can be. */
+#define MOST (4 * APP_PORTS_MAX)
+
+static int fill(struct tcbpf *b, int ifindex, struct err *err)
+{
+	struct app_ports p = { .n = APP_PORTS_MAX };
+	int rc = 0;
+
+	for (unsigned i = 0; i < p.n; i++)
+		p.port[i] = (struct app_port){ IPPROTO_TCP, (uint16_t)(1 + i) };
+	for (int h = 0; h < 2 && rc >= 0; h++)
+		rc = tcbpf_hook(b, ifindex, h, 1, &p, &p, err);
+	return rc;
+}
+
+/* What did not fit is tried again whole, and takes no place meanwhile. */
+static void full(struct lab *l)
+{
+	struct app_ports one = { .n = 1, .port = { { IPPROTO_TCP, 1 } } }, two = { .n = 2, .port = { { IPPROTO_TCP, 1 }, { IPPROTO_UDP, 2 } } }, none = { .n = 0 };
+	const int last = BPF_PORTS_MAX / MOST, late = last + 1;
+	struct err err = { "" };
+	struct tcbpf *b = tcbpf_open(&err);
+
+	LAB_CHECK(l, b != NULL);
+	if (!b)
+		return;
+	for (int i = 1; i < last; i++)
+		LAB_CHECK(l, fill(b, i, &err) == 1);
+	LAB_CHECK(l, tcbpf_hook(b, late, 0, 1, &one, &none, &err) == 1);
+	LAB_CHECK(l, fill(b, last, &err) == -E2BIG);
+	LAB_CHECK(l, tcbpf_hook(b, late, 0, 1, &two, &none, &err) == 1);	/* the other's second hook left its place */
+	tcbpf_forget(b, last);
+	tcbpf_forget(b, late);
+	LAB_CHECK(l, fill(b, last, &err) == 1);
+	LAB_CHECK(l, tcbpf_hook(b, late, 0, 1, &none, &none, &err) == 1);
+	LAB_CHECK(l, tcbpf_hook(b, late, 0, 1, &two, &none, &err) == -E2BIG);
+	LAB_CHECK(l, tcbpf_current(b, late, 0, 1, &none, &none) && !tcbpf_current(b, late, 0, 1, &two, &none));
+	tcbpf_forget(b, last);
+	LAB_CHECK(l, tcbpf_hook(b, late, 0, 1, &two, &none, &err) == 1 && tcbpf_current(b, late, 0, 1, &two, &none));
+	LAB_CHECK(l, fill(b, last, &err) == -E2BIG);			/* its two ports are there */
+	tcbpf_close(b);
+}
+
+static void test_full(void) { lab_run(full); }
 static void test_idempotent(void) { lab_run(idempotent); }
 static void test_repaired(void) { lab_run(repaired); }
 static void test_engines(void) { lab_run(engines); }
@@ -197,6 +243,7 @@ const struct unit_test tests_engine_bpf[] = {
 	{ "after a crash", test_crash },
 	{ "released; somebody else's clsact", test_released },
 	{ "somebody else's program", test_foreign_program },
+	{ "the map of ports is full", test_full },
 	{ "probe", test_probe },
 	{ 0 },
 };
