@@ -181,23 +181,32 @@ static void forget(struct offload *o, uint32_t i)
 	o->list[i] = o->list[--o->n];
 }
 
+static void swap(struct passing *a, struct passing *b)
+{
+	struct passing was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
 /* Looks at one run from `at` on; returns how many were looked at, less those that went. A table that is closed, or does not answer, tells nothing. */
 static uint32_t look(struct offload *o, struct dpi *d, uint32_t at, uint32_t max)
 {
 	struct ct_entry e[CONNTRACK_BATCH];
 	struct ct_flow f[CONNTRACK_BATCH];
-	unsigned k = run_of(&o->list[at], max < o->n - at ? max : o->n - at, f), stay = 0;
+	unsigned k = run_of(&o->list[at], max < o->n - at ? max : o->n - at, f);
 	bool asked = conntrack_get(o->list[at].ct, f, k, e), closed = !conntrack_on(o->list[at].ct);
 
-	for (unsigned i = k; i-- > 0;) {	/* from the end: what takes a place was looked at, or is behind the run */
+	for (unsigned i = k; i-- > 0;) {	/* from the end: those that stay close up, so that the run's last place is free for one from behind it */
 		if (!asked && closed)
 			dpi_flow_lost(d, &o->list[at + i].who);
-		if (asked ? look_at(o, d, &o->list[at + i], &e[i]) : closed)
-			forget(o, at + i);
-		else
-			stay++;
+		if (!(asked ? look_at(o, d, &o->list[at + i], &e[i]) : closed))
+			continue;
+		k--;
+		swap(&o->list[at + i], &o->list[at + k]);
+		forget(o, at + k);
 	}
-	return stay;
+	return k;
 }
 
 void offload_tick(struct offload *o, struct dpi *d)

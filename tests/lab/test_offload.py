@@ -463,6 +463,25 @@ def test_short_connections():
         exact(lab, truth, 300)
 
 
+def test_stop_while_some_end():
+    """The last look at more connections than one question asks for, some of them just over: every packet of all of them is told."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web')
+        start(lab)
+        truth = lab.truth('web')
+        kept = [KeptAlive(lab.ns('client'), a, 8080) for a in (lab.v4('web'), lab.v6('web')) * 100]
+        assert all(ask(k) for k in kept)
+        wait_for('all went by', lambda: len(offloaded(lab)) == 200)
+        for i, k in enumerate(kept):
+            assert k.get() == 200
+            if i % 2:
+                k.close()
+        assert lab.stop_tapqd() == 0, lab.log()
+        wire = {k: v for k, v in truth.stop().items() if k[0] == 'TCP'}
+        told = {flow_key(e): flow_counts(e) for e in lab.events('flow')}
+        assert len(wire) == 200 and told == wire, {k: (v, told.get(k)) for k, v in wire.items() if told.get(k) != v}
+
+
 def test_redirect_inside():
     """The workload changes ports inside itself: the kernel finds the connection all the same, and its directions are told apart."""
     with Lab(outside=False, containers=('web', 'client')) as lab:
