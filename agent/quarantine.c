@@ -50,6 +50,7 @@ static void take_name(struct registry *r, const char *name)
 static int save(const struct node *n, struct err *err)
 {
 	char path[PATH_SIZE], tmp[PATH_SIZE + 4];
+	bool whole;
 	FILE *f;
 
 	quarantine_file(n->config->control, path, sizeof path);
@@ -59,7 +60,8 @@ static int save(const struct node *n, struct err *err)
 	f = fopen(tmp, "we");
 	for (unsigned i = 0; f && i < n->reg.nquarantined; i++)
 		fprintf(f, "%s\n", n->reg.quarantined[i]);
-	if (!f || fflush(f) || fsync(fileno(f)) || fclose(f) || rename(tmp, path))
+	whole = f && !fflush(f) && !ferror(f) && !fsync(fileno(f));
+	if ((f && fclose(f)) || !whole || rename(tmp, path))
 		return err_set(err, -errno, "%s: %s: the quarantine holds, but a restart would not know of it", path, strerror(errno));
 	return 0;
 }
