@@ -539,27 +539,30 @@ static bool ttl_fell(struct px *x)
 	return true;
 }
 
-/* Is the packet's urgent byte out of band? What becomes of an earlier one that waits to be read then depends on how far the application has
- * come (tcp_check_urg() in net/ipv4/tcp_input.c): so a held packet goes on without being urgent where there was one, or not at all. */
-static bool takes_urgent(struct px *x)
+/* A held packet says that a byte is urgent, and one before it was or is so. What becomes of an earlier one that waits to be read then depends on how far the
+ * application has come (tcp_check_urg() in net/ipv4/tcp_input.c): so it goes on without being urgent, or not at all. */
+static bool urgent_again(const struct px *x)
 {
 	const struct packet *p = x->p;
 	const struct half *s = sender(x);
 
-	if (!(p->tcp_flags & TCP_URG))
+	if (!p->frame->held || !(p->tcp_flags & TCP_URG) || !(s->flags & HALF_URG_SEEN))
 		return false;
-	if (!seq_before(urgent_place(p), s->next))
+	return s->flags & HALF_URG ? seq_before(s->urg_seq, p->seq) : urgent_place(p) != s->urg_seq;
+}
+
+static void calm(struct px *x)
+{
+	const struct packet *p = x->p;
+
+	if (sender(x)->is_signed || p->tunnel || p->reassembled || p->flags & (FRAME_GSO_TCP | FRAME_TRUNCATED)) {
 		tell_anomaly(x, ANOM_STREAM_URGENT);
-	if (!p->frame->held || (s->flags & (HALF_URG | HALF_URG_SEEN)) != HALF_URG_SEEN || urgent_place(p) == s->urg_seq)
-		return true;
-	if (s->is_signed || p->tunnel || p->reassembled || p->flags & (FRAME_GSO_TCP | FRAME_TRUNCATED)) {
 		x->refused = true;
-		return false;
+		return;
 	}
 	x->answer |= ANSWER_CALM;
 	x->l4 = (uint16_t)(p->ip.p + p->l4off - p->frame->data);
 	count(x->d, DPI_C_SEG_CALMED);
-	return false;
 }
 
 /* The next segment or acknowledgement of a connection that is open, whole, within the window, with nothing waiting and nothing odd: of what
@@ -605,7 +608,7 @@ void stream_packet(struct px *x)
 	struct flow *f = x->f;
 	struct half *s = sender(x);
 	uint32_t end;
-	bool fell, urgent;
+	bool fell, again;
 
 	if (f->state == FLOW_CLOSED)
 		return;
@@ -638,6 +641,11 @@ void stream_packet(struct px *x)
 	/* refused: the receiver never gets it, so nothing of it counts, neither its acknowledgement nor its time */
 	if (p->frame->held && p->payload.n && contradicts(x, p->payload.p, p->payload.n))
 		return;
+	again = urgent_again(x);
+	if (again)
+		calm(x);
+	if (x->refused)
+		return;
 	sent_by_now(x);
 	if (!on_ack(x))
 		return;
@@ -650,10 +658,9 @@ void stream_packet(struct px *x)
 	}
 	if (f->state == FLOW_NEW && f->pkts[!x->dir])
 		flow_move(&x->d->flows, f, FLOW_OPEN, x->now);	/* midstream: the other end was heard as well */
-	urgent = takes_urgent(x);
-	if (x->refused)
-		return;
-	if (urgent && !past_window(x))
+	if (p->tcp_flags & TCP_URG && !seq_before(urgent_place(p), s->next))
+		tell_anomaly(x, ANOM_STREAM_URGENT);
+	if (p->tcp_flags & TCP_URG && !again && !past_window(x))
 		urgent_said(s, urgent_place(p));
 	end = p->seq + wire_payload(p) + (p->tcp_flags & TCP_FIN ? 1 : 0);
 	on_bytes(x);

@@ -616,6 +616,29 @@ static void test_urgent_twice_held(void)
 	}
 }
 
+/* What is refused for its urgent byte never reaches the receiver, and its time does not either: else what comes later would be old to us alone. */
+static void test_urgent_refused_says_nothing(void)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct core c = { 0 };
+		struct spec s = { .v6 = v6, .held = true, .flags = TCP_ACK | TCP_URG, .seq = 101, .ack = 701, .ts = true, .tsval = 12, .urg = 1, .p = "Xa", .n = 2 };
+
+		core_open(&c, NULL);
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_SYN, .seq = 100, .ts = true, .tsval = 10 });
+		core_send(&c, &(struct spec){ .v6 = v6, .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .ts = true, .tsval = 5 });
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_ACK, .seq = 101, .ack = 701, .ts = true, .tsval = 11 });
+		core_speak(&c, &proto_toy);
+		CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+		core_send(&c, &(struct spec){ .v6 = v6, .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 103, .ts = true, .tsval = 6 });
+		s.seq = 103, s.tsval = 90000, s.p = "Yb", s.fflags = FRAME_GSO_TCP, s.gso_size = 1;
+		CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_DROP);
+		s.flags = TCP_ACK, s.tsval = 13, s.p = "bc", s.fflags = 0;
+		CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+		CU_ASSERT(got(UP, "abc"));
+		core_close(&c);
+	}
+}
+
 /* ---- ends ---- */
 
 static void test_fin(void)
@@ -865,6 +888,7 @@ const struct unit_test tests_stream[] = {
 	{ "a refused packet says nothing", test_refused_says_nothing },
 	{ "urgent byte", test_urgent },
 	{ "an urgent byte after another, held", test_urgent_twice_held },
+	{ "what is refused for an urgent byte says nothing", test_urgent_refused_says_nothing },
 	{ "FIN", test_fin },
 	{ "a new connection at once", test_new_connection_at_once },
 	{ "RST", test_rst },
