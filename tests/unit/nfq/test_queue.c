@@ -95,25 +95,45 @@ static enum verdict check_frame(struct ns_queue *q, const struct frame *f)
 	return VERDICT_ALLOW;
 }
 
+/* A connection to a place's port 8080, all of it through the queue. */
+struct pair {
+	int listener, end[2];	/* [0] who connected */
+};
+
+static bool pair_open(struct world *w, size_t place, enum verdict (*judge)(struct ns_queue *, const struct frame *), void *ctx, struct pair *p)
+{
+	if (!world_open(w, NULL, place & 1 ? IPT_LEGACY : IPT_NFT))
+		return false;
+	w->q.judge = judge;
+	w->q.ctx = ctx;
+	p->listener = ns_listen(places[place].server_a ? w->l.a : w->l.b, places[place].addr, 8080);
+	p->end[0] = ns_connect(places[place].client_a ? w->l.a : w->l.b, places[place].addr, 8080);
+	CU_ASSERT_EQUAL_FATAL(ns_handshake(&w->q, p->end[0], p->listener, &p->end[1]), 0);
+	return true;
+}
+
+static void pair_close(struct world *w, const struct pair *p)
+{
+	close(p->listener);
+	close(p->end[0]);
+	close(p->end[1]);
+	world_close(w);
+}
+
 static void test_tcp_echo(void)
 {
 	for (size_t i = 0; i < PLACES; i++) {
 		struct world w;
+		struct pair p;
 		unsigned bad = 0;
 		char buf[32];
-		int ls, c, s;
 
-		if (!world_open(&w, NULL, i & 1 ? IPT_LEGACY : IPT_NFT))
+		if (!pair_open(&w, i, check_frame, &bad, &p))
 			return;
-		w.q.judge = check_frame;
-		w.q.ctx = &bad;
-		ls = ns_listen(places[i].server_a ? w.l.a : w.l.b, places[i].addr, 8080);
-		c = ns_connect(places[i].client_a ? w.l.a : w.l.b, places[i].addr, 8080);
-		CU_ASSERT_EQUAL(ns_handshake(&w.q, c, ls, &s), 0);
-		CU_ASSERT_EQUAL(send(c, "question", 8, 0), 8);
-		CU_ASSERT_EQUAL(ns_recv(&w.q, s, buf, sizeof buf, 2000), 8);
-		CU_ASSERT_EQUAL(send(s, "answer", 6, 0), 6);
-		CU_ASSERT_EQUAL(ns_recv(&w.q, c, buf, sizeof buf, 2000), 6);
+		CU_ASSERT_EQUAL(send(p.end[0], "question", 8, 0), 8);
+		CU_ASSERT_EQUAL(ns_recv(&w.q, p.end[1], buf, sizeof buf, 2000), 8);
+		CU_ASSERT_EQUAL(send(p.end[1], "answer", 6, 0), 6);
+		CU_ASSERT_EQUAL(ns_recv(&w.q, p.end[0], buf, sizeof buf, 2000), 6);
 		CU_ASSERT(w.q.in >= 3 && w.q.out >= 3);
 		CU_ASSERT_EQUAL(w.q.in + w.q.out, w.q.frames);
 		CU_ASSERT_EQUAL(bad, 0);
@@ -121,10 +141,7 @@ static void test_tcp_echo(void)
 		CU_ASSERT_EQUAL(stats_of(&w).bytes, w.q.bytes);
 		CU_ASSERT_EQUAL(stats_of(&w).accepted, w.q.frames);
 		CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
-		close(ls);
-		close(c);
-		close(s);
-		world_close(&w);
+		pair_close(&w, &p);
 	}
 }
 
@@ -146,37 +163,27 @@ static void test_calm(void)
 {
 	for (size_t i = 0; i < PLACES; i++) {
 		struct world w;
+		struct pair p;
 		unsigned calmed = 0;
 		char buf[32];
-		int ls, c, s, end[2];
 
-		if (!world_open(&w, NULL, i & 1 ? IPT_LEGACY : IPT_NFT))
+		if (!pair_open(&w, i, calm_urgent, &calmed, &p))
 			return;
-		w.q.judge = calm_urgent;
-		w.q.ctx = &calmed;
-		ls = ns_listen(places[i].server_a ? w.l.a : w.l.b, places[i].addr, 8080);
-		c = ns_connect(places[i].client_a ? w.l.a : w.l.b, places[i].addr, 8080);
-		CU_ASSERT_EQUAL_FATAL(ns_handshake(&w.q, c, ls, &s), 0);
-		end[0] = c;
-		end[1] = s;
 		for (int from = 0; from < 2; from++) {
 			size_t n = 0;
 			ssize_t r;
 
-			CU_ASSERT_EQUAL(send(end[from], "oneX", 4, MSG_OOB), 4);
-			CU_ASSERT_EQUAL(send(end[from], "two", 3, 0), 3);
-			while (n < 7 && (r = ns_recv(&w.q, end[!from], buf + n, sizeof buf - n, 2000)) > 0)
+			CU_ASSERT_EQUAL(send(p.end[from], "oneX", 4, MSG_OOB), 4);
+			CU_ASSERT_EQUAL(send(p.end[from], "two", 3, 0), 3);
+			while (n < 7 && (r = ns_recv(&w.q, p.end[!from], buf + n, sizeof buf - n, 2000)) > 0)
 				n += (size_t)r;
 			CU_ASSERT(n == 7 && !memcmp(buf, "oneXtwo", 7));
-			CU_ASSERT_EQUAL(recv(end[!from], buf, 1, MSG_OOB), -1);
+			CU_ASSERT_EQUAL(recv(p.end[!from], buf, 1, MSG_OOB), -1);
 		}
 		CU_ASSERT(calmed >= 2);
 		CU_ASSERT_EQUAL(stats_of(&w).accepted, w.q.frames);
 		CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
-		close(ls);
-		close(c);
-		close(s);
-		world_close(&w);
+		pair_close(&w, &p);
 	}
 }
 
@@ -224,16 +231,13 @@ static void test_bulk(void)
 		struct queue_kernel kc;
 		struct err err = { "" };
 		uint64_t got, unseen;
-		int ls, c, s;
+		struct pair p;
 
-		if (!world_open(&w, NULL, IPT_NFT))
+		if (!pair_open(&w, i, NULL, NULL, &p))
 			return;
-		ls = ns_listen(places[i].server_a ? w.l.a : w.l.b, places[i].addr, 8080);
-		c = ns_connect(places[i].client_a ? w.l.a : w.l.b, places[i].addr, 8080);
-		CU_ASSERT_EQUAL(ns_handshake(&w.q, c, ls, &s), 0);
-		got = ns_bulk(&w.q, c, s, BULK);
+		got = ns_bulk(&w.q, p.end[0], p.end[1], BULK);
 		CU_ASSERT_EQUAL(got, BULK);
-		got = ns_bulk(&w.q, s, c, BULK);
+		got = ns_bulk(&w.q, p.end[1], p.end[0], BULK);
 		CU_ASSERT_EQUAL(got, BULK);
 		CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
 		unseen = kc.id_sequence - w.q.frames;	/* let by because this test was not scheduled for long enough */
@@ -244,10 +248,7 @@ static void test_bulk(void)
 		CU_ASSERT(w.q.frames < 2 * BULK / 1000);	/* super-packets */
 		CU_ASSERT(stats_of(&w).passed_unseen <= unseen);
 		CU_ASSERT_EQUAL(stats_of(&w).errors, 0);
-		close(ls);
-		close(c);
-		close(s);
-		world_close(&w);
+		pair_close(&w, &p);
 	}
 }
 
