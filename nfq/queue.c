@@ -34,8 +34,8 @@
 
 #define MESSAGE_MAX (72u << 10)		/* 65,535 bytes of packet and its attributes */
 #define ARENA_SIZE (1u << 20)
-#define OUT_SIZE 16384u
-#define CALM_MAX 9216u			/* a packet of a jumbo frame */
+#define CALM_MAX 65536u			/* an IP packet: on loopback one segment may be as long */
+#define OUT_SIZE (16384u + CALM_MAX)
 #define VERDICT_SIZE(q) (64u + (q)->ninstead)	/* one verdict message has 32 bytes, and those that its packet goes on with */
 #define CLOCK_APART (10 * INT64_C(1000000000))	/* a kernel's time stamp further from now than this is not of our clock */
 
