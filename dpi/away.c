@@ -24,7 +24,7 @@ static enum final why(const struct px *x, const struct flow *f)
 		.verdict = (enum verdict)f->verdict,
 		.enforced = flow_hit(f, F_ENFORCE),
 		.refusals = f->half[0].refused,
-		.counted = f->tracked || (p && p->frame->flags & FRAME_SHUNTABLE),
+		.counted = f->tracked || (p && p->frame->flags & FRAME_SHUNTABLE && flow_by_tuple(f)),
 		.carries = p && tunnel_may(p, f),
 		.app_known = flow_hit(f, F_APP_KNOWN),
 		.by_facts = f->by_facts,

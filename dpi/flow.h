@@ -235,6 +235,8 @@ const char *flow_state_name(enum flow_state);
 
 static inline bool flow_tunnelled(const struct flow *f) { return f->key.place == PLACE_TUNNEL; }
 uint32_t flow_domain(const struct flow *);	/* of its addresses */
+/* What tells packets apart by their tuple alone finds it: it is in no tunnel and behind no tag, where another flow may have the same one. */
+static inline bool flow_by_tuple(const struct flow *f) { return !flow_tunnelled(f) && !f->key.vlan[0]; }
 
 static inline bool flow_hit(const struct flow *f, enum flow_bits b) { return f->bits & (unsigned)b; }
 static inline void flow_set(struct flow *f, enum flow_bits b) { f->bits = (uint16_t)(f->bits | (unsigned)b); }

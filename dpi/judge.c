@@ -292,7 +292,7 @@ bool judge_can_stop(const struct flow *f, const struct frame *fr)
 
 	if (f->reason == REASON_QUARANTINE)	/* filters stop all of it */
 		return fr->held || fr->flags & FRAME_ENFORCEABLE;
-	return fr->held || (fr->flags & FRAME_ENFORCEABLE && ports && !flow_tunnelled(f) && !f->key.vlan[0] && (is_stream(f) || !f->by_facts));
+	return fr->held || (fr->flags & FRAME_ENFORCEABLE && ports && flow_by_tuple(f) && (is_stream(f) || !f->by_facts));
 }
 
 void judge_refused(const struct px *x, enum verdict v)

@@ -207,10 +207,12 @@ enum verdict core_send(struct core *c, const struct spec *s)
 	size_t ip, l4;
 
 	b.n = 0;
-	pk_ether(&b, s->vlan ? 0x8100 : s->v6 ? 0x86dd : 0x0800);
+	pk_ether(&b, s->vlan ? 0x8100 : s->label ? 0x8847 : s->v6 ? 0x86dd : 0x0800);
 	if (s->vlan) {
 		pk_be16(&b, s->vlan);
 		pk_be16(&b, s->v6 ? 0x86dd : 0x0800);
+	} else if (s->label) {
+		pk_be32(&b, s->label << 12 | 0x100 | 64);
 	}
 	ip = b.n;
 	if (s->v6)

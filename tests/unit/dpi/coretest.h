@@ -59,6 +59,7 @@ struct spec {
 	uint64_t number;
 	uint8_t icmp_type, ttl;
 	uint16_t vlan, ipid;
+	uint32_t label;		/* MPLS, of one */
 	uint16_t frag_off;	/* bytes; with frag_more the packet is a fragment of p */
 	bool frag_more;
 };

@@ -59,7 +59,8 @@ struct talk {
 	struct core c;
 	bool v6;
 	unsigned fflags;
-	uint32_t up, down;
+	uint32_t up, down, label;
+	uint16_t vlan;
 };
 
 static bool final_now(const struct talk *t) { return t->c.answer.flags & ANSWER_FINAL; }
@@ -69,7 +70,7 @@ static enum verdict say(struct talk *t, enum dir dir, unsigned flags, const char
 	size_t n = strlen(text);
 	uint32_t *seq = dir == UP ? &t->up : &t->down, *other = dir == UP ? &t->down : &t->up;
 	enum verdict v = core_send(&t->c, &(struct spec){ .dir = dir, .v6 = t->v6, .flags = flags, .seq = *seq, .ack = flags & TCP_ACK ? *other : 0, .p = n ? text : NULL,
-							  .n = n, .held = true, .path = 2, .fflags = t->fflags });
+							  .n = n, .held = true, .path = 2, .fflags = t->fflags, .vlan = t->vlan, .label = t->label });
 
 	*seq += (uint32_t)n + (flags & (TCP_SYN | TCP_FIN) ? 1 : 0);
 	return v;
@@ -287,6 +288,23 @@ static void test_counted_beside(void)
 	}
 }
 
+/* Copies are told apart by their tuple alone: what has one behind a tag or a label must not let another flow by. */
+static void test_tuple_of_another(void)
+{
+	for (int how = 0; how < 6; how++) {
+		struct talk t = { .v6 = how & 1, .fflags = FRAME_SHUNTABLE, .up = 100, .down = 7000, .vlan = how / 2 == 1 ? 7 : 0, .label = how / 2 == 2 ? 16 : 0 };
+
+		core_open(&t.c, NULL);
+		dpi_set_event_mask(t.c.d, QUIET);
+		say(&t, UP, TCP_SYN, "");
+		say(&t, DOWN, TCP_SYN | TCP_ACK, "");
+		say(&t, UP, TCP_ACK, GET);
+		say(&t, DOWN, TCP_ACK, OK_200);
+		CU_ASSERT(core_flow(&t.c)->app == APP_HTTP && final_now(&t) == (how < 2));
+		core_close(&t.c);
+	}
+}
+
 struct row { enum app app; enum verdict action; };
 
 static void set_policy(struct core *c, const struct row *rows, unsigned n)
@@ -399,6 +417,7 @@ const struct unit_test tests_final[] = {
 	{ "an app that is given up", test_unknown_app },
 	{ "away: counted, alive, closed", test_counted },
 	{ "away: counted beside what comes", test_counted_beside },
+	{ "away: the tuple of another flow", test_tuple_of_another },
 	{ "back: app kept, requests parsed", test_back },
 	{ "back by itself", test_back_by_itself },
 	{ "rules that tell apps apart", test_rules_for_apps },
