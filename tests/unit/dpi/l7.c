@@ -44,3 +44,21 @@ struct policy *l7_policy_limits(enum policy_mode mode, const struct l7_rule *rul
 }
 
 struct policy *l7_policy(enum policy_mode mode, const struct l7_rule *rules) { return l7_policy_limits(mode, rules, NULL); }
+
+void l7_open(struct core *c, struct policy *p, bool v6, bool held, uint32_t seq[2])
+{
+	const uint32_t isn = 1000, isn_down = 5000;
+	const struct spec shake[] = {
+		{ .v6 = v6, .held = held, .flags = TCP_SYN, .seq = isn },
+		{ .v6 = v6, .held = held, .dir = DIR_TOCLIENT, .flags = TCP_SYN | TCP_ACK, .seq = isn_down, .ack = isn + 1 },
+		{ .v6 = v6, .held = held, .flags = TCP_ACK, .seq = isn + 1, .ack = isn_down + 1 },
+	};
+
+	core_open(c, NULL);
+	dpi_set_policy(c->d, p);
+	policy_unref(p);
+	for (unsigned i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(core_send(c, &shake[i]), VERDICT_ALLOW);
+	seq[DIR_TOSERVER] = isn + 1;
+	seq[DIR_TOCLIENT] = isn_down + 1;
+}

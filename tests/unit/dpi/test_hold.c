@@ -4,15 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/dpi/coretest.h"
 #include "tests/unit/dpi/l7.h"
 #include "tests/unit/dpi/talks.h"
 #include "tests/unit/unit.h"
 
 #define UP DIR_TOSERVER
 #define DOWN DIR_TOCLIENT
-#define ISN 1000u
-#define ISN_DOWN 5000u
 #define FRAMES 4096
 #define MS INT64_C(1000000)
 
@@ -60,23 +57,11 @@ static void on_late(struct core *c, const struct frame *f, struct answer a)
 
 static void talk_open(struct talk *t, bool v6, enum policy_mode mode, const struct l7_rule *rules, const struct policy_limits *limits)
 {
-	struct policy *p = l7_policy_limits(mode, rules, limits);
-	struct spec syn = { .v6 = v6, .flags = TCP_SYN, .seq = ISN, .held = true },
-		    synack = { .v6 = v6, .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = ISN_DOWN, .ack = ISN + 1, .held = true },
-		    ack = { .v6 = v6, .flags = TCP_ACK, .seq = ISN + 1, .ack = ISN_DOWN + 1, .held = true };
-
 	memset(t, 0, sizeof(*t));
 	t->v6 = v6;
 	t->c.late = on_late;
 	t->c.caller = t;
-	core_open(&t->c, NULL);
-	dpi_set_policy(t->c.d, p);
-	policy_unref(p);
-	t->seq[UP] = ISN + 1;
-	t->seq[DOWN] = ISN_DOWN + 1;
-	CU_ASSERT_EQUAL(core_send(&t->c, &syn), VERDICT_ALLOW);
-	CU_ASSERT_EQUAL(core_send(&t->c, &synack), VERDICT_ALLOW);
-	CU_ASSERT_EQUAL(core_send(&t->c, &ack), VERDICT_ALLOW);
+	l7_open(&t->c, l7_policy_limits(mode, rules, limits), v6, true, t->seq);
 }
 
 /* Nothing may be left without an answer. */

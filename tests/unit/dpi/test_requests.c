@@ -5,14 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/dpi/coretest.h"
 #include "tests/unit/dpi/l7.h"
 #include "tests/unit/unit.h"
 
 #define UP DIR_TOSERVER
 #define DOWN DIR_TOCLIENT
-#define ISN 1000u
-#define ISN_DOWN 5000u
 
 /* A held conversation: bytes up go in segments of `cut`, down whole. What the server got is kept. */
 struct talk {
@@ -25,19 +22,8 @@ struct talk {
 
 static void talk_open(struct talk *t, enum policy_mode mode, const struct l7_rule *rules, bool held)
 {
-	struct policy *p = l7_policy(mode, rules);
-	struct spec syn = { .flags = TCP_SYN, .seq = ISN, .held = held }, synack = { .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = ISN_DOWN, .ack = ISN + 1, .held = held },
-		    ack = { .flags = TCP_ACK, .seq = ISN + 1, .ack = ISN_DOWN + 1, .held = held };
-
 	memset(t, 0, sizeof(*t));
-	core_open(&t->c, NULL);
-	dpi_set_policy(t->c.d, p);
-	policy_unref(p);
-	t->seq[UP] = ISN + 1;
-	t->seq[DOWN] = ISN_DOWN + 1;
-	CU_ASSERT_EQUAL(core_send(&t->c, &syn), VERDICT_ALLOW);
-	CU_ASSERT_EQUAL(core_send(&t->c, &synack), VERDICT_ALLOW);
-	CU_ASSERT_EQUAL(core_send(&t->c, &ack), VERDICT_ALLOW);
+	l7_open(&t->c, l7_policy(mode, rules), false, held, t->seq);
 }
 
 /* What is refused is sent no more: true while all was accepted. */
