@@ -177,7 +177,7 @@ linear-run: $(B)/linear
 	@tests/linear/run $(B)/linear
 
 # The programs that do the least there is, which the benchmark compares with (tests/bench/programs).
-$(B)/bench/%: tests/bench/programs/%.c $(foreach l,$(NEED_agent),$(B)/lib$(l).a)
+$(B)/bench/%: tests/bench/programs/%.c tests/bench/programs/ceiling.h $(foreach l,$(NEED_agent),$(B)/lib$(l).a)
 	@mkdir -p $(@D)
 	@$(if $(filter 1,$(V)),,echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LIBCFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)

@@ -5,36 +5,22 @@
  *   mark     each packet goes round once more (NF_REPEAT) with MARK on it; the rules save that to the connection, whose packets skip the queue then
  * Prints a line when it listens, and at SIGTERM how many packets it had. */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink_queue.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "tests/bench/programs/ceiling.h"
+
 #define ROOM (0xffff + 4096)
 #define RECEIVE_BUFFER (8 << 20)
 #define BATCH 64u
 #define MARK 0x1000u
-
-static volatile sig_atomic_t stop;
-
-static void on_term(int sig)
-{
-	(void)sig;
-	stop = 1;
-}
-
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "accept: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void send_to(struct mnl_socket *nl, struct nlmsghdr *h)
 {
@@ -82,7 +68,6 @@ static uint32_t id_of(const struct nlmsghdr *h)
 int main(int argc, char **argv)
 {
 	static char buf[ROOM];
-	struct sigaction term = { .sa_handler = on_term };
 	struct mnl_socket *nl;
 	unsigned queue, waiting = 0;
 	unsigned long packets = 0;
@@ -104,10 +89,7 @@ int main(int argc, char **argv)
 	if (setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		die("receive buffer");
 	mnl_socket_setsockopt(nl, NETLINK_NO_ENOBUFS, &on, sizeof(on));
-	sigaction(SIGTERM, &term, NULL);
-	sigaction(SIGINT, &term, NULL);
-	puts("listening");
-	fflush(stdout);
+	tell_listening();
 	while (!stop) {
 		ssize_t n = recv(mnl_socket_get_fd(nl), buf, sizeof(buf), waiting ? MSG_DONTWAIT : 0);
 

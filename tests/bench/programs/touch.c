@@ -2,35 +2,20 @@
 /* touch DEVICE: a TPACKET_V3 ring on the mirror's bridge, the first 64 bytes of each packet touched, and nothing else: the ceiling of what reads
  * copies. Ring and options as tapqd's (tc/ring.c). Prints a line when it listens, and at SIGTERM how many packets it had and how many the kernel dropped. */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "tests/bench/programs/ceiling.h"
+
 #define BLOCK (1u << 20)
 #define BLOCKS 64u
-
-static volatile sig_atomic_t stop;
-
-static void on_term(int sig)
-{
-	(void)sig;
-	stop = 1;
-}
-
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "touch: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static uint8_t *open_ring(const char *device, int *out)
 {
@@ -70,7 +55,6 @@ static uint64_t touch_block(struct tpacket_block_desc *b, unsigned long *packets
 
 int main(int argc, char **argv)
 {
-	struct sigaction term = { .sa_handler = on_term };
 	struct tpacket_stats_v3 stats = { 0 };
 	socklen_t len = sizeof(stats);
 	unsigned long packets = 0;
@@ -83,10 +67,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	ring = open_ring(argv[1], &fd);
-	sigaction(SIGTERM, &term, NULL);
-	sigaction(SIGINT, &term, NULL);
-	puts("listening");
-	fflush(stdout);
+	tell_listening();
 	for (unsigned at = 0; !stop;) {
 		struct tpacket_block_desc *b = (struct tpacket_block_desc *)(ring + (size_t)at * BLOCK);
 
