@@ -49,6 +49,23 @@ def http(lab, name, addr):
         return False
 
 
+def ssh_begun(ns, addr):
+    """A connection to sshd of which its first line is read: what comes next is an answer to the client's."""
+    s = connect(ns, addr, 22)
+    line = b''
+    while not line.endswith(b'\n'):
+        d = s.recv(1)
+        assert d, line
+        line += d
+    assert line.startswith(b'SSH-'), line
+    return s
+
+
+def ssh_answers(s):
+    s.sendall(b'SSH-2.0-client\r\n')
+    return s.recv(4)
+
+
 def rules_of(lab, port):
     """What became of the client's flows to that port: {(app, verdict, rule)}."""
     return {(e['app_proto'], e['tapq']['verdict'], e['tapq']['rule']) for e in lab.events('flow') if e['dest_port'] == port and e['tapq'].get('src_workload') == 'client'}
@@ -71,10 +88,8 @@ def test_names_inline():
             assert https(lab, 'www.pay.example', addr) and https(lab, 'WWW.pay.example', addr) and http(lab, 'www.pay.example:8080', addr)
             assert https(lab, 'other.pay.example', addr)                    # the address and the name are the group's
             assert not https(lab, 'site.evil.example', addr) and not http(lab, 'site.evil.example', addr) and not http(lab, addr, addr)
-            s = connect(lab.ns('client'), addr, 22)                         # shows no name
-            assert s.recv(4) == b'SSH-'
-            s.sendall(b'SSH-2.0-client\r\n')
-            assert s.recv(4)
+            s = ssh_begun(lab.ns('client'), addr)                           # shows no name
+            assert ssh_answers(s)
             flows = [f for f in lab.tapq_json('flows', '--app', 'ssh')['flows'] if f['dest_ip'] == addr]
             assert [f['dest_names'][-1] for f in flows] == ['www.pay.example'], flows
             s.close()
@@ -124,14 +139,11 @@ def test_restart():
             assert dig(lab, 'www.pay.example', kind) == addr
         open_before = []
         for addr in (lab.v4('web'), lab.v6('web')):
-            s = connect(lab.ns('client'), addr, 22)
-            assert s.recv(4) == b'SSH-'
-            open_before.append(s)
+            open_before.append(ssh_begun(lab.ns('client'), addr))
         assert lab.stop_tapqd() == 0
         lab.start_tapqd()
         for s in open_before:
-            s.sendall(b'SSH-2.0-client\r\n')
-            assert s.recv(4)
+            assert ssh_answers(s)
             s.close()
         for kind, addr in (('A', lab.v4('web')), ('AAAA', lab.v6('web'))):
             assert refused(lab, 'client', addr, 22) == 'refused'
