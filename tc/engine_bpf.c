@@ -143,43 +143,81 @@ static bool holds(const struct app_ports *p, const struct app_port *x)
 	return false;
 }
 
-/* Ports of `from` that are not in `than`: put into the map or taken out of it (which does not fail). */
-static int write_ports(struct tcbpf *b, const struct row *r, bool dst, const struct app_ports *from, const struct app_ports *than, bool put)
+static struct bpf_port port_key(const struct row *r, bool dst, const struct app_port *p)
+{
+	return (struct bpf_port){ .ifindex = (uint32_t)r->ifindex, .port = htons(p->port), .ipproto = p->ipproto, .where = (uint8_t)(r->hook << 1 | dst) };
+}
+
+static struct bpf_hook hook_key(const struct row *r) { return (struct bpf_hook){ .ifindex = (uint32_t)r->ifindex, .hook = (uint32_t)r->hook }; }
+
+static struct bpf_hook_state hook_state(const struct row *r)
+{
+	return (struct bpf_hook_state){
+		.to = (uint32_t)r->to,
+		.flags = (r->sport.all || r->dport.all ? HOOK_ALL_PORTS : 0) | (r->sport.n ? HOOK_SPORTS : 0) | (r->dport.n ? HOOK_DPORTS : 0),
+	};
+}
+
+static int put_ports(struct tcbpf *b, const struct row *r, bool dst, const struct app_ports *p)
 {
 	const uint8_t one = 1;
 	int rc = 0;
 
-	for (unsigned i = 0; !rc && i < from->n; i++) {
-		struct bpf_port k = { .ifindex = (uint32_t)r->ifindex, .port = htons(from->port[i].port), .ipproto = from->port[i].ipproto, .where = (uint8_t)(r->hook << 1 | dst) };
+	for (unsigned i = 0; !rc && i < p->n; i++) {
+		struct bpf_port k = port_key(r, dst, &p->port[i]);
 
-		if (holds(than, &from->port[i]))
-			continue;
-		rc = put ? bpf_map_update_elem(b->ports, &k, &one, BPF_ANY) : bpf_map_delete_elem(b->ports, &k);
-		if (!put && rc == -ENOENT)
-			rc = 0;
+		rc = bpf_map_update_elem(b->ports, &k, &one, BPF_ANY);
 	}
 	return rc;
 }
 
+/* Takes out ports of `from` that are not in `than`. */
+static void drop_ports(struct tcbpf *b, const struct row *r, bool dst, const struct app_ports *from, const struct app_ports *than)
+{
+	for (unsigned i = 0; i < from->n; i++) {
+		struct bpf_port k = port_key(r, dst, &from->port[i]);
+
+		if (!holds(than, &from->port[i]))
+			bpf_map_delete_elem(b->ports, &k);
+	}
+}
+
 static int write_hook(struct tcbpf *b, const struct row *r)
 {
-	struct bpf_hook k = { .ifindex = (uint32_t)r->ifindex, .hook = (uint32_t)r->hook };
-	struct bpf_hook_state s = { .to = (uint32_t)r->to };
+	struct bpf_hook k = hook_key(r);
+	struct bpf_hook_state s = hook_state(r);
 
-	if (r->sport.all || r->dport.all)
-		s.flags |= HOOK_ALL_PORTS;
-	if (r->sport.n)
-		s.flags |= HOOK_SPORTS;
-	if (r->dport.n)
-		s.flags |= HOOK_DPORTS;
 	return bpf_map_update_elem(b->hooks, &k, &s, BPF_ANY);
+}
+
+static bool ports_stand(struct tcbpf *b, const struct row *r, bool dst, const struct app_ports *p)
+{
+	uint8_t value;
+
+	for (unsigned i = 0; i < p->n; i++) {
+		struct bpf_port k = port_key(r, dst, &p->port[i]);
+
+		if (bpf_map_lookup_elem(b->ports, &k, &value))
+			return false;
+	}
+	return true;
+}
+
+/* The kernel's maps hold what the row says. */
+static bool stands(struct tcbpf *b, const struct row *r)
+{
+	struct bpf_hook k = hook_key(r);
+	struct bpf_hook_state want = hook_state(r), is;
+
+	return !bpf_map_lookup_elem(b->hooks, &k, &is) && is.to == want.to && is.flags == want.flags && ports_stand(b, r, false, &r->sport) &&
+	       ports_stand(b, r, true, &r->dport);
 }
 
 bool tcbpf_current(struct tcbpf *b, int ifindex, int hook, int to, const struct app_ports *sport, const struct app_ports *dport)
 {
 	const struct row *r = find(b, ifindex, hook);
 
-	return r && r->to == to && app_ports_equal(&r->sport, sport) && app_ports_equal(&r->dport, dport);
+	return r && r->to == to && app_ports_equal(&r->sport, sport) && app_ports_equal(&r->dport, dport) && stands(b, r);
 }
 
 int tcbpf_hook(struct tcbpf *b, int ifindex, int hook, int to, const struct app_ports *sport, const struct app_ports *dport, struct err *err)
@@ -195,17 +233,17 @@ int tcbpf_hook(struct tcbpf *b, int ifindex, int hook, int to, const struct app_
 	r->sport = *sport;
 	r->dport = *dport;
 	r->to = to;
-	rc = write_ports(b, r, false, sport, &was.sport, true);
-	rc = rc ? rc : write_ports(b, r, true, dport, &was.dport, true);
+	rc = put_ports(b, r, false, sport);
+	rc = rc ? rc : put_ports(b, r, true, dport);
 	rc = rc ? rc : write_hook(b, r);
 	if (rc) {		/* a map is full, or there is no memory: all as it was */
-		write_ports(b, r, false, sport, &was.sport, false);
-		write_ports(b, r, true, dport, &was.dport, false);
+		drop_ports(b, r, false, sport, &was.sport);
+		drop_ports(b, r, true, dport, &was.dport);
 		*r = was;
 		return err_set(err, rc, "interface %d: a map of the bpf engine: %s", ifindex, strerror(-rc));
 	}
-	write_ports(b, r, false, &was.sport, sport, false);
-	write_ports(b, r, true, &was.dport, dport, false);
+	drop_ports(b, r, false, &was.sport, sport);
+	drop_ports(b, r, true, &was.dport, dport);
 	return 1;
 }
 
@@ -214,14 +252,15 @@ void tcbpf_forget(struct tcbpf *b, int ifindex)
 	static const struct app_ports none;
 
 	for (int hook = 0; hook < 2; hook++) {
-		struct bpf_hook k = { .ifindex = (uint32_t)ifindex, .hook = (uint32_t)hook };
 		struct row *r = find(b, ifindex, hook);
+		struct bpf_hook k;
 
 		if (!r)
 			continue;
+		k = hook_key(r);
 		bpf_map_delete_elem(b->hooks, &k);
-		write_ports(b, r, false, &r->sport, &none, false);
-		write_ports(b, r, true, &r->dport, &none, false);
+		drop_ports(b, r, false, &r->sport, &none);
+		drop_ports(b, r, true, &r->dport, &none);
 		*r = b->row[--b->n];
 	}
 }

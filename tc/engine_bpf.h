@@ -24,7 +24,7 @@ uint32_t tcbpf_prog_id(const struct tcbpf *, int hook);	/* the kernel's, as filt
 
 /* The row of a device's hook: copies go to `to`, but for packets with these source and destination ports. 1: something changed; 0; -errno. */
 int tcbpf_hook(struct tcbpf *, int ifindex, int hook, int to, const struct app_ports *sport, const struct app_ports *dport, struct err *);
-/* The row says that already. */
+/* The kernel's maps, asked, say that. */
 bool tcbpf_current(struct tcbpf *, int ifindex, int hook, int to, const struct app_ports *sport, const struct app_ports *dport);
 /* The map of flows that are copied no more (passing.h), and of the variable that says that there are some: descriptors that live as long as this. */
 int tcbpf_passing_fd(const struct tcbpf *);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The bpf engine's filters on a real device: idempotence, repair, from engine to engine, after a crash, leaving no trace. What it copies: test_copies.c. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
 
 #include "tc/bpf/maps.h"
 #include "tc/engine_bpf.h"
@@ -219,6 +223,51 @@ static void full(struct lab *l)
 	tcbpf_close(b);
 }
 
+/* A map of the engine's program. */
+static int map_of(const struct tcbpf *b, const char *name)
+{
+	uint32_t id[8], len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info prog = { .map_ids = (uintptr_t)id, .nr_map_ids = 8 };
+	int fd = -1;
+
+	if (bpf_obj_get_info_by_fd(tcbpf_prog_fd(b, 0), &prog, &len))
+		return -1;
+	for (uint32_t i = 0; fd < 0 && i < prog.nr_map_ids && i < 8; i++) {
+		struct bpf_map_info map = { .type = 0 };
+
+		len = sizeof map;
+		fd = bpf_map_get_fd_by_id(id[i]);
+		if (fd >= 0 && (bpf_obj_get_info_by_fd(fd, &map, &len) || strcmp(map.name, name))) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	return fd;
+}
+
+/* What somebody else wrote into the maps or took from them is seen and mended: they are read, not remembered. */
+static void lost(struct lab *l)
+{
+	struct app_ports p = { .n = 2, .port = { { IPPROTO_TCP, 443 }, { IPPROTO_UDP, 53 } } };
+	struct bpf_hook hook = { .ifindex = 5, .hook = 1 };
+	struct bpf_hook_state other = { .to = 9 };
+	struct bpf_port port = { .ifindex = 5, .port = htons(53), .ipproto = IPPROTO_UDP, .where = 1 << 1 | 1 };
+	struct err err = { "" };
+	struct tcbpf *b = tcbpf_open(&err);
+	int hooks = b ? map_of(b, "hooks") : -1, ports = b ? map_of(b, "ports") : -1;
+
+	LAB_CHECK(l, hooks >= 0 && ports >= 0);
+	for (int i = 0; i < 3 && hooks >= 0 && ports >= 0; i++) {
+		LAB_CHECK(l, tcbpf_hook(b, 5, 1, 7, &p, &p, &err) == 1 && tcbpf_hook(b, 5, 1, 7, &p, &p, &err) == 0 && tcbpf_current(b, 5, 1, 7, &p, &p));
+		LAB_CHECK(l, !(i == 0 ? bpf_map_delete_elem(hooks, &hook) : i == 1 ? bpf_map_update_elem(hooks, &hook, &other, BPF_ANY) : bpf_map_delete_elem(ports, &port)));
+		LAB_CHECK(l, !tcbpf_current(b, 5, 1, 7, &p, &p));
+	}
+	close(hooks);
+	close(ports);
+	tcbpf_close(b);
+}
+
+static void test_lost(void) { lab_run(lost); }
 static void test_full(void) { lab_run(full); }
 static void test_idempotent(void) { lab_run(idempotent); }
 static void test_repaired(void) { lab_run(repaired); }
@@ -244,6 +293,7 @@ const struct unit_test tests_engine_bpf[] = {
 	{ "released; somebody else's clsact", test_released },
 	{ "somebody else's program", test_foreign_program },
 	{ "the map of ports is full", test_full },
+	{ "rows that somebody took away", test_lost },
 	{ "probe", test_probe },
 	{ 0 },
 };
