@@ -29,15 +29,19 @@ struct nl_msg *clsbpf_put(const struct u32_place *p, const struct u32_filter *f,
 
 enum u32_what clsbpf_parse(const struct nlmsghdr *h, struct u32_filter *f)
 {
-	struct nlattr *tb[TCA_MAX + 1], *op[TCA_BPF_MAX + 1];
+	struct nlmsghdr *m = (struct nlmsghdr *)(uintptr_t)h;
+	struct nlattr *tb[TCA_MAX + 1], *op[TCA_BPF_MAX + 1], *kind;
 	const struct tcmsg *t = nlmsg_data(h);
 	uint32_t pref;
 	bool made;
 
-	memset(f, 0, sizeof *f);
-	if (h->nlmsg_type != RTM_NEWTFILTER || !nlmsg_valid_hdr(h, sizeof *t) || nlmsg_parse((struct nlmsghdr *)(uintptr_t)h, sizeof *t, tb, TCA_MAX, NULL) < 0 ||
-	    !tb[TCA_KIND] || nla_strcmp(tb[TCA_KIND], "bpf") || !t->tcm_handle || !tb[TCA_OPTIONS] || nla_parse_nested(op, TCA_BPF_MAX, tb[TCA_OPTIONS], NULL) < 0)
+	if (h->nlmsg_type != RTM_NEWTFILTER || !nlmsg_valid_hdr(h, sizeof *t))
 		return U32_NOTHING;
+	kind = nlmsg_find_attr(m, sizeof *t, TCA_KIND);		/* the first one: thousands of u32 filters are only asked for it */
+	if (!kind || nla_strcmp(kind, "bpf") || nlmsg_parse(m, sizeof *t, tb, TCA_MAX, NULL) < 0 || !t->tcm_handle || !tb[TCA_OPTIONS] ||
+	    nla_parse_nested(op, TCA_BPF_MAX, tb[TCA_OPTIONS], NULL) < 0)
+		return U32_NOTHING;
+	memset(f, 0, sizeof *f);
 	pref = TC_H_MAJ(t->tcm_info) >> 16;
 	if ((pref != PREF_PROGRAM(0) && pref != PREF_PROGRAM(1)) || (tb[TCA_CHAIN] && nla_get_u32(tb[TCA_CHAIN])) || !op[TCA_BPF_NAME])
 		return U32_FOREIGN;
