@@ -236,3 +236,37 @@ def test_repaired_and_switched():
         for addr in (lab.v4('web'), lab.v6('web')):
             assert refused(lab, 'client', addr, 8080, timeout=2) == 'refused'       # there is nobody, but it says so
         assert lab.stop_tapqd() == 0
+
+
+def test_where_filters_cannot_stand():
+    """Another's qdisc is where the filters' should be: the chains cut alone, the command says what is missing, and it is made good once there is room."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web')
+        echo = Echo(lab.ns('client'), 7000)
+        run('tc', 'qdisc', 'add', 'dev', lab.veth('web'), 'ingress', ns=lab.ns('node'))
+        lab.start_tapqd(mode='nfq')
+        families = (lab.v4, lab.v6)
+        kept = [KeptAlive(lab.ns('client'), f('web'), 8080) for f in families]
+        assert all(k.get() == 200 for k in kept)
+        r = lab.tapq('quarantine', 'web', 'on', check=False)
+        assert r.returncode == 1 and 'v-web' in r.stderr, r
+        assert lab.tapq_json('status', check=False)['quarantined'] == ['web']
+        for k in kept:
+            k.s.settimeout(0.4)
+            try:
+                k.get()
+                raise AssertionError('a kept connection answered')
+            except (TimeoutError, socket.timeout):
+                pass
+        for f in families:
+            assert refused(lab, 'client', f('web'), 8080, timeout=0.5) == 'timed out'
+            assert refused(lab, 'web', f('client'), 7000, timeout=0.5) == 'timed out'
+        assert 'redirect' not in lab.exec('node', 'tc', 'filter', 'show', 'dev', 'v-web', 'ingress').stdout.lower()
+        run('tc', 'qdisc', 'del', 'dev', lab.veth('web'), 'ingress', ns=lab.ns('node'))
+        wait_for('the filters stand too', lambda: 'redirect' in lab.exec('node', 'tc', 'filter', 'show', 'dev', 'v-web', 'ingress').stdout.lower())
+        lab.wait_ready()
+        lab.tapq('quarantine', 'web', 'off')
+        for f in families:
+            assert http_get(lab.ns('client'), f('web'), 8080)[1] == 200 and refused(lab, 'web', f('client'), 7000) is None
+        echo.close()
+        assert lab.stop_tapqd() == 0
