@@ -17,6 +17,18 @@ static inline uint64_t rotl(uint64_t x, unsigned b) { return x << b | x >> (64 -
 		v2 = rotl(v2, 32); \
 	} while (0)
 
+static inline uint64_t finish(uint64_t v0, uint64_t v1, uint64_t v2, uint64_t v3, uint64_t last)
+{
+	v3 ^= last;
+	SIP_ROUND(v0, v1, v2, v3);
+	v0 ^= last;
+	v2 ^= 0xff;
+	SIP_ROUND(v0, v1, v2, v3);
+	SIP_ROUND(v0, v1, v2, v3);
+	SIP_ROUND(v0, v1, v2, v3);
+	return v0 ^ v1 ^ v2 ^ v3;
+}
+
 uint64_t hash_sip13(const struct hash_key *key, const void *p, size_t n)
 {
 	uint64_t v0 = key->k[0] ^ 0x736f6d6570736575ULL, v1 = key->k[1] ^ 0x646f72616e646f6dULL;
@@ -34,14 +46,7 @@ uint64_t hash_sip13(const struct hash_key *key, const void *p, size_t n)
 	}
 	while (left--)
 		last |= (uint64_t)b[left] << (8 * left);
-	v3 ^= last;
-	SIP_ROUND(v0, v1, v2, v3);
-	v0 ^= last;
-	v2 ^= 0xff;
-	SIP_ROUND(v0, v1, v2, v3);
-	SIP_ROUND(v0, v1, v2, v3);
-	SIP_ROUND(v0, v1, v2, v3);
-	return v0 ^ v1 ^ v2 ^ v3;
+	return finish(v0, v1, v2, v3, last);
 }
 
 uint64_t hash_sip13_words(const struct hash_key *key, const uint64_t *w, unsigned n)
@@ -55,12 +60,5 @@ uint64_t hash_sip13_words(const struct hash_key *key, const uint64_t *w, unsigne
 		SIP_ROUND(v0, v1, v2, v3);
 		v0 ^= w[i];
 	}
-	v3 ^= last;
-	SIP_ROUND(v0, v1, v2, v3);
-	v0 ^= last;
-	v2 ^= 0xff;
-	SIP_ROUND(v0, v1, v2, v3);
-	SIP_ROUND(v0, v1, v2, v3);
-	SIP_ROUND(v0, v1, v2, v3);
-	return v0 ^ v1 ^ v2 ^ v3;
+	return finish(v0, v1, v2, v3, last);
 }
