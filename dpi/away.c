@@ -148,14 +148,7 @@ bool dpi_decided(const struct dpi *d, struct dpi_decided *out)
 	*out = (struct dpi_decided){
 		.flow = d->decided,
 		.flow_id = f->id,
-		.tuple = {
-			.src = *flow_addr(f, DIR_TOSERVER),
-			.dst = *flow_addr(f, DIR_TOCLIENT),
-			.sport = flow_port(f, DIR_TOSERVER),
-			.dport = flow_port(f, DIR_TOCLIENT),
-			.ipproto = f->key.ipproto,
-			.domain = flow_domain(f),
-		},
+		.tuple = flow_tuple(f, DIR_TOSERVER),
 		.app = (enum app)f->app,
 		.bytes = f->bytes[0] + f->bytes[1],
 		.stops = verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE),

@@ -172,14 +172,7 @@ static bool list_one(void *ctx, struct flow *f)
 	bool stops = verdict_stops((enum verdict)f->verdict);
 	struct dpi_flow_info i = {
 		.flow_id = f->id,
-		.tuple = {
-			.src = *flow_addr(f, DIR_TOSERVER),
-			.dst = *flow_addr(f, DIR_TOCLIENT),
-			.sport = flow_port(f, DIR_TOSERVER),
-			.dport = flow_port(f, DIR_TOCLIENT),
-			.ipproto = f->key.ipproto,
-			.domain = flow_domain(f),
-		},
+		.tuple = flow_tuple(f, DIR_TOSERVER),
 		.workload = { f->workload[0], f->workload[1] },
 		.pkts = { f->pkts[0], f->pkts[1] },
 		.bytes = { f->bytes[0], f->bytes[1] },

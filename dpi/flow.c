@@ -146,6 +146,18 @@ uint32_t flow_domain(const struct flow *f)
 	return f->key.place == PLACE_DOMAIN ? f->key.net : flow_tunnelled(f) ? f->tunnel->outer.domain : 0;
 }
 
+struct tuple flow_tuple(const struct flow *f, enum dir dir)
+{
+	return (struct tuple){
+		.src = *flow_addr(f, dir),
+		.dst = *flow_addr(f, (enum dir)!dir),
+		.sport = flow_port(f, dir),
+		.dport = flow_port(f, (enum dir)!dir),
+		.ipproto = f->key.ipproto,
+		.domain = flow_domain(f),
+	};
+}
+
 /* ---- age lists ---- */
 
 static void age_out(struct flow_table *t, struct flow *f)

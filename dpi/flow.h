@@ -249,5 +249,6 @@ static inline uint16_t flow_port(const struct flow *f, enum dir from)
 {
 	return flow_hit(f, F_INIT_HI) == (from == DIR_TOSERVER) ? f->key.hi_port : f->key.lo_port;
 }
+struct tuple flow_tuple(const struct flow *, enum dir);	/* of a packet of it */
 
 #endif

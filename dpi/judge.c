@@ -61,14 +61,7 @@ static struct dpi_ends ask_ends(const struct px *x)
 	struct dpi_ends e = { 0 }, out = e;
 	struct frame none = { .ts = x->ts, .link = LINK_RAW, .path = f->path, .iface = f->iface };
 	bool down = x->p && x->dir == DIR_TOCLIENT;
-	struct tuple t = {
-		.src = *flow_addr(f, down ? DIR_TOCLIENT : DIR_TOSERVER),
-		.dst = *flow_addr(f, down ? DIR_TOSERVER : DIR_TOCLIENT),
-		.sport = flow_port(f, down ? DIR_TOCLIENT : DIR_TOSERVER),
-		.dport = flow_port(f, down ? DIR_TOSERVER : DIR_TOCLIENT),
-		.ipproto = f->key.ipproto,
-		.domain = flow_domain(f),
-	};
+	struct tuple t = flow_tuple(f, down ? DIR_TOCLIENT : DIR_TOSERVER);
 
 	if (!x->d->ops.ends)
 		return out;
@@ -301,10 +294,7 @@ void judge_refused(const struct px *x, enum verdict v)
 	struct dpi_refused r = {
 		.frame = x->p->frame,
 		.ip = x->p->ip,
-		.tuple = {
-			.src = *flow_addr(f, DIR_TOSERVER), .dst = *flow_addr(f, DIR_TOCLIENT),
-			.sport = flow_port(f, DIR_TOSERVER), .dport = flow_port(f, DIR_TOCLIENT), .ipproto = f->key.ipproto, .domain = flow_domain(f),
-		},
+		.tuple = flow_tuple(f, DIR_TOSERVER),
 		.to_client = x->dir == DIR_TOCLIENT,
 		.verdict = v,
 		.workload = { f->workload[0], f->workload[1] },

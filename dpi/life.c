@@ -62,10 +62,7 @@ void flow_end(struct dpi *d, struct flow *f, const char *reason)
 	if (reason)
 		tell_flow(x, reason);
 	if (flow_hit(f, F_STOPPED) && !f->held && d->ops.released) {
-		struct tuple t = {
-			.src = *flow_addr(f, DIR_TOSERVER), .dst = *flow_addr(f, DIR_TOCLIENT),
-			.sport = flow_port(f, DIR_TOSERVER), .dport = flow_port(f, DIR_TOCLIENT), .ipproto = f->key.ipproto, .domain = flow_domain(f),
-		};
+		struct tuple t = flow_tuple(f, DIR_TOSERVER);
 
 		d->ops.released(d->ops.ctx, &t);
 	}
