@@ -175,7 +175,7 @@ void hold_look(struct px *x)
 	x->unfinished = f->unfinished;
 	x->request = h ? h->request : 0;
 	x->kept = f->half[DIR_TOSERVER].keep_len != 0;
-	x->copy = h && x->dir == DIR_TOSERVER && p->payload.n && seq_after(end, h->seq) && !seq_after(end, f->half[DIR_TOSERVER].next);
+	x->copy = h && x->dir == DIR_TOSERVER && p->payload.n && !(p->tcp_flags & TCP_FIN) && seq_after(end, h->seq) && !seq_after(end, f->half[DIR_TOSERVER].next);
 }
 
 /* Did the request that is unfinished now begin in the packet at hand, or behind it? */

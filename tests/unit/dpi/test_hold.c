@@ -413,6 +413,22 @@ static void test_nothing_waits(void)
 
 /* ---- ends ---- */
 
+/* A copy that ends the stream says something new: the request will never be complete, so nothing waits for it. */
+static void test_copy_with_fin(void)
+{
+	static struct talk t;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		talk_open(&t, v6, MODE_PROTECT, http_rules, NULL);
+		CU_ASSERT_EQUAL(SAY(&t, "DELETE "), WAITING);
+		CU_ASSERT_EQUAL(SAY(&t, "/x "), WAITING);
+		CU_ASSERT_EQUAL(put(&t, (struct spec){ .seq = t.seq[UP] - 10, .p = "DELETE /x ", .n = 10, .flags = TCP_FIN }), ACCEPTED);
+		CU_ASSERT_EQUAL(t.c.d->holds.frames, 0);
+		CU_ASSERT_EQUAL(core_counter(&t.c, DPI_C_HOLD_LIMIT), 1);
+		talk_close(&t);
+	}
+}
+
 static void test_ends(void)
 {
 	static const struct l7_rule open_[] = { { VERDICT_ALLOW, NULL, { NULL } }, END }, closed[] = { { VERDICT_DENY, NULL, { NULL } }, END };
@@ -505,6 +521,7 @@ const struct unit_test tests_hold[] = {
 	{ "a body does not wait", test_body },
 	{ "what need not wait", test_nothing_waits },
 	{ "ends", test_ends },
+	{ "a copy that ends the stream", test_copy_with_fin },
 	{ "flush", test_flush },
 	{ "urgent", test_calm },
 	{ 0 },
