@@ -143,6 +143,35 @@ struct tc_want lab_want(const struct lab *l)
 	return (struct tc_want){ .engine = lab_engine, .ifindex = l->v0, .to_leaving = l->vbr, .to_entering = l->vbr_in };
 }
 
+bool lab_ensures(struct lab_tc *u, const struct tc_want *w, bool changes)
+{
+	int rc = tc_ensure(u->tc, w, &u->st, &u->changes, &u->err);
+	bool right = !rc && u->st.complete && !u->st.differs[0] && (u->changes != 0) == changes;
+
+	if (!right)
+		fprintf(stderr, "    ensure: %d, %u changes, differs '%s', '%s'\n", rc, u->changes, u->st.differs, u->err.text);
+	return right;
+}
+
+bool lab_wrong(struct lab_tc *u, const struct tc_want *w)
+{
+	return tc_check(u->tc, w, &u->st, &u->err) == 0 && !u->st.complete && u->st.differs[0];
+}
+
+char *lab_shows(void) { return lab_output("tc qdisc show dev v0; tc filter show dev v0 ingress; tc filter show dev v0 egress"); }
+
+bool lab_as_before(char *before)
+{
+	char *after = lab_shows();
+	bool same = !strcmp(before, after);
+
+	if (!same)
+		fprintf(stderr, "    before:\n%s    after:\n%s", before, after);
+	free(before);
+	free(after);
+	return same;
+}
+
 struct source *lab_mirror(const struct lab *l, uint32_t block_size, uint32_t blocks)
 {
 	struct mirror_conf c = { .ifindex = { l->vbr, l->vbr_in }, .block_size = block_size, .blocks = blocks, .retire_ms = 8, .fanout_workers = 1, .path = 3 };

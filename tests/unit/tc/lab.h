@@ -43,6 +43,20 @@ char *lab_output(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 extern enum tc_engine lab_engine;	/* of lab_want() */
 struct tc_want lab_want(const struct lab *);
+
+/* A struct tc, and what it said last. */
+struct lab_tc {
+	struct tc *tc;
+	struct tc_state st;
+	struct err err;
+	unsigned changes;
+};
+bool lab_ensures(struct lab_tc *, const struct tc_want *, bool changes);	/* complete, with changes or without */
+bool lab_wrong(struct lab_tc *, const struct tc_want *);	/* tc_check says so, and what */
+/* v0's qdiscs and filters as tc shows them. */
+char *lab_shows(void);
+bool lab_as_before(char *shown);	/* by lab_shows(); freed */
+
 struct source *lab_mirror(const struct lab *, uint32_t block_size, uint32_t blocks);
 bool lab_send(struct lab *, int hook, const uint8_t *frame, size_t len);
 

@@ -15,13 +15,6 @@
 #include "tests/unit/tc/lab.h"
 #include "tests/unit/unit.h"
 
-struct unit {
-	struct tc *tc;
-	struct tc_state st;
-	struct err err;
-	unsigned changes;
-};
-
 static struct tc_want want_of(const struct lab *l, enum tc_engine engine)
 {
 	struct tc_want w = lab_want(l);
@@ -30,25 +23,6 @@ static struct tc_want want_of(const struct lab *l, enum tc_engine engine)
 	w.exclude_sport[0] = w.exclude_dport[1] = p;
 	w.engine = engine;
 	return w;
-}
-
-static char *device_shows(const char *dev)
-{
-	return lab_output("tc qdisc show dev %s; tc filter show dev %s ingress; tc filter show dev %s egress", dev, dev, dev);
-}
-
-static bool ensures(struct unit *u, const struct tc_want *w, bool changes)
-{
-	int rc = tc_ensure(u->tc, w, &u->st, &u->changes, &u->err);
-
-	if (rc || !u->st.complete || (u->changes != 0) != changes)
-		fprintf(stderr, "    ensure: %d, %u changes, differs '%s', '%s'\n", rc, u->changes, u->st.differs, u->err.text);
-	return !rc && u->st.complete && (u->changes != 0) == changes;
-}
-
-static bool wrong(struct unit *u, const struct tc_want *w)
-{
-	return tc_check(u->tc, w, &u->st, &u->err) == 0 && !u->st.complete && u->st.differs[0];
 }
 
 /* How many of our kinds of filters stand on the device. */
@@ -60,23 +34,20 @@ static bool stands(unsigned programs, unsigned mirrors)
 
 static void idempotent(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = want_of(l, TC_ENGINE_BPF), none = lab_want(l);
-	char *before = device_shows("v0"), *after;
+	char *before = lab_shows();
 
 	none.engine = TC_ENGINE_BPF;
-	LAB_CHECK(l, ensures(&u, &w, true) && ensures(&u, &w, false) && u.st.ours && u.st.filters[0] == 1 && u.st.filters[1] == 1);
+	LAB_CHECK(l, lab_ensures(&u, &w, true) && lab_ensures(&u, &w, false) && u.st.ours && u.st.filters[0] == 1 && u.st.filters[1] == 1);
 	LAB_CHECK(l, stands(2, 0));
-	LAB_CHECK(l, wrong(&u, &none));			/* other ports: the maps tell */
-	LAB_CHECK(l, ensures(&u, &none, true) && ensures(&u, &none, false));
+	LAB_CHECK(l, lab_wrong(&u, &none));			/* other ports: the maps tell */
+	LAB_CHECK(l, lab_ensures(&u, &none, true) && lab_ensures(&u, &none, false));
 	none.to_entering = l->vbr;
-	LAB_CHECK(l, wrong(&u, &none) && ensures(&u, &none, true) && ensures(&u, &none, false));
+	LAB_CHECK(l, lab_wrong(&u, &none) && lab_ensures(&u, &none, true) && lab_ensures(&u, &none, false));
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
-	after = device_shows("v0");
-	LAB_CHECK(l, !strcmp(before, after));
-	LAB_CHECK(l, wrong(&u, &none));			/* the device's rows went too */
-	free(before);
-	free(after);
+	LAB_CHECK(l, lab_as_before(before));
+	LAB_CHECK(l, lab_wrong(&u, &none));			/* the device's rows went too */
 	tc_close(u.tc);
 }
 
@@ -88,93 +59,84 @@ static void repaired(struct lab *l)
 		"tc qdisc del dev v0 clsact",
 		"tc filter add dev v0 ingress pref 49040 protocol all u32 match u32 0 0 action mirred egress mirror dev vbr",	/* would copy twice */
 	};
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = want_of(l, TC_ENGINE_BPF);
 
-	LAB_CHECK(l, ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
 	for (size_t i = 0; i < sizeof harm / sizeof harm[0]; i++) {
 		LAB_CHECK(l, !lab_sh("%s", harm[i]));
-		LAB_CHECK(l, wrong(&u, &w));
-		LAB_CHECK(l, ensures(&u, &w, true) && ensures(&u, &w, false) && u.st.ours && stands(2, 0));
+		LAB_CHECK(l, lab_wrong(&u, &w));
+		LAB_CHECK(l, lab_ensures(&u, &w, true) && lab_ensures(&u, &w, false) && u.st.ours && stands(2, 0));
 	}
 	tc_close(u.tc);
 }
 
 static void engines(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want bpf = want_of(l, TC_ENGINE_BPF), u32 = want_of(l, TC_ENGINE_U32);
-	char *before = device_shows("v0"), *after;
+	char *before = lab_shows();
 
 	for (int i = 0; i < 3; i++) {
-		LAB_CHECK(l, ensures(&u, &bpf, true) && ensures(&u, &bpf, false) && stands(2, 0));
-		LAB_CHECK(l, wrong(&u, &u32));
-		LAB_CHECK(l, ensures(&u, &u32, true) && ensures(&u, &u32, false) && stands(0, 2) && u.st.filters[0] > 5);
-		LAB_CHECK(l, wrong(&u, &bpf));
+		LAB_CHECK(l, lab_ensures(&u, &bpf, true) && lab_ensures(&u, &bpf, false) && stands(2, 0));
+		LAB_CHECK(l, lab_wrong(&u, &u32));
+		LAB_CHECK(l, lab_ensures(&u, &u32, true) && lab_ensures(&u, &u32, false) && stands(0, 2) && u.st.filters[0] > 5);
+		LAB_CHECK(l, lab_wrong(&u, &bpf));
 	}
 	bpf.blocks = TC_BLOCKS_SHARED;
-	LAB_CHECK(l, ensures(&u, &bpf, true) && ensures(&u, &bpf, false) && u.st.shared);
+	LAB_CHECK(l, lab_ensures(&u, &bpf, true) && lab_ensures(&u, &bpf, false) && u.st.shared);
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
-	after = device_shows("v0");
-	LAB_CHECK(l, !strcmp(before, after));
-	free(before);
-	free(after);
+	LAB_CHECK(l, lab_as_before(before));
 	tc_close(u.tc);
 }
 
 /* What a process left whose maps nobody can write any more: taken over by the next, taken away by a clean-up. */
 static void crash(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = want_of(l, TC_ENGINE_BPF);
-	char *before = device_shows("v0"), *after;
+	char *before = lab_shows();
 
-	LAB_CHECK(l, ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
 	tc_close(u.tc);
 	LAB_CHECK(l, stands(2, 0));
 	u.tc = tc_open(NULL);
-	LAB_CHECK(l, wrong(&u, &w));
-	LAB_CHECK(l, ensures(&u, &w, true) && ensures(&u, &w, false) && u.st.ours && stands(2, 0));
+	LAB_CHECK(l, lab_wrong(&u, &w));
+	LAB_CHECK(l, lab_ensures(&u, &w, true) && lab_ensures(&u, &w, false) && u.st.ours && stands(2, 0));
 	tc_close(u.tc);
 	u.tc = tc_open(NULL);	/* a clean-up loads no program */
 	LAB_CHECK(l, tc_remove_all(u.tc, &u.err) == 1);
-	after = device_shows("v0");
-	LAB_CHECK(l, !strcmp(before, after));
-	free(before);
-	free(after);
+	LAB_CHECK(l, lab_as_before(before));
 	tc_close(u.tc);
 }
 
 /* Released, the clsact stays and is known as ours; on somebody else's everything is as it was. */
 static void released(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = want_of(l, TC_ENGINE_BPF);
-	char *before, *after;
+	char *before;
 
-	LAB_CHECK(l, ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
 	LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0 && stands(0, 0) && !lab_sh("tc qdisc show dev v0 | grep -q clsact"));
-	LAB_CHECK(l, ensures(&u, &w, true) && u.st.ours);
+	LAB_CHECK(l, lab_ensures(&u, &w, true) && u.st.ours);
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
 	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 clsact && tc filter add dev v0 ingress pref 50000 protocol all u32 match u32 0 0 action mirred egress mirror dev lo"));
-	before = device_shows("v0");
-	LAB_CHECK(l, ensures(&u, &w, true) && !u.st.ours && u.st.foreign[0] == 1);
+	before = lab_shows();
+	LAB_CHECK(l, lab_ensures(&u, &w, true) && !u.st.ours && u.st.foreign[0] == 1);
 	LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
-	after = device_shows("v0");
-	LAB_CHECK(l, !strcmp(before, after));
-	free(before);
-	free(after);
+	LAB_CHECK(l, lab_as_before(before));
 	tc_close(u.tc);
 }
 
 /* Another program on the hook is nobody's business of ours. */
 static void foreign_program(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = want_of(l, TC_ENGINE_BPF);
 
 	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 clsact && tc filter add dev v0 ingress pref 50000 protocol all bpf bytecode '1,6 0 0 0,' flowid 1:1"));
-	LAB_CHECK(l, ensures(&u, &w, true) && u.st.foreign[0] == 1 && !u.st.ours);
+	LAB_CHECK(l, lab_ensures(&u, &w, true) && u.st.foreign[0] == 1 && !u.st.ours);
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
 	LAB_CHECK(l, !lab_sh("tc filter show dev v0 ingress | grep -q 'pref 50000'"));
 	tc_close(u.tc);

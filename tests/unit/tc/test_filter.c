@@ -31,45 +31,18 @@ static struct tc_want widest_want(const struct lab *l)
 	return w;
 }
 
-static char *device_shows(const char *dev)
-{
-	return lab_output("tc qdisc show dev %s; tc filter show dev %s ingress; tc filter show dev %s egress", dev, dev, dev);
-}
-
-struct unit {
-	struct tc *tc;
-	struct tc_state st;
-	struct err err;
-	unsigned changes;
-};
-
-/* complete, with changes or without */
-static bool ensures(struct unit *u, const struct tc_want *w, bool changes)
-{
-	int rc = tc_ensure(u->tc, w, &u->st, &u->changes, &u->err);
-
-	if (rc || !u->st.complete || (u->changes != 0) != changes)
-		fprintf(stderr, "    ensure: %d, %u changes, differs '%s', '%s'\n", rc, u->changes, u->st.differs, u->err.text);
-	return !rc && u->st.complete && !u->st.differs[0] && (u->changes != 0) == changes;
-}
-
-static bool wrong(struct unit *u, const struct tc_want *w)
-{
-	return tc_check(u->tc, w, &u->st, &u->err) == 0 && !u->st.complete && u->st.differs[0];
-}
-
 static void idempotent(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want wants[] = { lab_want(l), full_want(l), widest_want(l), lab_want(l), full_want(l) };
-	char *before = device_shows("v0"), *after;
+	char *before = lab_shows();
 
 	wants[4].exclude_sport[0].all = wants[4].exclude_dport[1].all = true;
 	for (size_t i = 0; i < sizeof wants / sizeof wants[0]; i++) {
 		struct tc *fresh;
 
-		LAB_CHECK(l, ensures(&u, &wants[i], true));
-		LAB_CHECK(l, ensures(&u, &wants[i], false));
+		LAB_CHECK(l, lab_ensures(&u, &wants[i], true));
+		LAB_CHECK(l, lab_ensures(&u, &wants[i], false));
 		LAB_CHECK(l, u.st.clsact && u.st.ours && !u.st.shared && !u.st.ingress_qdisc && !u.st.foreign[0] && !u.st.foreign[1]);
 		fresh = tc_open(NULL);	/* another process after a crash finds all as it should be */
 		LAB_CHECK(l, tc_ensure(fresh, &wants[i], &u.st, &u.changes, &u.err) == 0 && u.st.complete && !u.changes && u.st.ours);
@@ -77,10 +50,7 @@ static void idempotent(struct lab *l)
 	}
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
-	after = device_shows("v0");
-	LAB_CHECK(l, !strcmp(before, after));
-	free(before);
-	free(after);
+	LAB_CHECK(l, lab_as_before(before));
 	tc_close(u.tc);
 }
 
@@ -102,18 +72,18 @@ static void repaired(struct lab *l)
 		"tc qdisc del dev v0 clsact",
 		"ip link del vbr && ip link add vbr type bridge && ip link set vbr up",
 	};
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
 
-	LAB_CHECK(l, ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
 	for (size_t i = 0; i < sizeof harm / sizeof harm[0]; i++) {
 		unsigned failed = l->failed;
 
 		LAB_CHECK(l, !lab_sh("%s", harm[i]));
 		w.to_leaving = (int)if_nametoindex("vbr");
-		LAB_CHECK(l, wrong(&u, &w));
-		LAB_CHECK(l, ensures(&u, &w, true));
-		LAB_CHECK(l, ensures(&u, &w, false));
+		LAB_CHECK(l, lab_wrong(&u, &w));
+		LAB_CHECK(l, lab_ensures(&u, &w, true));
+		LAB_CHECK(l, lab_ensures(&u, &w, false));
 		LAB_CHECK(l, u.st.ours);
 		if (l->failed != failed)
 			fprintf(stderr, "    after: %s\n", harm[i]);
@@ -132,29 +102,24 @@ static void foreign_clsact(struct lab *l)
 		"tc filter add dev v0 egress pref 7 protocol ip handle 5: u32 divisor 16",
 		"tc filter add dev v0 egress protocol ip u32 match ip protocol 6 0xff classid 1:1",
 	};
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
 
 	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 clsact"));
 	for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++) {
-		char *before, *after;
+		char *before;
 
 		LAB_CHECK(l, !lab_sh("%s", theirs[i]));
-		before = device_shows("v0");
+		before = lab_shows();
 		for (int mode = 0; mode < 2; mode++) {
 			w.blocks = mode ? TC_BLOCKS_SHARED : TC_BLOCKS_DEVICE;
-			LAB_CHECK(l, ensures(&u, &w, mode == 0));
-			LAB_CHECK(l, ensures(&u, &w, false));
+			LAB_CHECK(l, lab_ensures(&u, &w, mode == 0));
+			LAB_CHECK(l, lab_ensures(&u, &w, false));
 			LAB_CHECK(l, u.st.clsact && !u.st.ours && !u.st.shared);
 		}
 		LAB_CHECK(l, u.st.foreign[0] + u.st.foreign[1] == (i == 0 ? 0 : i == 1 ? 1 : i < 4 ? 2 : 3));
 		LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
-		after = device_shows("v0");
-		LAB_CHECK(l, !strcmp(before, after));
-		if (strcmp(before, after))
-			fprintf(stderr, "    before:\n%s    after:\n%s", before, after);
-		free(before);
-		free(after);
+		LAB_CHECK(l, lab_as_before(before));
 	}
 	tc_close(u.tc);
 }
@@ -162,18 +127,18 @@ static void foreign_clsact(struct lab *l)
 /* Our clsact, and somebody puts a filter on it: it stays with it. */
 static void foreign_filter_on_ours(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
 	char *after;
 
-	LAB_CHECK(l, ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
 	LAB_CHECK(l, !lab_sh("tc filter add dev v0 ingress protocol ip u32 match ip protocol 6 0xff classid 1:1"));	/* the kernel picks a preference */
-	LAB_CHECK(l, wrong(&u, &w) && u.st.foreign[0] == 1 && u.st.ours);
-	LAB_CHECK(l, ensures(&u, &w, true));
-	LAB_CHECK(l, ensures(&u, &w, false));
+	LAB_CHECK(l, lab_wrong(&u, &w) && u.st.foreign[0] == 1 && u.st.ours);
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, false));
 	LAB_CHECK(l, u.st.filters[0] == 1 && u.st.filters[1] > 5);
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
-	after = device_shows("v0");
+	after = lab_shows();
 	LAB_CHECK(l, strstr(after, "clsact") && strstr(after, "flowid 1:1") && !strstr(after, "pref 49040") && !strstr(after, "mirred"));
 	free(after);
 	tc_close(u.tc);
@@ -182,12 +147,12 @@ static void foreign_filter_on_ours(struct lab *l)
 /* Somebody's u32 table has a number that ours would need: all is mirrored. */
 static void number_taken(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
 
 	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 clsact && tc filter add dev v0 egress pref 7 protocol ip handle 741: u32 divisor 16"));
-	LAB_CHECK(l, ensures(&u, &w, true));
-	LAB_CHECK(l, ensures(&u, &w, false));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, false));
 	LAB_CHECK(l, u.st.filters[0] == 1 && u.st.filters[1] == 1 && u.st.foreign[0] + u.st.foreign[1] > 0);
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
 	LAB_CHECK(l, !lab_sh("tc filter show dev v0 egress | grep -q 'fh 741: ht divisor 16'"));
@@ -197,42 +162,39 @@ static void number_taken(struct lab *l)
 /* The bridge is gone, the veth is not: no error that says "the veth is gone". */
 static void no_bridge(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
 
 	w.to_entering = 9999;
 	LAB_CHECK(l, tc_ensure(u.tc, &w, &u.st, &u.changes, &u.err) == -EIO && !u.st.complete && strstr(u.err.text, "v0: egress pref 49090"));
 	LAB_CHECK(l, u.st.filters[0] > 5);
 	w.to_entering = l->vbr_in;
-	LAB_CHECK(l, ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
 	tc_close(u.tc);
 }
 
 static void ingress_refused(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
-	char *before, *after;
+	char *before;
 
 	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 ingress"));
-	before = device_shows("v0");
+	before = lab_shows();
 	LAB_CHECK(l, tc_ensure(u.tc, &w, &u.st, &u.changes, &u.err) == -EBUSY);
 	LAB_CHECK(l, u.st.ingress_qdisc && !u.st.complete && !u.changes && strstr(u.err.text, "ingress") && strstr(u.err.text, "v0"));
 	LAB_CHECK(l, tc_check(u.tc, &w, &u.st, &u.err) == -EBUSY && u.st.ingress_qdisc);
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
-	after = device_shows("v0");
-	LAB_CHECK(l, !strcmp(before, after));
-	free(before);
-	free(after);
+	LAB_CHECK(l, lab_as_before(before));
 	tc_close(u.tc);
 }
 
 static void gone(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
 
-	LAB_CHECK(l, ensures(&u, &w, true));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
 	LAB_CHECK(l, !lab_sh("ip link del v0"));
 	LAB_CHECK(l, tc_ensure(u.tc, &w, &u.st, &u.changes, &u.err) == -ENODEV);
 	LAB_CHECK(l, tc_check(u.tc, &w, &u.st, &u.err) == -ENODEV);
@@ -253,7 +215,7 @@ static bool same_blocks(const char *a, const char *b)
 
 static void blocks(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w[3];
 	unsigned first;
 	char *out;
@@ -266,31 +228,31 @@ static void blocks(struct lab *l)
 		w[i].ifindex = (int)if_nametoindex(name);
 		w[i].blocks = TC_BLOCKS_SHARED;
 	}
-	LAB_CHECK(l, ensures(&u, &w[0], true) && u.st.shared && u.st.ours && u.st.filters[0] > 5);
+	LAB_CHECK(l, lab_ensures(&u, &w[0], true) && u.st.shared && u.st.ours && u.st.filters[0] > 5);
 	first = u.changes;
-	LAB_CHECK(l, ensures(&u, &w[1], true) && u.changes == 1 && first > 20);	/* the qdisc only */
-	LAB_CHECK(l, ensures(&u, &w[2], true) && u.changes == 1);
+	LAB_CHECK(l, lab_ensures(&u, &w[1], true) && u.changes == 1 && first > 20);	/* the qdisc only */
+	LAB_CHECK(l, lab_ensures(&u, &w[2], true) && u.changes == 1);
 	for (int i = 0; i < 3; i++)
-		LAB_CHECK(l, ensures(&u, &w[i], false));
+		LAB_CHECK(l, lab_ensures(&u, &w[i], false));
 	LAB_CHECK(l, same_blocks("v0", "v1") && same_blocks("v0", "v2"));
 	/* One of them wants something else: a pair of its own; the others are as they were. */
 	w[1].exclude_sport[0].n = w[1].exclude_dport[1].n = 1;
-	LAB_CHECK(l, ensures(&u, &w[1], true) && u.st.shared);
+	LAB_CHECK(l, lab_ensures(&u, &w[1], true) && u.st.shared);
 	LAB_CHECK(l, !same_blocks("v0", "v1") && same_blocks("v0", "v2"));
-	LAB_CHECK(l, ensures(&u, &w[0], false));
+	LAB_CHECK(l, lab_ensures(&u, &w[0], false));
 	/* Back, then to filters of its own, and back. */
 	w[1] = w[0];
 	w[1].ifindex = (int)if_nametoindex("v1");
-	LAB_CHECK(l, ensures(&u, &w[1], true) && same_blocks("v0", "v1"));
+	LAB_CHECK(l, lab_ensures(&u, &w[1], true) && same_blocks("v0", "v1"));
 	w[1].blocks = TC_BLOCKS_DEVICE;
-	LAB_CHECK(l, ensures(&u, &w[1], true) && !u.st.shared && u.st.ours);
-	LAB_CHECK(l, ensures(&u, &w[1], false));
+	LAB_CHECK(l, lab_ensures(&u, &w[1], true) && !u.st.shared && u.st.ours);
+	LAB_CHECK(l, lab_ensures(&u, &w[1], false));
 	w[1].blocks = TC_BLOCKS_SHARED;
-	LAB_CHECK(l, ensures(&u, &w[1], true) && same_blocks("v0", "v1"));
+	LAB_CHECK(l, lab_ensures(&u, &w[1], true) && same_blocks("v0", "v1"));
 	/* A filter taken from the block is missed on every device, and put back for all. */
 	LAB_CHECK(l, !lab_sh("tc filter del block $(tc qdisc show dev v0 clsact | sed -n 's/.*ingress_block \\([0-9]*\\).*/\\1/p') pref 49040"));
-	LAB_CHECK(l, wrong(&u, &w[0]) && wrong(&u, &w[2]));
-	LAB_CHECK(l, ensures(&u, &w[2], true) && ensures(&u, &w[0], false));
+	LAB_CHECK(l, lab_wrong(&u, &w[0]) && lab_wrong(&u, &w[2]));
+	LAB_CHECK(l, lab_ensures(&u, &w[2], true) && lab_ensures(&u, &w[0], false));
 	/* The last device takes the blocks along. */
 	for (int i = 0; i < 3; i++)
 		LAB_CHECK(l, tc_remove(u.tc, w[i].ifindex, &u.err) == 0);
@@ -303,7 +265,7 @@ static void blocks(struct lab *l)
 /* Blocks of somebody else's leave no place for filters. */
 static void foreign_blocks(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
 
 	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 ingress_block 31 egress_block 32 clsact"));
@@ -318,7 +280,7 @@ static void foreign_blocks(struct lab *l)
 
 static void remove_all(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
 
 	LAB_CHECK(l, !lab_sh("for i in 1 2 3; do ip link add v$i type veth peer name p$i; done; tc qdisc add dev v2 clsact; tc qdisc add dev v3 clsact"));
@@ -327,7 +289,7 @@ static void remove_all(struct lab *l)
 
 		w.ifindex = (int)if_nametoindex(name);
 		w.blocks = i == 1 ? TC_BLOCKS_SHARED : TC_BLOCKS_DEVICE;
-		LAB_CHECK(l, ensures(&u, &w, true));
+		LAB_CHECK(l, lab_ensures(&u, &w, true));
 	}
 	LAB_CHECK(l, tc_remove_all(u.tc, &u.err) == 3);
 	LAB_CHECK(l, tc_remove_all(u.tc, &u.err) == 0);
@@ -338,36 +300,30 @@ static void remove_all(struct lab *l)
 /* The clsact stays, nothing is copied, a crash does not make us forget whose it is; and it goes in the end. */
 static void released(struct lab *l)
 {
-	struct unit u = { .tc = tc_open(NULL) };
+	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want wants[] = { lab_want(l), full_want(l) };
-	char *before = device_shows("v0"), *after;
+	char *before = lab_shows();
 
 	for (size_t i = 0; i < 2; i++) {
-		LAB_CHECK(l, ensures(&u, &wants[i], true));
+		LAB_CHECK(l, lab_ensures(&u, &wants[i], true));
 		LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
 		LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
 		LAB_CHECK(l, !lab_sh("tc qdisc show dev v0 | grep -q clsact && ! tc filter show dev v0 ingress | grep -q mirred && ! tc filter show dev v0 egress | grep -q mirred"));
-		LAB_CHECK(l, wrong(&u, &wants[i]));
+		LAB_CHECK(l, lab_wrong(&u, &wants[i]));
 	}
-	LAB_CHECK(l, ensures(&u, &wants[1], true));
+	LAB_CHECK(l, lab_ensures(&u, &wants[1], true));
 	LAB_CHECK(l, u.st.ours);
 	LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
 	tc_close(u.tc);
 	u.tc = tc_open(NULL);	/* another process after a crash */
 	LAB_CHECK(l, tc_remove_all(u.tc, &u.err) == 1);
-	after = device_shows("v0");
-	LAB_CHECK(l, !strcmp(before, after));
+	LAB_CHECK(l, lab_as_before(before));
 	/* somebody else's clsact is left as it was */
 	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 clsact"));
-	free(before);
-	before = device_shows("v0");
-	LAB_CHECK(l, ensures(&u, &wants[1], true));
+	before = lab_shows();
+	LAB_CHECK(l, lab_ensures(&u, &wants[1], true));
 	LAB_CHECK(l, tc_release(u.tc, l->v0, &u.err) == 0);
-	free(after);
-	after = device_shows("v0");
-	LAB_CHECK(l, !strcmp(before, after));
-	free(before);
-	free(after);
+	LAB_CHECK(l, lab_as_before(before));
 	tc_close(u.tc);
 }
 
