@@ -74,6 +74,16 @@ def download(lab, addr):
     return s, got
 
 
+def all_silent(kept):
+    for k in kept:
+        k.s.settimeout(0.4)
+        try:
+            k.get()
+            raise AssertionError('a kept connection answered')
+        except (TimeoutError, socket.timeout):
+            pass
+
+
 class Source:
     def __init__(self, ns):
         with in_netns(ns):
@@ -115,13 +125,7 @@ def cut_off(mode):
         assert lab.tapq_json('quarantine', 'web', 'on') == {'workload': 'web', 'quarantine': 'on'}
         done = time.time()
         had = [got[0] for _, got in runs]
-        for k in kept:
-            k.s.settimeout(0.4)
-            try:
-                k.get()
-                raise AssertionError('a kept connection answered')
-            except (TimeoutError, socket.timeout):
-                pass
+        all_silent(kept)
         for f in families:
             web, client = f('web'), f('client')
             for port in (8080, 8081):
@@ -251,13 +255,7 @@ def test_where_filters_cannot_stand():
         r = lab.tapq('quarantine', 'web', 'on', check=False)
         assert r.returncode == 1 and 'v-web' in r.stderr, r
         assert lab.tapq_json('status', check=False)['quarantined'] == ['web']
-        for k in kept:
-            k.s.settimeout(0.4)
-            try:
-                k.get()
-                raise AssertionError('a kept connection answered')
-            except (TimeoutError, socket.timeout):
-                pass
+        all_silent(kept)
         for f in families:
             assert refused(lab, 'client', f('web'), 8080, timeout=0.5) == 'timed out'
             assert refused(lab, 'web', f('client'), 7000, timeout=0.5) == 'timed out'
