@@ -206,6 +206,7 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	enum verdict v;
 
 	if (!bad && stream_unplaced(x)) {
+		f->held = 1;	/* names are judged by it */
 		judge_flow(x);
 		if (f->refusable) {	/* else it does not matter who takes which bytes */
 			count(d, DPI_C_SEG_ASKED);

@@ -427,8 +427,10 @@ static void test_open_before(void)
 		{ "SSH-2.0-OpenSSH_9.2\r\n", 301 * SEC, false },
 	};
 
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct spec s = { .sport = 41000, .dport = 80, .flags = TCP_ACK | TCP_PSH, .seq = 1001, .ack = 5001, .p = rows[i].said, .n = strlen(rows[i].said), .held = true };
+	for (size_t k = 0; k < 2 * sizeof rows / sizeof *rows; k++) {
+		size_t i = k / 2;
+		struct spec s = { .sport = 41000, .dport = 80, .flags = TCP_ACK | TCP_PSH, .seq = 1001, .ack = 5001, .p = rows[i].said, .n = strlen(rows[i].said), .held = true,
+			.fflags = k & 1 ? FRAME_MAY_ASK : 0 };
 		struct core c;
 		enum verdict v;
 
@@ -436,6 +438,11 @@ static void test_open_before(void)
 		core_tick(&c, 1);
 		core_tick(&c, rows[i].after);
 		v = core_send(&c, &s);
+		CU_ASSERT_EQUAL(!!(c.answer.flags & ANSWER_ASK), k & 1 && rows[i].after < 300 * SEC);	/* what is refused whatever it says is not asked for */
+		if (c.answer.flags & ANSWER_ASK) {
+			s.fflags = 0;
+			v = core_send(&c, &s);
+		}
 		CU_ASSERT_EQUAL(v, rows[i].allowed ? VERDICT_ALLOW : VERDICT_DENY);
 		if (v != (rows[i].allowed ? VERDICT_ALLOW : VERDICT_DENY))
 			printf("\n    row %zu: %d\n", i, v);
