@@ -151,7 +151,7 @@ bool dpi_decided(const struct dpi *d, struct dpi_decided *out)
 		.tuple = flow_tuple(f, DIR_TOSERVER),
 		.app = (enum app)f->app,
 		.bytes = f->bytes[0] + f->bytes[1],
-		.stops = verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE),
+		.stops = flow_refused(f),
 		.packets = f->pkts[0] + f->pkts[1],
 	};
 	return true;

@@ -226,7 +226,7 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 		f->held = 1;
 	judge_next_datagram(x);
 	judge_flow(x);
-	if (x->p->frame->held && verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE)) {
+	if (x->p->frame->held && flow_refused(f)) {
 		hold_end(d, f);
 		v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
 		feed_off(x);

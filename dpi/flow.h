@@ -239,6 +239,8 @@ uint32_t flow_domain(const struct flow *);	/* of its addresses */
 static inline bool flow_by_tuple(const struct flow *f) { return !flow_tunnelled(f) && !f->key.vlan[0]; }
 
 static inline bool flow_hit(const struct flow *f, enum flow_bits b) { return f->bits & (unsigned)b; }
+/* Its verdict is one that stops it, and is to be carried out. */
+static inline bool flow_refused(const struct flow *f) { return verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE); }
 static inline void flow_set(struct flow *f, enum flow_bits b) { f->bits = (uint16_t)(f->bits | (unsigned)b); }
 static inline void flow_clear(struct flow *f, unsigned b) { f->bits = (uint16_t)(f->bits & ~b); }
 static inline const struct addr *flow_addr(const struct flow *f, enum dir from)

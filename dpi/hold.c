@@ -70,8 +70,6 @@ static void unlink_hold(struct dpi *d, struct hold *h)
 	h->f->waits = 0;
 }
 
-static bool is_refused(const struct flow *f) { return verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE); }
-
 /* The first refused one is refused aloud: its number is the very next that the receiver awaits. The others are dropped. */
 static void answer(struct dpi *d, struct flow *f, struct held *k, bool first)
 {
@@ -220,7 +218,7 @@ enum hold_result hold_packet(struct px *x)
 
 	if (!x->d->ops.answer || f->key.ipproto != IPPROTO_TCP || !x->d->limits.hold_time || !x->d->limits.hold_bytes)
 		return HOLD_NO;
-	if (!unfinished(f) || is_refused(f)) {
+	if (!unfinished(f) || flow_refused(f)) {
 		f->hold_over = 0;
 		hold_end(x->d, f);
 		return HOLD_NO;
@@ -257,7 +255,7 @@ void hold_judge(struct dpi *d)
 		newer = h->newer;
 		px_without_packet(d, f);
 		judge_flow(&d->px);
-		if (!f->refusable || is_refused(f))
+		if (!f->refusable || flow_refused(f))
 			hold_end(d, f);
 	}
 }

@@ -211,8 +211,6 @@ void judge_flow(struct px *x)
 		tell_learn(x, NULL);
 }
 
-static bool is_refused(const struct flow *f) { return verdict_stops((enum verdict)f->verdict) && flow_hit(f, F_ENFORCE); }
-
 void judge_request(struct px *x, const struct record *r, uint32_t later)
 {
 	struct flow *f = x->f;
@@ -221,7 +219,7 @@ void judge_request(struct px *x, const struct record *r, uint32_t later)
 	struct policy_answer a;
 
 	judge_flow(x);
-	if (f->by_facts && !is_refused(f)) {
+	if (f->by_facts && !flow_refused(f)) {
 		e = ask_ends(x);
 		a = ask_policy(x, &e, &facts);
 		settle(x, &a, r);
@@ -246,7 +244,7 @@ void judge_next_datagram(struct px *x)
 {
 	struct flow *f = x->f;
 
-	if (!f->by_facts || is_stream(f) || f->feed == FEED_OFF || f->verdict == VERDICT_PENDING || (x->dir == DIR_TOCLIENT && !is_refused(f)))
+	if (!f->by_facts || is_stream(f) || f->feed == FEED_OFF || f->verdict == VERDICT_PENDING || (x->dir == DIR_TOCLIENT && !flow_refused(f)))
 		return;
 	f->verdict = VERDICT_PENDING;
 	f->rule = 0;
