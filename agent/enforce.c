@@ -513,7 +513,7 @@ void enforce_ready(struct enforce *e, uint32_t view, const struct tc_want *w, bo
 	d->ready = ready;
 }
 
-/* Flows with a way on this device (NULL: all) are forgotten: their filters elsewhere go. */
+/* Flows with a way on this device are forgotten: their filters elsewhere go. */
 static void forget_flows(struct enforce *e, const struct device *d)
 {
 	for (uint32_t i = 0; i < e->nflows; i++) {
