@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
-#include "base/hash.h"
-
+#include "base/log.h"
 
 struct want {				/* whom an event is about */
 	char name[2][CONFIG_NAME_MAX];	/* "": none of this node */
@@ -28,6 +28,8 @@ struct learn *learn_new(struct names *names)
 	if (!l)
 		return NULL;
 	pthread_mutex_init(&l->lock, NULL);
+	if (getrandom(&l->key, sizeof l->key, 0) != sizeof l->key)
+		log_debug(AGENT, "no random key");
 	l->names = names;
 	return l;
 }
@@ -160,16 +162,13 @@ static void request_add(struct learn *l, struct learn_pair *p, const struct lear
 
 /* ---- pairs ---- */
 
-static unsigned bucket_of(const struct want *w)
+static unsigned bucket_of(const struct learn *l, const struct want *w)
 {
-	uint64_t h = (uint64_t)w->dns << 48 | (uint64_t)w->port << 32 | (uint64_t)w->app << 8 | w->ipproto;
+	uint64_t k[3] = { (uint64_t)w->dns << 48 | (uint64_t)w->port << 32 | (uint64_t)w->app << 8 | w->ipproto };
 
-	for (int i = 0; i < 2; i++) {
-		for (const char *s = w->name[i]; *s; s++)
-			h = hash_mix64(h ^ (uint8_t)*s);
-		h = hash_mix64(h + 1);
-	}
-	return h % LEARN_BUCKETS;
+	for (int i = 0; i < 2; i++)
+		k[1 + i] = hash_sip13(&l->key, w->name[i], strlen(w->name[i]));
+	return hash_sip13_words(&l->key, k, 3) % LEARN_BUCKETS;
 }
 
 static bool same_name(const char *had, const char *wanted) { return had ? !strcmp(had, wanted) : !*wanted; }
@@ -323,7 +322,7 @@ static struct learn_pair *pair_new(struct learn *l, unsigned bucket, const struc
 /* The pair, new if need be; NULL: it does not fit. */
 static struct learn_pair *pair_get(struct learn *l, const struct want *w, const struct learn_matcher *m, int64_t ts)
 {
-	unsigned b = bucket_of(w), count;
+	unsigned b = bucket_of(l, w), count;
 	bool v4 = addr_is_v4(&w->addr[*w->name[0] ? 1 : 0]), remote = !*w->name[0] || !*w->name[1];
 	struct learn_pair *found = NULL;
 	uint8_t len;

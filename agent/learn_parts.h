@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "agent/learn.h"
+#include "base/hash.h"
 #include "dpi/match.h"
 
 #define LEARN_KEYS_MAX 4u	/* of a matcher that are learned */
@@ -86,6 +87,7 @@ struct learn {
 	pthread_mutex_t lock;
 	struct names *names;
 	const struct fqdn_cache *fqdn;
+	struct hash_key key;		/* who chooses names and ports must not choose their buckets */
 	struct learn_pair *bucket[LEARN_BUCKETS];
 	size_t bytes;
 	struct learn_stats stats;

@@ -664,6 +664,29 @@ static void test_full(void)
 	bench_free(b);
 }
 
+/* Nobody can know what meets in one bucket: the same pairs stand elsewhere in the next table. */
+static void test_places(void)
+{
+	struct bench *b[2] = { bench_new(), bench_new() };
+	unsigned differ = 0, pairs = 0;
+
+	for (uint16_t port = 1; port <= 64; port++) {
+		struct talk t = { .from = 5, .to = 0, .ipproto = IPPROTO_TCP, .port = port, .app = APP_SSH };
+
+		say(b[0], &t);
+		say(b[1], &t);
+	}
+	for (unsigned i = 0; i < LEARN_BUCKETS; i++) {
+		differ += !b[0]->l->bucket[i] != !b[1]->l->bucket[i];
+		for (const struct learn_pair *p = b[0]->l->bucket[i]; p; p = p->next)
+			pairs++;
+	}
+	CU_ASSERT_EQUAL(pairs, 64);
+	CU_ASSERT(differ > 32);
+	bench_free(b[0]);
+	bench_free(b[1]);
+}
+
 /* What strangers send is text in quotes, whatever it is. */
 static void test_hostile_text(void)
 {
@@ -746,6 +769,7 @@ const struct unit_test tests_learn[] = {
 	{ "too many addresses", test_remotes_fold },
 	{ "too many paths", test_paths_fold },
 	{ "a full table", test_full },
+	{ "places that nobody knows", test_places },
 	{ "hostile text", test_hostile_text },
 	{ "DNS names", test_dns_names },
 	{ "beside a policy", test_beside_a_policy },
