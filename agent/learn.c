@@ -78,8 +78,8 @@ static void left_out(struct learn *l) { l->stats.left_out++; }
 
 /* ---- classes of a pair ---- */
 
-/* Takes c. */
-static void class_put(struct learn *l, struct learn_pair *p, struct learn_class *c)
+/* Is there one like it? It was met now. */
+static bool class_known(struct learn_pair *p, const struct learn_class *c)
 {
 	for (struct learn_class **at = &p->classes; *at; at = &(*at)->next) {
 		struct learn_class *had = *at;
@@ -89,6 +89,15 @@ static void class_put(struct learn *l, struct learn_pair *p, struct learn_class 
 		*at = had->next;
 		had->next = p->classes;
 		p->classes = had;
+		return true;
+	}
+	return false;
+}
+
+/* Takes c. */
+static void class_put(struct learn *l, struct learn_pair *p, struct learn_class *c)
+{
+	if (class_known(p, c)) {
 		free(c);
 		return;
 	}
@@ -151,7 +160,7 @@ static void request_add(struct learn *l, struct learn_pair *p, const struct lear
 		loosen(l, p);
 		return;
 	}
-	if (l->bytes + c->size > LEARN_BYTES_MAX) {
+	if (l->bytes + c->size > LEARN_BYTES_MAX && !class_known(p, c)) {
 		left_out(l);
 		free(c);
 		return;

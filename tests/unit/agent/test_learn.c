@@ -664,6 +664,30 @@ static void test_full(void)
 	bench_free(b);
 }
 
+/* What is known already is nothing left out. */
+static void test_full_of_text(void)
+{
+	struct bench *b = bench_new();
+	struct talk t = { .from = 5, .to = 0, .ipproto = IPPROTO_TCP, .port = 80, .app = APP_HTTP, .words = { "GET", "/known", "h" } };
+	struct learn_stats s;
+	size_t had;
+
+	say(b, &t);
+	had = b->l->bytes;
+	b->l->bytes = LEARN_BYTES_MAX;
+	say(b, &t);
+	learn_get_stats(b->l, &s);
+	CU_ASSERT_EQUAL(s.left_out, 0);
+	CU_ASSERT_EQUAL(b->l->bytes, LEARN_BYTES_MAX);
+	t.words[1] = "/new";
+	say(b, &t);
+	learn_get_stats(b->l, &s);
+	CU_ASSERT_EQUAL(s.left_out, 1);
+	CU_ASSERT_EQUAL(s.classes, 1);
+	b->l->bytes = had;
+	bench_free(b);
+}
+
 /* Nobody can know what meets in one bucket: the same pairs stand elsewhere in the next table. */
 static void test_places(void)
 {
@@ -769,6 +793,7 @@ const struct unit_test tests_learn[] = {
 	{ "too many addresses", test_remotes_fold },
 	{ "too many paths", test_paths_fold },
 	{ "a full table", test_full },
+	{ "full of text", test_full_of_text },
 	{ "places that nobody knows", test_places },
 	{ "hostile text", test_hostile_text },
 	{ "DNS names", test_dns_names },
