@@ -198,7 +198,7 @@ enum verdict judge_icmp_error(struct dpi *, const struct packet *);
 
 
 /* ---- away.c ---- */
-/* The packet at hand of a tracked flow, which is not away, may go on: says ANSWER_FINAL where the rest may go by too. */
+/* The packet at hand of a flow that is not away, tracked or shown by copies (FRAME_SHUNTABLE), may go on: says ANSWER_FINAL where the rest may go by too. */
 void away_look(struct px *);
 void away_refused(struct px *);		/* the same of a packet that is refused */
 void away_packet(struct px *);		/* a packet of a flow that is away came here: it may bring the flow back */

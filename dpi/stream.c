@@ -36,6 +36,7 @@
 #define PAWS_IDLE (24u * 24 * 3600)	/* s: after that ts_recent says nothing (RFC 7323, 5.5) */
 #define SACK_BLOCKS 4u
 #define ONE_SIDED_WAIT 32u	/* segments behind a hole that no acknowledgement will ever close */
+#define ASK_TIME (SEC * 3 / 20)	/* who did not say within it where he is, says nothing: less than a sender waits before it sends again */
 
 void stream_free(struct dpi *d, struct flow *f)
 {
@@ -57,8 +58,6 @@ static void stream_close(struct px *x, bool rst)
 	stream_free(x->d, f);
 	flow_move(&x->d->flows, f, FLOW_CLOSED, x->now);
 }
-
-#define ASK_TIME (SEC * 3 / 20)	/* who did not say within it where he is, says nothing: less than a sender waits before it sends again */
 
 /* ---- bytes in order ---- */
 
