@@ -278,6 +278,27 @@ static void follow_peers(struct node *n)
 	}
 }
 
+static bool has_device(void *ctx, int ifindex)
+{
+	const struct node *n = ctx;
+
+	for (const struct workload *w = n->reg.first; w; w = w->next)
+		for (unsigned i = 0; i < w->nlinks; i++)
+			if (w->links[i].end.host_ifindex == ifindex)
+				return true;
+	return false;
+}
+
+/* Whoever takes a workload down takes its devices first: they are gone before their workload is. */
+static void forget_gone(struct node *n)
+{
+	if (!n->tc)
+		return;
+	enforce_lock(n->enforce);
+	tc_keep(n->tc, has_device, n);
+	enforce_unlock(n->enforce);
+}
+
 void node_reconcile(struct node *n, bool all)
 {
 	bool any = false, overlap = false, queues = false, settling = false;
@@ -301,6 +322,7 @@ void node_reconcile(struct node *n, bool all)
 	if (settling)
 		nanosleep(&(struct timespec){ 0, ATTACH_SETTLE_MS * 1000000L }, NULL);
 	fences_refresh(n);
+	forget_gone(n);
 	for (struct workload *w = n->reg.first; w; w = w->next) {
 		w->todo |= w->changed;
 		w->changed = false;

@@ -264,3 +264,12 @@ void tcbpf_forget(struct tcbpf *b, int ifindex)
 		*r = b->row[--b->n];
 	}
 }
+
+void tcbpf_keep(struct tcbpf *b, bool (*there)(void *ctx, int ifindex), void *ctx)
+{
+	for (unsigned i = 0; i < b->n;)
+		if (there(ctx, b->row[i].ifindex))
+			i++;
+		else
+			tcbpf_forget(b, b->row[i].ifindex);	/* another row comes to this place */
+}

@@ -31,5 +31,6 @@ int tcbpf_passing_fd(const struct tcbpf *);
 int tcbpf_globals_fd(const struct tcbpf *);
 /* The device has no filters of ours any more, or is gone. */
 void tcbpf_forget(struct tcbpf *, int ifindex);
+void tcbpf_keep(struct tcbpf *, bool (*there)(void *ctx, int ifindex), void *ctx);	/* forgets all others */
 
 #endif

@@ -667,6 +667,15 @@ int tc_remove(struct tc *t, int ifindex, struct err *err)
 	return rc < 0 ? failed(err, rc, ifindex) : 0;
 }
 
+void tc_keep(struct tc *t, bool (*there)(void *ctx, int ifindex), void *ctx)
+{
+	for (unsigned i = t->nmade; i-- > 0;)
+		if (!there(ctx, t->made[i]))
+			t->made[i] = t->made[--t->nmade];
+	if (t->bpf)
+		tcbpf_keep(t->bpf, there, ctx);
+}
+
 struct devices {
 	int *ifindex;
 	unsigned n, size;

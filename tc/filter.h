@@ -73,6 +73,8 @@ int tc_check(struct tc *, const struct tc_want *, struct tc_state *, struct err 
 int tc_release(struct tc *, int ifindex, struct err *);
 /* Takes our filters away, and the clsact if it is empty then and we made it (no foreign filter). Not there is fine. */
 int tc_remove(struct tc *, int ifindex, struct err *);
+/* Devices that went without tc_remove() are forgotten: nothing is kept of any but those that are there. */
+void tc_keep(struct tc *, bool (*there)(void *ctx, int ifindex), void *ctx);
 /* For cleanup: every device of this netns that carries filters of ours. Returns how many were cleaned. */
 int tc_remove_all(struct tc *, struct err *);
 

@@ -129,6 +129,24 @@ static void released(struct lab *l)
 	tc_close(u.tc);
 }
 
+static bool is_there(void *ctx, int ifindex) { return *(int *)ctx == ifindex; }
+
+/* A device that went away by itself leaves no rows. */
+static void kept(struct lab *l)
+{
+	struct lab_tc u = { .tc = tc_open(NULL) };
+	struct tc_want w = want_of(l, TC_ENGINE_BPF);
+	int other = l->v0 + 1000;
+
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
+	tc_keep(u.tc, is_there, &l->v0);
+	LAB_CHECK(l, lab_ensures(&u, &w, false));
+	tc_keep(u.tc, is_there, &other);
+	LAB_CHECK(l, lab_wrong(&u, &w) && strstr(u.st.differs, "maps"));
+	LAB_CHECK(l, lab_ensures(&u, &w, true));
+	tc_close(u.tc);
+}
+
 /* Another program on the hook is nobody's business of ours. */
 static void foreign_program(struct lab *l)
 {
@@ -235,6 +253,7 @@ static void test_idempotent(void) { lab_run(idempotent); }
 static void test_repaired(void) { lab_run(repaired); }
 static void test_engines(void) { lab_run(engines); }
 static void test_crash(void) { lab_run(crash); }
+static void test_kept(void) { lab_run(kept); }
 static void test_released(void) { lab_run(released); }
 static void test_foreign_program(void) { lab_run(foreign_program); }
 
@@ -253,6 +272,7 @@ const struct unit_test tests_engine_bpf[] = {
 	{ "from engine to engine", test_engines },
 	{ "after a crash", test_crash },
 	{ "released; somebody else's clsact", test_released },
+	{ "devices that are gone", test_kept },
 	{ "somebody else's program", test_foreign_program },
 	{ "the map of ports is full", test_full },
 	{ "rows that somebody took away", test_lost },
