@@ -13,18 +13,6 @@
 #include "base/log.h"
 #include "tc/bpf/maps.h"
 
-/* The object file of the program: the Makefile says where clang put it. */
-#ifdef TQ_BPF_OBJECT
-__asm__(".section .rodata\n"
-	".balign 16\n"
-	"tapq_bpf_object:\n"
-	".incbin \"" TQ_BPF_OBJECT "\"\n"
-	"tapq_bpf_object_end:\n"
-	".byte 0\n"
-	".previous\n");
-extern const uint8_t tapq_bpf_object[], tapq_bpf_object_end[];
-#endif
-
 struct row {			/* what the maps say of one hook */
 	int ifindex, hook, to;
 	struct app_ports sport, dport;
@@ -37,6 +25,17 @@ struct tcbpf {
 	struct row *row;		/* by no order: devices come and go in hundreds, not on the packet path */
 	unsigned n, size;
 };
+
+/* The object file of the program: the Makefile says where clang put it. */
+#ifdef TQ_BPF_OBJECT
+__asm__(".section .rodata\n"
+	".balign 16\n"
+	"tapq_bpf_object:\n"
+	".incbin \"" TQ_BPF_OBJECT "\"\n"
+	"tapq_bpf_object_end:\n"
+	".byte 0\n"
+	".previous\n");
+extern const uint8_t tapq_bpf_object[], tapq_bpf_object_end[];
 
 /* libbpf says on several lines what went wrong: only for who debugs. */
 static int on_print(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -66,7 +65,6 @@ static int program(struct tcbpf *b, int hook, const char *name, struct err *err)
 
 struct tcbpf *tcbpf_open(struct err *err)
 {
-#ifdef TQ_BPF_OBJECT
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "tapqueue");
 	struct tcbpf *b = calloc(1, sizeof *b);
 	int rc;
@@ -92,11 +90,15 @@ struct tcbpf *tcbpf_open(struct err *err)
 		return NULL;
 	}
 	return b;
+}
+
 #else
+struct tcbpf *tcbpf_open(struct err *err)
+{
 	err_set(err, -ENOTSUP, "this binary was built without clang: no bpf program is in it");
 	return NULL;
-#endif
 }
+#endif
 
 void tcbpf_close(struct tcbpf *b)
 {
