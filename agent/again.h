@@ -20,7 +20,7 @@ struct again {
 	uint32_t bytes;
 };
 
-/* False: no room. */
+/* now: ns of a clock that is not set. False: no room. */
 bool again_put(struct again *, const struct frame *, int64_t now);
 /* Takes the i-th out; free() it. */
 struct frame *again_take(struct again *, unsigned i);

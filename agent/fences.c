@@ -12,7 +12,7 @@ struct known {			/* what is the same for all workloads of a node */
 	struct fence_peer *peers;
 	const struct workload **owner;	/* of each */
 	unsigned npeers;
-	uint64_t left_out;
+	uint64_t left_out, capped;
 };
 
 static bool gather(const struct node *n, struct known *k)
@@ -82,9 +82,11 @@ static void refresh(const struct node *n, struct workload *w, const struct group
 				.policy = n->policy ? policy_file_policy(n->policy) : NULL, .groups = groups, .addrs = l->end.addrs, .naddrs = l->end.naddrs,
 				.queued = w->queue.wanted ? &w->opts.apps : NULL, .peers = peers, .npeers = npeers, .entering = hook,
 			};
-			unsigned left = 0, found = want.policy && peers && l->mirror_wanted && !n->config->tc_shared_blocks ? fence_find(&want, out, &left) : 0;
+			struct fence_left left = { .out = 0 };
+			unsigned found = want.policy && peers && l->mirror_wanted && !n->config->tc_shared_blocks ? fence_find(&want, out, &left) : 0;
 
-			k->left_out += left;
+			k->left_out += left.out;
+			k->capped += left.capped;
 			w->changed |= keep(l, hook, out, found);
 		}
 	free(peers);
@@ -112,8 +114,11 @@ void fences_refresh(struct node *n)
 		for (struct workload *w = n->reg.first; w; w = w->next, i++)
 			refresh(n, w, k.groups ? &k.groups[i] : NULL, &k);
 	enforce_keep(n->enforce, still_there, n);
-	if (k.left_out)
-		log_warn(TC, "%llu ranges that the policy refuses are too narrow for filters: refused from their first packet on", (unsigned long long)k.left_out);
+	if ((k.left_out || k.capped) && (k.left_out != n->fences_left_out || k.capped != n->fences_capped))
+		log_warn(TC, "of what the policy refuses by addresses and ports %llu ranges have no filter of their own, and %llu hooks not all of them: refused from their first packet on",
+			 (unsigned long long)k.left_out, (unsigned long long)k.capped);
+	n->fences_left_out = k.left_out;
+	n->fences_capped = k.capped;
 	free(k.groups);
 	free(k.peers);
 	free(k.owner);

@@ -65,6 +65,7 @@ struct node {
 	struct worker *workers[WORKERS_MAX];
 	int wakes[WORKERS_MAX];		/* eventfd of each */
 	struct relay *relay;		/* NULL: one worker */
+	uint64_t fences_left_out, fences_capped;	/* as fences.c last worked them out */
 	struct enforce *enforce;
 	struct evring *rings[WORKERS_MAX];
 	int sink_wake;

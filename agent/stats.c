@@ -205,6 +205,8 @@ void node_put_counters(struct node *n, struct jbuf *out, bool nested, const char
 	put_fqdn(n, &l);
 	for (unsigned c = 0; c < ENFORCE_C_COUNT; c++)
 		put(&l, enforce_counter_descs[c].name, enforce_counter_descs[c].help, counter_get(&enforce_counters(n->enforce)[c]));
+	put(&l, "enforce.fences_left_out", "Ranges that the policy refuses by addresses and ports alone for which there was no room for a filter now", n->fences_left_out);
+	put(&l, "enforce.fences_capped", "Hooks of devices for which not all such ranges could be worked out now", n->fences_capped);
 	put(&l, "enforce.lost", "Packets of denied flows that enforcement did not hear of because it was behind", enforce_refusals_lost(n->enforce));
 	for (unsigned c = 0; c < NODE_C_COUNT; c++)
 		put(&l, node_counter_descs[c].name, node_counter_descs[c].help, counter_get(&n->counters[c]));

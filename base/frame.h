@@ -23,8 +23,8 @@ enum frame_flags {
 	FRAME_ENTERING = 1 << 7,	/* ... or to enter it; neither: unknown */
 	FRAME_TRACKED = 1 << 8,		/* the kernel counts what flows here by itself (conntrack), and can let a flow by */
 	FRAME_SHUNTABLE = 1 << 9,	/* a copy: whoever made it can let the rest of its flow go by uncopied, and count that */
-	FRAME_MAY_ASK = 1 << 11,	/* ANSWER_ASK is understood */
 	FRAME_ENFORCEABLE = 1 << 10,	/* not held, but what follows of its flow can be stopped: the verdict is enforced from it on */
+	FRAME_MAY_ASK = 1 << 11,	/* ANSWER_ASK is understood */
 };
 
 /* The end of time, in the year 2116: beyond it sources give this one. Sums and differences of two times fit into 64 bits. */
@@ -61,8 +61,8 @@ static inline bool verdict_stops(enum verdict v) { return v >= VERDICT_DENY; }
 enum answer_flags {
 	ANSWER_LATER = 1 << 0,	/* no answer: it comes later (dpi_ops.answer) */
 	ANSWER_FINAL = 1 << 1,	/* its flow is decided: nobody needs the rest of it (dpi_decided) */
-	ANSWER_ASK = 1 << 3,	/* no answer yet: its receiver is to be asked where it is, by an acknowledgement of the byte before, and the frame shown again when it said so */
 	ANSWER_CALM = 1 << 2,	/* goes on with its urgent flag and pointer cleared: its receiver takes all of it as it was judged */
+	ANSWER_ASK = 1 << 3,	/* no answer yet: its receiver is to be asked where it is, by an acknowledgement of the byte before, and the frame shown again when it said so */
 };
 
 /* What is done with a frame. */

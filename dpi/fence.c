@@ -244,16 +244,20 @@ static int widest_first(const void *a, const void *b)
 	return f->peer.len != g->peer.len ? f->peer.len - g->peer.len : by_net(&(struct mark){ .net = f->peer }, &(struct mark){ .net = g->peer });
 }
 
-unsigned fence_find(const struct fence_want *w, struct tcp_fence out[FENCE_OUT_MAX], unsigned *left_out)
+unsigned fence_find(const struct fence_want *w, struct tcp_fence out[FENCE_OUT_MAX], struct fence_left *left)
 {
 	struct search s = { .w = w, .out = out };
 	struct cidr v4 = { { { 0 } }, 96 }, v6 = { { { 0 } }, 0 };
 	struct mark all4 = { .net = v4 }, all6 = { .net = v6 };
 	unsigned from, to;
 
-	*left_out = 0;
-	if (policy_asks_names(w->policy) || w->npeers > FENCE_PEERS_MAX || (w->queued && w->queued->all) || !cut_ports(&s) || !gather_marks(&s))
+	*left = (struct fence_left){ .out = 0 };
+	if (policy_asks_names(w->policy) || (w->queued && w->queued->all))
 		return 0;
+	if (w->npeers > FENCE_PEERS_MAX || !cut_ports(&s) || !gather_marks(&s)) {
+		left->capped = true;
+		return 0;
+	}
 	s.owned = ranges_of(&s, w->queued);
 	v4.net.b[10] = v4.net.b[11] = 0xff;
 	/* IPv4 is a region of its own in the mapped form: prefixes of IPv6 that hold it do not hold its addresses. */
@@ -266,7 +270,7 @@ unsigned fence_find(const struct fence_want *w, struct tcp_fence out[FENCE_OUT_M
 	s.nmarks -= to - from;
 	emit(&s, &v6, halve(&s, &v6, 0, s.nmarks, &all6));
 	free(s.mark);
-	*left_out = s.left_out;
+	*left = (struct fence_left){ .out = s.left_out, .capped = s.judged >= JUDGEMENTS_MAX };
 	qsort(out, s.n, sizeof *out, widest_first);
 	return s.n;
 }

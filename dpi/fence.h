@@ -32,7 +32,11 @@ struct fence_want {
 	bool entering;				/* connections that peers begin; else those that it begins */
 };
 
-/* The widest prefixes first. Returns their number; 0: nothing is certain. More than fit (FENCE_OUT_MAX): *left_out tells how many. */
-unsigned fence_find(const struct fence_want *, struct tcp_fence out[FENCE_OUT_MAX], unsigned *left_out);
+struct fence_left {
+	unsigned out;		/* fences for which there was no place (FENCE_OUT_MAX), the narrowest */
+	bool capped;		/* there is more to be refused than is said: peers, ranges of ports, judgements or memory ran out */
+};
+/* The widest prefixes first. Returns their number; 0: nothing is certain. */
+unsigned fence_find(const struct fence_want *, struct tcp_fence out[FENCE_OUT_MAX], struct fence_left *);
 
 #endif

@@ -103,16 +103,17 @@ static void test_exact(void)
 		};
 		struct fence_want w = { .policy = p, .groups = &mine, .addrs = self, .naddrs = 2, .peers = peers, .npeers = 4, .entering = roll(2) };
 		static struct tcp_fence out[FENCE_OUT_MAX];
-		unsigned left, n = fence_find(&w, out, &left);
+		struct fence_left left;
+		unsigned n = fence_find(&w, out, &left);
 
-		partial += left != 0;
+		partial += left.out || left.capped;
 		many += n > 0;
 		for (size_t k = 0; k < sizeof ports / sizeof ports[0]; k++) {
 			for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
 				struct addr a = parse(others[i]), *me = &self[!addr_is_v4(&a)];
 				bool is = w.entering ? refused(p, &a, NULL, me, &mine, ports[k]) : refused(p, me, &mine, &a, NULL, ports[k]);
 
-				is = is && (!left || fenced(out, n, &a, ports[k]));
+				is = is && (!(left.out || left.capped) || fenced(out, n, &a, ports[k]));
 				CU_ASSERT_EQUAL(fenced(out, n, &a, ports[k]), is);
 				if (fenced(out, n, &a, ports[k]) != is)
 					fprintf(stderr, "    seed %u %s %s port %u: fenced %d\n", again, w.entering ? "from" : "to", others[i], ports[k], !is);
@@ -122,7 +123,7 @@ static void test_exact(void)
 				bool is = w.entering ? refused(p, a, peers[i].groups, me, &mine, ports[k]) : refused(p, me, &mine, a, peers[i].groups, ports[k]);
 
 				is = is && i != 3 && !(i == 2 && ports[k] == 8080);		/* a queue's */
-				is = is && (!left || fenced(out, n, a, ports[k]));
+				is = is && (!(left.out || left.capped) || fenced(out, n, a, ports[k]));
 				CU_ASSERT_EQUAL(fenced(out, n, a, ports[k]), is);
 				peers_fenced += is;
 			}
@@ -150,11 +151,13 @@ static void test_known(void)
 	struct addr self = parse("10.0.0.2"), six = parse("fe80::1");
 	struct app_ports queued = { .n = 2, .port = { { IPPROTO_TCP, 443 }, { IPPROTO_UDP, 53 } } }, all = { .all = true };
 	struct group_set none = { { 0 } };
+	static struct fence_peer crowd[FENCE_PEERS_MAX + 1];
 	struct fence_want w = { .policy = deny_all_but(80, APP_UNKNOWN), .groups = &none, .addrs = &self, .naddrs = 1, .entering = true };
-	unsigned left, n = fence_find(&w, out, &left);
+	struct fence_left left;
+	unsigned n = fence_find(&w, out, &left);
 
 	/* Nothing of IPv6: it has no address there. In IPv4 all ports but one. */
-	CU_ASSERT_EQUAL(n, 2);
+	CU_ASSERT(n == 2 && !left.out && !left.capped);
 	for (unsigned i = 0; i < n; i++)
 		CU_ASSERT(out[i].peer.len == 96 && addr_is_v4(&out[i].peer.net) && ((out[i].lo == 0 && out[i].hi == 79) || (out[i].lo == 81 && out[i].hi == 65535)));
 	for (unsigned i = 1; i < n; i++)
@@ -168,8 +171,12 @@ static void test_known(void)
 		CU_ASSERT(out[i].lo > 443 || out[i].hi < 443);
 	CU_ASSERT(n > 2);
 	w.queued = &all;
-	CU_ASSERT_EQUAL(fence_find(&w, out, &left), 0);
+	CU_ASSERT(fence_find(&w, out, &left) == 0 && !left.capped);
 	w.queued = NULL;
+	w.peers = crowd;
+	w.npeers = FENCE_PEERS_MAX + 1;			/* a cap is told */
+	CU_ASSERT(fence_find(&w, out, &left) == 0 && left.capped);
+	w.npeers = 0;
 	policy_unref((struct policy *)(uintptr_t)w.policy);
 	w.policy = deny_all_but(0, APP_HTTP);		/* an application may still be allowed: nothing is certain */
 	CU_ASSERT_EQUAL(fence_find(&w, out, &left), 0);
