@@ -445,15 +445,19 @@ static int cmd_policy(const struct tapq *t)
 
 /* ---- replay ---- */
 
+#define REPLAY_ARGUMENTS "[-c FILE] [--policy FILE] [--workloads FILE] [--workers N] [-o FILE | --no-events] PCAP..."
+#define REPLAY_USAGE "replay " REPLAY_ARGUMENTS
+
 static int cmd_replay(const struct tapq *t)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' }, { "policy", required_argument, NULL, 'p' }, { "workloads", required_argument, NULL, 'w' },
-		{ "output", required_argument, NULL, 'o' }, { "no-events", no_argument, NULL, 'n' }, { 0 },
+		{ "workers", required_argument, NULL, 'N' }, { "output", required_argument, NULL, 'o' }, { "no-events", no_argument, NULL, 'n' }, { 0 },
 	};
 	struct replay_args a = { .totals = stdout };
 	const char *output = NULL;
 	struct err err = { "" };
+	long workers = 1;
 	int o, rc;
 
 	while ((o = getopt_long(t->argc, t->argv, "c:o:", options, NULL)) != -1) {
@@ -461,15 +465,17 @@ static int cmd_replay(const struct tapq *t)
 		case 'c': a.config = optarg; break;
 		case 'p': a.policy = optarg; break;
 		case 'w': a.workloads = optarg; break;
+		case 'N': workers = number(optarg, REPLAY_WORKERS_MAX); break;
 		case 'o': output = optarg; break;
 		case 'n': a.no_events = true; break;
-		default: return usage_error("replay [-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP...");
+		default: return usage_error(REPLAY_USAGE);
 		}
 	}
 	a.files = t->argv + optind;
 	a.nfiles = (unsigned)(t->argc - optind);
-	if (!a.nfiles || (a.no_events && output))
-		return usage_error("replay [-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP...");
+	a.workers = workers > 0 ? (unsigned)workers : 0;
+	if (!a.nfiles || !a.workers || (a.no_events && output))
+		return usage_error(REPLAY_USAGE);
 	a.out = a.no_events ? NULL : output && strcmp(output, "-") ? fopen(output, "we") : stdout;
 	if (!a.no_events && !a.out) {
 		err_set(&err, -errno, "%s: %s", output, strerror(errno));
@@ -498,7 +504,7 @@ static const struct {
 	{ "apps", cmd_apps, "W add|del tcp/8080  change the NFQUEUE app ports of a workload" },
 	{ "quarantine", cmd_quarantine, "W on|off  cut a workload off at once, on every path" },
 	{ "log", cmd_log, "[MODULE=LEVEL]" },
-	{ "replay", cmd_replay, "[-c FILE] [--policy FILE] [--workloads FILE] [-o FILE | --no-events] PCAP..." },
+	{ "replay", cmd_replay, REPLAY_ARGUMENTS },
 	{ "reload", cmd_reload, "read configuration and policy again" },
 	{ "cleanup", cmd_cleanup, "[--bridge NAME]  remove everything a crashed tapqd left behind" },
 	{ "capture", NULL, NULL }, { "rules", NULL, NULL }, { "top", NULL, NULL }, { "why", NULL, NULL },

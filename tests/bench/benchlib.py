@@ -17,14 +17,15 @@ def capture(name):
 
 
 def measure(argv, out='/dev/null', cpu=None, timeout=900):
-    """{'cpu': user + system seconds, 'rss': KiB} of a program on one processor (the last one), its output in `out`."""
+    """{'cpu': user + system seconds, 'rss': KiB, 'elapsed': seconds} of a program on one processor (the last one; cpu: another one, or several as "0,1"), its
+    output in `out`."""
     if cpu is None:
         cpu = max(os.sched_getaffinity(0))
     r = subprocess.run([program('measure'), str(cpu), out, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
     words = r.stdout.split()
     if r.returncode or not words or words[0] != '0':
         raise RuntimeError('%s: exit %s: %s' % (' '.join(argv), words[0] if words else r.returncode, r.stderr.strip()[-300:]))
-    return {'cpu': float(words[1]) + float(words[2]), 'rss': int(words[3])}
+    return {'cpu': float(words[1]) + float(words[2]), 'rss': int(words[3]), 'elapsed': float(words[4])}
 
 
 def installed(tool):

@@ -2,6 +2,7 @@
 """Offline rows: captures from files, one processor, user + system time, peak memory. Own cost is the total less that of the reading floor, libpcap's. tapq has
 a reader of its own, which costs less: its own cost over that floor is told too (`strict`), so that cheaper reading is not taken for cheaper inspecting."""
 import os, shutil, tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 from benchlib import BUILD, Refused, capture, count_lines, installed, measure, median, program, say, spread
 
@@ -79,3 +80,31 @@ def finish(per):
             if 'strict' in out[row]:
                 out[row]['strict_of_ndpi'] = out[row]['strict'] / out[NDPI]['own']
     return out
+
+
+# ---- two captures on two workers ----
+
+TWO = {'HTTP, no events': ('http', ['--no-events']), 'HTTP, every event': ('http', ['-o', '/dev/null']), 'blend, every event': ('blend', ['-o', '/dev/null'])}
+
+
+def two_workers(rounds, small=False):
+    """{what: {'own', 'elapsed'}}: how many times the work of one worker with one capture two workers do with two, one beside the other: by the processor time of each and by
+    the clock, less what reading takes: our reader's, alone and two of them side by side. {} where there is one processor."""
+    cpus = sorted(os.sched_getaffinity(0))[-2:]
+    if len(cpus) < 2:
+        say('one processor: nothing to say about two workers')
+        return {}
+    got = {what: {'own': [], 'elapsed': []} for what in TWO}
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(rounds):
+            for what, (name, options) in TWO.items():
+                path = capture(name + '-small' if small else name)
+                replay, read = [os.path.join(BUILD, 'tapq'), 'replay', *options], [program('read_ours'), path]
+                one, floor = measure(replay + [path]), measure(read)
+                two, floors = measure(replay + ['--workers', '2', path, path], cpu='%d,%d' % tuple(cpus)), list(pool.map(lambda cpu: measure(read, cpu=cpu), cpus))
+                own = (one['cpu'] - floor['cpu'], (two['cpu'] - sum(f['cpu'] for f in floors)) / 2)
+                clock = (one['elapsed'] - floor['elapsed'], two['elapsed'] - max(f['elapsed'] for f in floors))
+                for key, (alone, both) in (('own', own), ('elapsed', clock)):
+                    got[what][key].append(2 * alone / both if both > 0 else None)
+                say('round %d  %-20s two workers: %.2f x in own cost, %.2f x by the clock' % (number + 1, what, *(got[what][key][-1] or 0 for key in ('own', 'elapsed'))))
+    return {what: {key: spread(v) for key, v in per.items()} for what, per in got.items()}

@@ -3,7 +3,7 @@
 import json, os, re, shutil, subprocess
 
 import live as live_rows, offline as offline_rows, scale
-from benchlib import TOP
+from benchlib import TOP, median
 
 DOC = os.path.join(TOP, 'docs', 'PERFORMANCE.md')
 NONE_COUNTS = 'no run counts'
@@ -53,7 +53,11 @@ def offline(results):
     for name, per in results['rows'].items():
         rows = [[row, with_spread(v['cpu']), number(v.get('own')), number(v.get('of_ndpi'), '%.2f x'), number(v.get('strict_of_ndpi'), '%.2f x'), number(v['rss_mib'], '%.0f')] for row, v in per.items()]
         out.append('**%s**\n\n' % results['captures'][name] + table(['', 'user + system, s', 'own cost, s', "of nDPI's own cost", 'the same, less our reader', 'peak memory, MiB'], rows))
-    return machine(results['machine']) + '\n\n' + joined(offline_goals(results['rows']), *out) + '\n\n![own cost](performance-offline.svg)'
+    return machine(results['machine']) + '\n\n' + joined(offline_goals(results['rows'], results.get('two workers', {})), *out, two_workers(results.get('two workers', {}))) + '\n\n![own cost](performance-offline.svg)'
+
+
+def two_workers(rows):
+    return rows and '**Two captures on two workers, of one on one**\n\n' + table(['', 'in own cost', 'by the clock'], [[what, with_spread(v['own']), with_spread(v['elapsed'])] for what, v in rows.items()])
 
 
 def live(results):
@@ -87,7 +91,7 @@ def goals(rows):
     return out and table(['', 'measured', 'wanted', 'holds'], out)
 
 
-def offline_goals(rows):
+def offline_goals(rows, two):
     def of(capture, row, key):
         return rows.get(capture, {}).get(row, {}).get(key)
 
@@ -98,7 +102,7 @@ def offline_goals(rows):
         ("HTTP, Suricata's own cost with EVE, of ours", suricata / eve if suricata and eve else None, ' x', 16, True),
         ("blend, every event, of nDPI's own cost", of('blend', offline_rows.EVE, 'of_ndpi'), ' x', 0.6, False),
         ('blend, peak memory', of('blend', offline_rows.EVE, 'rss_mib'), ' MiB', 64, False),
-    ])
+    ] + [('two captures on two workers, of one on one, in own cost: ' + what, median(v['own']), ' x', 1.8, True) for what, v in two.items()])
 
 
 def live_goals(rows, ratios, refused):

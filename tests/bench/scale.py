@@ -2,9 +2,8 @@
 """Scale rows (ROWS): what a flow, a rule, a workload costs when there are many, and how long starts take. What other tests of the tree measure
 already is asked of them: tests/floods, tests/bench/policy.c, the unit tests' sizes."""
 import json, os, re, socket, subprocess, tempfile, time
-from concurrent.futures import ThreadPoolExecutor
 
-from benchlib import BUILD, capture, measure, policy, program, say, spread
+from benchlib import BUILD, capture, measure, policy, say, spread
 from lablib import Lab, run, wait_for
 
 TAPQ = os.path.join(BUILD, 'tapq')
@@ -50,24 +49,6 @@ def packet_cost(rounds, options, names):
 
 def ratio(got, few, many):
     return [b / a for a, b in zip(got[few], got[many])]
-
-
-def two_cores(rounds):
-    """A capture alone, and beside the same on the other core, less what reading it takes in both cases. `tapq replay` has one worker, so these are two
-    processes: they share what the machine has in common, not a process."""
-    cpus = sorted(os.sched_getaffinity(0))[-2:]
-    if len(cpus) < 2:
-        say('one processor: nothing to say about two')
-        return {}
-    got = {'two cores': []}
-    replay, read = [TAPQ, 'replay', '--no-events', capture('http')], [program('read_ours'), capture('http')]
-    with ThreadPoolExecutor(2) as pool:
-        def beside(argv):
-            return max(m['cpu'] for m in pool.map(lambda cpu: measure(argv, cpu=cpu), cpus))
-        for _ in range(rounds):
-            alone = measure(replay)['cpu'] - measure(read)['cpu']
-            got['two cores'].append((beside(replay) - beside(read)) / alone)
-    return got
 
 
 def many_rules(rounds):
@@ -171,7 +152,6 @@ ROWS = (	# name, what it is, unit, what it should not be over
     ('flow entry', 'a flow entry', 'bytes', 384),
     ('idle flows, memory', '1,000,000 idle flows', 'MiB', 512),
     ('idle flows, packet', 'a packet of others beside 1,000,000 idle flows, of one beside none', 'x', 2),
-    ('two cores', 'own cost of a capture with another one on the other core, of it alone (1.11: two cores do 1.8 times the work)', 'x', 1.11),
     ('rules, packet', 'a packet with 10,000 rules, of one with 10 (HTTP capture)', 'x', 1.2),
     ('rules, compiled', '10,000 rules compiled', 'ms', 1000),
     ('workloads, packet', 'a packet with 500 workloads, of one with 1 (HTTP capture)', 'x', 1.1),
@@ -185,7 +165,7 @@ ROWS = (	# name, what it is, unit, what it should not be over
 
 def run_all(rounds, idle):
     got = {}
-    for part in (flow_entry, lambda: idle_flows(rounds), lambda: two_cores(rounds), lambda: many_rules(rounds), lambda: compiled(rounds), lambda: many_workloads(rounds), lambda: ten(rounds),
+    for part in (flow_entry, lambda: idle_flows(rounds), lambda: many_rules(rounds), lambda: compiled(rounds), lambda: many_workloads(rounds), lambda: ten(rounds),
                  lambda: five_hundred(idle)):
         for name, values in part().items():
             got[name] = spread(values)

@@ -152,6 +152,34 @@ def test_replay_options():
         assert int(got['packets']) == frames and int(got['flows.app.dns']) > 0 and int(got['flows.app.ssh']) > 0, got
 
 
+def test_replay_on_several_workers():
+    """Each capture tells what it tells alone, whichever worker has it; the totals are the sums."""
+    golden = os.path.join(TOP, 'tests', 'golden')
+    files = [os.path.join(golden, n + '.pcap') for n in ('dns', 'ssh', 'http', 'tls12', 'mysql', 'kafka', 'mqtt', 'snmp')]
+
+    def lines(out):
+        return sorted(re.sub(r'"flow_id":\d+', '', l) for l in out.strip().split('\n'))
+
+    def totals(out):
+        return {k: int(v) for k, v in (l.rsplit(' ', 1) for l in out.strip().split('\n'))}
+    alone = lines(''.join(replay(f).stdout for f in files))
+    for workers in ('2', '3', '64'):
+        r = replay('--workers', workers, *files)
+        assert r.returncode == 0 and lines(r.stdout) == alone, set(lines(r.stdout)) ^ set(alone)
+        ids = [json.loads(l)['flow_id'] for l in r.stdout.strip().split('\n') if json.loads(l)['event_type'] == 'flow']
+        assert len(set(ids)) == len(ids), 'flows of different captures have different ids'
+    summed = {}
+    for f in files:
+        for k, v in totals(replay('--no-events', f).stdout).items():
+            summed[k] = summed.get(k, 0) + v
+    assert totals(replay('--no-events', '--workers', '2', *files).stdout) == summed
+    for bad in ('0', 'x', '-1', '65', ''):
+        r = replay('--workers', bad, files[0])
+        assert r.returncode == 2 and r.stderr.count('\n') == 1 and not r.stdout, r
+    r = replay('--workers', '2', files[0], '/nowhere/a.pcap', '/nowhere/b.pcap', files[1])
+    assert r.returncode == 1 and '/nowhere/a.pcap' in r.stderr and r.stderr.count('\n') == 1, r
+
+
 def test_replay_bad_input():
     """One line each, what and where; usage errors are 2, the rest 1; nothing is printed as if it were an event."""
     golden = os.path.join(TOP, 'tests', 'golden')

@@ -174,6 +174,91 @@ static void test_run(void)
 	tmpdir_remove(&dir);
 }
 
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* The same lines in the order of their text, and without the fields whose numbers differ by run. */
+static char *as_set(const char *lines, bool with_ids)
+{
+	static const char *const numbers[] = { "\"flow_id\":", "\"pcap_cnt\":" };
+	char *copy = strdup(lines), *line[64], *out = calloc(1, strlen(lines) + 1);
+	size_t n = 0;
+
+	for (char *p = strtok(copy, "\n"); p && n < 64; p = strtok(NULL, "\n")) {
+		for (size_t i = with_ids ? 2 : 0; i < 2; i++) {
+			char *at = strstr(p, numbers[i]), *end;
+
+			if (!at)
+				continue;
+			end = at + strlen(numbers[i]);
+			end += strspn(end, "0123456789");
+			memmove(at, end, strlen(end) + 1);
+		}
+		line[n++] = p;
+	}
+	qsort(line, n, sizeof line[0], by_text);
+	for (size_t i = 0; i < n; i++)
+		strcat(strcat(out, line[i]), "\n");
+	free(copy);
+	return out;
+}
+
+static void equal_sets(const char *a, const char *b, bool with_ids)
+{
+	char *x = as_set(a, with_ids), *y = as_set(b, with_ids);
+
+	CU_ASSERT_STRING_EQUAL(x, y);
+	free(x);
+	free(y);
+}
+
+#define FILES 6u
+
+/* Six captures of two flows each. */
+static void test_workers(void)
+{
+	struct replay_args a = { 0 }, totals = { .no_events = true };
+	char names[FILES][128], *files[FILES];
+	const char *many;
+	char *one;
+	int rc;
+
+	tmpdir_make(&dir);
+	for (unsigned i = 0; i < FILES; i++) {
+		char name[16];
+
+		begin();
+		for (unsigned k = 0; k < 40; k++) {
+			packet(100, 10 + i, 50, 1, 2, (uint16_t)(5000 + k % 2), 7777);
+			packet(100, 50, 10 + i, 2, 1, 7777, (uint16_t)(5000 + k % 2));
+		}
+		snprintf(name, sizeof name, "%u.pcap", i);
+		snprintf(names[i], sizeof names[i], "%s", tmpdir_write(&dir, name, file, used));
+		files[i] = names[i];
+	}
+	one = strdup(run(&a, files, FILES, &rc));
+	CU_ASSERT_EQUAL_FATAL(rc, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(one, "\"event_type\":\"flow\""));
+	for (a.workers = 2; a.workers < 9; a.workers++) {
+		many = run(&a, files, FILES, &rc);
+		CU_ASSERT_EQUAL(rc, 0);
+		equal_sets(one, many, false);
+		equal_sets(many, run(&a, files, FILES, &rc), true);
+	}
+	free(one);
+	one = strdup(run(&totals, files, FILES, &rc));
+	totals.workers = 3;
+	CU_ASSERT_STRING_EQUAL(one, run(&totals, files, FILES, &rc));
+	CU_ASSERT_EQUAL(strncmp(one, "packets 480\n", 12), 0);
+	free(one);
+
+	a.workers = 3;		/* of those that fail the first one is told */
+	unlink(files[2]);
+	unlink(files[4]);
+	CU_ASSERT_PTR_NOT_NULL(strstr(run(&a, files, FILES, &rc), "/2.pcap: No such file"));
+	CU_ASSERT_NOT_EQUAL(rc, 0);
+	tmpdir_remove(&dir);
+}
+
 static void test_errors(void)
 {
 	static const char *const bad[] = {
@@ -208,6 +293,7 @@ static void test_errors(void)
 
 const struct unit_test tests_replay[] = {
 	{ "runs", test_run },
+	{ "several workers", test_workers },
 	{ "what cannot be read", test_errors },
 	{ 0 },
 };
