@@ -321,9 +321,11 @@ static struct tc_want tc_wanted(const struct node *n, const struct workload *w, 
 		.quarantine = w->quarantined,
 	};
 
-	if (n->policy && !n->config->tc_shared_blocks)
-		t.deny = enforce_device(n->enforce, w->id, l->view, &l->end);
-	for (int h = 0; t.deny && h < 2; h++) {
+	if (n->policy && (!n->config->tc_shared_blocks || t.engine == TC_ENGINE_BPF))
+		t.deny = enforce_device(n->enforce, w->id, l->view, &l->end, t.engine);
+	if (t.deny && t.engine == TC_ENGINE_BPF && n->tc)
+		t.denied = tc_denied(n->tc, NULL);	/* where the program cannot be loaded tc_ensure says why */
+	for (int h = 0; t.deny && !n->config->tc_shared_blocks && h < 2; h++) {
 		t.fence[h] = l->fence[h];
 		t.nfence[h] = l->nfence[h];
 	}

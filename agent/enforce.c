@@ -17,10 +17,12 @@
 #include "base/log.h"
 #include "base/spsc.h"
 #include "tc/deny.h"
+#include "tc/flowmap.h"
 
 #define RING_BYTES (1u << 20)
 #define AGAIN 5000000LL		/* ns between two refusals of one flow; the last one that came in between follows then */
 #define AGAIN_MS 5
+#define RETRY 100000000LL	/* ns between two tries to put filters in place for one flow */
 #define UNABLE 10000000000LL	/* ns that nothing is promised for after a failure */
 #define OWED_MAX 4096u		/* flows that are told again later; beyond it their next packet does it */
 #define NONE UINT32_MAX
@@ -39,8 +41,9 @@ struct message {
 struct device {
 	uint32_t workload, view;
 	struct link_end end;
-	struct tc_want want;
+	struct tc_want want;	/* its `denied`: a reference */
 	struct deny_set *set;
+	enum tc_engine engine;	/* that the set is for */
 	bool ready;
 };
 
@@ -54,8 +57,9 @@ struct stopped {
 	struct way way[2];	/* to the server, to the client */
 	uint32_t next;		/* in its chain; of a free one: the next free one */
 	uint32_t bucket;
-	bool used, owed, listed;	/* owed: `last` is still to be told; listed: it stands in `owed` of struct enforce */
-	int64_t told, stood;	/* ns: when the ends were told; since when filters stand */
+	bool used, whole;	/* whole: each way has its filters */
+	bool owed, listed;	/* owed: `last` is still to be told; listed: it stands in `owed` of struct enforce */
+	int64_t told, tried, stood;	/* ns: when the ends were told; when filters were tried for last; since when all of them stand */
 	struct refusal last;
 };
 
@@ -160,19 +164,24 @@ static void forget_flow(struct enforce *e, struct stopped *f)
 	e->free = no;
 }
 
+static void drop_way(struct enforce *e, struct way *w)
+{
+	struct err err = { "" };
+
+	if (w->on && tc_deny(e->tc, &w->on->want, w->hook, false, &w->id, 1, &err))
+		log_debug(TC, "%s", err.text);	/* the next look at the device finds what is left */
+	if (w->on)
+		deny_del(w->on->set, w->id);
+	w->on = NULL;
+}
+
 /* Its filters go, and then it. */
 static void drop_flow(struct enforce *e, struct stopped *f)
 {
-	for (int i = 0; i < 2; i++) {
-		struct way *w = &f->way[i];
-		struct err err = { "" };
-
-		if (!w->on)
-			continue;
-		if (tc_deny(e->tc, &w->on->want, w->hook, false, &w->id, 1, &err))
-			log_debug(TC, "%s", err.text);	/* the next look at the device finds what is left */
-		deny_del(w->on->set, w->id);
-	}
+	drop_way(e, &f->way[0]);
+	drop_way(e, &f->way[1]);
+	if (f->whole)
+		count(e, ENFORCE_C_STANDING, (uint64_t)-1);
 	forget_flow(e, f);
 }
 
@@ -236,25 +245,26 @@ static int add_way(struct enforce *e, struct stopped *f, struct device *d, int h
 	return 0;
 }
 
-static void stop_flow(struct enforce *e, struct stopped *f)
+/* Both ways, as far as they are not stopped yet: one that failed is tried again with later packets. */
+static void stop_flow(struct enforce *e, struct stopped *f, bool fresh, int64_t now)
 {
 	const struct refusal *r = &f->last;
 	struct device *d[2] = { device_for(e, r->workload[0], &r->tuple.src, r->view), device_for(e, r->workload[1], &r->tuple.dst, r->view) };
-	bool any = d[0] || d[1];
+	bool all = d[0] || d[1];
 
-	for (int dir = 0; dir < 2; dir++) {
-		if (d[dir])
-			any &= !add_way(e, f, d[dir], 0, dir);
-		else if (d[!dir])
-			any &= !add_way(e, f, d[!dir], 1, dir);
-	}
-	f->stood = now_ns();
-	if (!d[0] && !d[1]) {
+	f->tried = now;
+	if (!all && fresh)
 		count(e, ENFORCE_C_NOWHERE, 1);
-	} else if (any) {
-		count(e, ENFORCE_C_FLOWS, 1);
-		count(e, ENFORCE_C_LATENCY, f->stood > r->ts ? (uint64_t)(f->stood - r->ts) / 1000 : 0);
-	}
+	for (int dir = 0; all && dir < 2; dir++)
+		if (!f->way[dir].on && add_way(e, f, d[dir] ? d[dir] : d[!dir], d[dir] ? 0 : 1, dir))
+			all = false;
+	if (!all)
+		return;
+	f->whole = true;
+	f->stood = now_ns();
+	count(e, ENFORCE_C_FLOWS, 1);
+	count(e, ENFORCE_C_STANDING, 1);
+	count(e, ENFORCE_C_LATENCY, f->stood > r->ts ? (uint64_t)(f->stood - r->ts) / 1000 : 0);
 }
 
 /* ---- the ends ---- */
@@ -307,9 +317,9 @@ static void refuse(struct enforce *e, const struct refusal *r)
 		return;
 	}
 	f->last = *r;
-	if (!f->way[0].on && !f->way[1].on)
-		stop_flow(e, f);
-	if (r->ts < f->stood)
+	if (!f->whole && (fresh || now - f->tried >= RETRY || now < f->tried))
+		stop_flow(e, f, fresh, now);
+	if (!f->whole || r->ts < f->stood)
 		count(e, ENFORCE_C_PASSED, 1);
 	if (fresh || now - f->told >= AGAIN || now < f->told) {
 		tell(e, f, now);
@@ -367,6 +377,13 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+static void free_device(struct device *d)
+{
+	flowmap_unref(d->want.denied);
+	deny_free(d->set);
+	free(d);
+}
+
 static bool open_rings(struct enforce *e)
 {
 	e->ring = calloc(e->nworkers, sizeof *e->ring);
@@ -381,10 +398,8 @@ static void free_all(struct enforce *e)
 	for (unsigned i = 0; e->ring && i < e->nworkers; i++)
 		spsc_free(e->ring[i]);
 	free(e->ring);
-	for (unsigned i = 0; i < e->ndevices; i++) {
-		deny_free(e->device[i]->set);
-		free(e->device[i]);
-	}
+	for (unsigned i = 0; i < e->ndevices; i++)
+		free_device(e->device[i]);
 	free(e->device);
 	free(e->flow);
 	refuser_close(e->refuser);
@@ -470,7 +485,9 @@ void enforce_wake(struct enforce *e, unsigned worker) { spsc_wake(e->ring[worker
 void enforce_lock(struct enforce *e) { pthread_mutex_lock(&e->lock); }
 void enforce_unlock(struct enforce *e) { pthread_mutex_unlock(&e->lock); }
 
-static struct device *new_device(struct enforce *e, uint32_t view)
+static struct deny_set *new_set(const struct enforce *e, enum tc_engine engine) { return deny_new(engine == TC_ENGINE_BPF ? &e->key : NULL); }
+
+static struct device *new_device(struct enforce *e, uint32_t view, enum tc_engine engine)
 {
 	struct device *d = calloc(1, sizeof *d);
 
@@ -483,20 +500,42 @@ static struct device *new_device(struct enforce *e, uint32_t view)
 			e->size = size;
 		}
 	}
-	if (!d || e->ndevices == e->size || !(d->set = deny_new())) {
+	if (!d || e->ndevices == e->size || !(d->set = new_set(e, engine))) {
 		free(d);
 		return NULL;
 	}
 	d->view = view;
+	d->engine = engine;
 	e->device[e->ndevices++] = d;
 	return d;
 }
 
-const struct deny_set *enforce_device(struct enforce *e, uint32_t workload, uint32_t view, const struct link_end *end)
+/* Flows with a way on this device are forgotten: their filters elsewhere go. Its own go with it, or with the next look at it; entries of a map do not. */
+static void forget_flows(struct enforce *e, const struct device *d)
+{
+	for (uint32_t i = 0; i < e->nflows; i++) {
+		struct stopped *f = &e->flow[i];
+
+		if (!f->used || (f->way[0].on != d && f->way[1].on != d))
+			continue;
+		for (int k = 0; k < 2; k++)
+			if (f->way[k].on == d && d->engine == TC_ENGINE_U32) {
+				deny_del(d->set, f->way[k].id);
+				f->way[k].on = NULL;
+			}
+		drop_flow(e, f);
+	}
+}
+
+const struct deny_set *enforce_device(struct enforce *e, uint32_t workload, uint32_t view, const struct link_end *end, enum tc_engine engine)
 {
 	struct device *d = device_of(e, view);
 
-	if (!d && !(d = new_device(e, view)))
+	if (d && d->engine != engine) {
+		enforce_forget(e, view);
+		d = NULL;
+	}
+	if (!d && !(d = new_device(e, view, engine)))
 		return NULL;
 	d->workload = workload;
 	d->end = *end;
@@ -506,28 +545,17 @@ const struct deny_set *enforce_device(struct enforce *e, uint32_t workload, uint
 void enforce_ready(struct enforce *e, uint32_t view, const struct tc_want *w, bool ready)
 {
 	struct device *d = device_of(e, view);
+	struct flowmap *before;
 
 	if (!d)
 		return;
+	before = d->want.denied;
 	d->want = *w;
+	d->want.deny = d->set;		/* without a policy nothing is wanted, and what is left is still to go */
+	d->want.denied = w->denied ? flowmap_ref(w->denied) : before;
+	if (w->denied)
+		flowmap_unref(before);
 	d->ready = ready;
-}
-
-/* Flows with a way on this device are forgotten: their filters elsewhere go. */
-static void forget_flows(struct enforce *e, const struct device *d)
-{
-	for (uint32_t i = 0; i < e->nflows; i++) {
-		struct stopped *f = &e->flow[i];
-
-		if (!f->used || (f->way[0].on != d && f->way[1].on != d))
-			continue;
-		for (int k = 0; k < 2; k++)
-			if (f->way[k].on == d) {
-				deny_del(f->way[k].on->set, f->way[k].id);
-				f->way[k].on = NULL;
-			}
-		drop_flow(e, f);
-	}
 }
 
 void enforce_forget(struct enforce *e, uint32_t view)
@@ -540,8 +568,7 @@ void enforce_forget(struct enforce *e, uint32_t view)
 	for (unsigned i = 0; i < e->ndevices; i++)
 		if (e->device[i] == d)
 			e->device[i] = e->device[--e->ndevices];
-	deny_free(d->set);
-	free(d);
+	free_device(d);
 }
 
 void enforce_keep(struct enforce *e, bool (*there)(void *ctx, uint32_t view), void *ctx)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* enforce: carries out on the mirror what the core denies: filters that stop the flow (tc/deny.h), and both ends are told (refusal.h).
+/* enforce: carries out on the mirror what the core denies: filters that stop the flow (tc/deny.h; in the bpf engine they are entries of a map), and
+ * both ends are told (refusal.h).
  *
  * A thread of its own, because the main one runs programs of the iptables family and may be away for long. Workers hand it refusals by rings
  * that never wait; what finds no room is counted, and comes again with the flow's next packet.
@@ -19,10 +20,11 @@
 enum enforce_counter {
 #define ENFORCE_COUNTERS(X) \
 	X(FLOWS, "enforce.flows", "Flows that filters of the mirror were put in place for") \
+	X(STANDING, "enforce.standing", "Denied flows that are stopped now") \
 	X(PASSED, "enforce.passed", "Packets of denied flows that had passed before the filters stood") \
 	X(EVICTED, "enforce.evicted", "Flows whose filters made room for newer ones") \
 	X(FAILED, "enforce.failed", "Filters for denied flows that could not be put in place") \
-	X(NOWHERE, "enforce.nowhere", "Denied flows neither of whose ends is a mirrored workload: no filter") \
+	X(NOWHERE, "enforce.nowhere", "Denied flows neither of whose ends is a workload with filters that were read back: not stopped") \
 	X(LATENCY, "enforce.latency_us", "Microseconds from denied packets to their flows' filters, in all")
 #define X(id, name, help) ENFORCE_C_##id,
 	ENFORCE_COUNTERS(X)
@@ -46,9 +48,9 @@ void enforce_wake(struct enforce *, unsigned worker);	/* after a batch; cheap wh
 /* Between these two the filters of devices are the main thread's. */
 void enforce_lock(struct enforce *);
 void enforce_unlock(struct enforce *);
-/* Under the lock: the denied flows of this device (`end` of workload `workload`), for tc_want.deny. NULL: no memory. */
-const struct deny_set *enforce_device(struct enforce *, uint32_t workload, uint32_t view, const struct link_end *end);
-/* Under the lock: the device was brought to this want, or not (ready). */
+/* Under the lock: the denied flows of this device (`end` of workload `workload`), for tc_want.deny. Of another engine than before: none are. NULL: no memory. */
+const struct deny_set *enforce_device(struct enforce *, uint32_t workload, uint32_t view, const struct link_end *end, enum tc_engine);
+/* Under the lock: the device was brought to this want, or not (ready). Of its `denied` a reference is kept. */
 void enforce_ready(struct enforce *, uint32_t view, const struct tc_want *, bool ready);
 /* Under the lock: the device's filters are gone, or it is. */
 void enforce_forget(struct enforce *, uint32_t view);

@@ -43,7 +43,7 @@ static void close_rings(struct node *n)
 /* In the bpf engine decided bulk is copied no more. */
 static int let_pass(struct node *n, struct err *err)
 {
-	struct passing *p;
+	struct flowmap *p;
 
 	n->rings_engine = n->config->tc_engine;
 	if (n->config->tc_engine != TC_ENGINE_BPF)
@@ -51,7 +51,6 @@ static int let_pass(struct node *n, struct err *err)
 	p = tc_passing(n->tc, err);
 	for (unsigned i = 0; p && i < n->nworkers; i++)
 		worker_let_pass(n->workers[i], n->mirrors[i], p);
-	passing_unref(p);
 	return p ? 0 : -EIO;
 }
 
@@ -66,7 +65,7 @@ static int open_rings(struct node *n, struct err *err)
 		.fanout_workers = n->nworkers,
 		.path = PATH_TC,
 		.view = worker_view,
-		.enforces = n->config->tc_shared_blocks ? NULL : enforce_able(n->enforce),
+		.enforces = n->config->tc_shared_blocks && n->config->tc_engine == TC_ENGINE_U32 ? NULL : enforce_able(n->enforce),
 	};
 
 	for (unsigned i = 0; i < n->nworkers; i++) {

@@ -8,7 +8,7 @@
 #define LOOKS_A_TICK 1024u	/* but no more at a time (four calls of a microsecond each) */
 
 struct passing_by {
-	struct passing *passing;	/* a reference */
+	struct flowmap *passing;	/* a reference */
 	struct dpi_decided who;
 	struct passing_flow flow;
 	struct passing_count told;	/* what the core knows of */
@@ -66,7 +66,7 @@ static bool make_room(struct shunt *s)
 
 static int mirrored(const struct world_port *p) { return p && p->row.mirror ? p->ifindex : 0; }
 
-void shunt_note(struct shunt *s, struct passing *p, const struct world *world, struct dpi *d)
+void shunt_note(struct shunt *s, struct flowmap *p, const struct world *world, struct dpi *d)
 {
 	struct passing_by r = { .passing = p };
 	const struct tuple *t = &r.who.tuple;
@@ -86,7 +86,7 @@ void shunt_note(struct shunt *s, struct passing *p, const struct world *world, s
 		return;
 	}
 	dpi_flow_away(d, &r.who, true);
-	passing_ref(p);
+	flowmap_ref(p);
 	s->list[s->n++] = r;
 	tell(s, SHUNT_C_TAKEN);
 }
@@ -108,7 +108,7 @@ static bool count_on(struct passing_by *r, struct dpi *d, const struct passing_c
 
 static void forget(struct shunt *s, uint32_t i)
 {
-	passing_unref(s->list[i].passing);
+	flowmap_unref(s->list[i].passing);
 	s->list[i] = s->list[--s->n];
 }
 

@@ -30,7 +30,7 @@ struct shunt;
 struct shunt *shunt_new(uint64_t bulk);	/* tc.shunt_bytes. NULL: no memory */
 void shunt_free(struct shunt *);	/* all were dropped; NULL is fine */
 /* The frame inspected last, a copy of the mirror's, was answered ANSWER_FINAL. */
-void shunt_note(struct shunt *, struct passing *, const struct world *, struct dpi *);
+void shunt_note(struct shunt *, struct flowmap *, const struct world *, struct dpi *);
 /* About each 50 ms. */
 void shunt_tick(struct shunt *, struct dpi *);
 /* All are copied again, their last counters told: before what decided them changes, before the mirror or the core goes. */

@@ -31,7 +31,7 @@ struct command {
 	unsigned max, count;
 	struct dpi_sizes sizes;
 	const struct conntrack *ct;
-	struct passing *passing;
+	struct flowmap *passing;
 	bool broken;
 	int result;
 };
@@ -118,7 +118,7 @@ static void carry_out(struct worker *w, struct command *c)
 	case CMD_LET_PASS:
 		e = frames_find(w, c->which);
 		if (e && !e->passing)
-			e->passing = passing_ref(c->passing);
+			e->passing = flowmap_ref(c->passing);
 		break;
 	case CMD_STOP:
 		w->stopping = true;
@@ -322,7 +322,7 @@ void worker_remove_source(struct worker *w, struct source *src)
 	call(w, &c);
 }
 
-void worker_let_pass(struct worker *w, struct source *src, struct passing *p)
+void worker_let_pass(struct worker *w, struct source *src, struct flowmap *p)
 {
 	struct command c = { .kind = CMD_LET_PASS, .which = src, .passing = p };
 

@@ -23,7 +23,7 @@ struct worker;
 #define DOUBTS 256u
 struct doubts { int64_t until[DOUBTS], all; };
 
-struct passing;
+struct flowmap;
 
 struct worker_conf {
 	unsigned index;
@@ -53,7 +53,7 @@ typedef void (*worker_refuse)(void *ctx, const struct frame *, bool ask);
 /* ct: decided flows of this source go by it (a reference is taken); NULL: none do. */
 int worker_add_source(struct worker *, struct source *, worker_refuse refuse, void *refuse_ctx, struct conntrack *ct, struct err *);
 /* Decided bulk of this source, a mirror of the bpf engine's, may pass uncopied (a reference is taken). */
-void worker_let_pass(struct worker *, struct source *, struct passing *);
+void worker_let_pass(struct worker *, struct source *, struct flowmap *);
 /* Reads what is still there, answers it, closes the source. */
 void worker_remove_source(struct worker *, struct source *);
 /* Flows that go by because of this table come back, with their last counters: before it is closed, by every worker. */

@@ -389,7 +389,7 @@ void frames_remove(struct worker *w, const struct source *src)
 		shunt_take_back(w->shunt, w->dpi);
 	e->src->ops->close(e->src);
 	conntrack_unref(e->ct);
-	passing_unref(e->passing);
+	flowmap_unref(e->passing);
 	for (unsigned i = 0; i < w->n; i++)
 		if (w->entries[i] == e)
 			w->entries[i] = w->entries[--w->n];

@@ -25,7 +25,7 @@ struct entry {
 	void *refuse_ctx;
 	struct conntrack *ct;	/* a reference; NULL: what it shows is not offloaded */
 	unsigned reader;	/* the worker that runs it: whichever worker inspects its frames answers there */
-	struct passing *passing;	/* a reference; NULL: what it shows is copied as long as it lasts */
+	struct flowmap *passing;	/* a reference; NULL: what it shows is copied as long as it lasts */
 	unsigned away;		/* held frames that another worker inspects */
 	bool broken;
 	bool answered;		/* to be flushed */

@@ -35,14 +35,20 @@ struct deny_set {
 	uint32_t n, size, free;	/* n: entries that were ever in use */
 	uint32_t count, oldest, newest;
 	struct bucket (*bucket)[WAY_TABLES][DENY_BUCKETS];	/* [2]; made with the first way */
+	bool hashed;
+	struct hash_key by;
 };
 
-struct deny_set *deny_new(void)
+struct deny_set *deny_new(const struct hash_key *by)
 {
 	struct deny_set *s = calloc(1, sizeof *s);
 
-	if (s)
-		s->free = s->oldest = s->newest = NONE;
+	if (!s)
+		return NULL;
+	s->free = s->oldest = s->newest = NONE;
+	s->hashed = by;
+	if (by)
+		s->by = *by;
 	return s;
 }
 
@@ -56,6 +62,15 @@ void deny_free(struct deny_set *s)
 }
 
 unsigned deny_count(const struct deny_set *s) { return s->count; }
+uint32_t deny_ids(const struct deny_set *s) { return s->n; }
+
+const struct deny_way *deny_way(const struct deny_set *s, uint32_t id, int *hook)
+{
+	const struct entry *e = &s->e[id];
+
+	*hook = e->hook;
+	return e->used ? &e->way : NULL;
+}
 
 static bool same(const struct deny_way *a, const struct deny_way *b)
 {
@@ -96,9 +111,18 @@ static uint32_t take_entry(struct deny_set *s)
 	return s->n++;
 }
 
+static unsigned bucket_of(const struct deny_set *s, const struct deny_way *w)
+{
+	struct { struct addr src, dst; uint16_t sport, dport; uint32_t ipproto; } k = { w->src, w->dst, w->sport, w->dport, w->ipproto };
+
+	if (s->hashed)
+		return (unsigned)hash_sip13(&s->by, &k, sizeof k) % DENY_BUCKETS;
+	return (w->to_client ? w->dport : w->sport) & 0xff;
+}
+
 int deny_add(struct deny_set *s, int hook, const struct deny_way *w, uint32_t owner, uint32_t *id, uint32_t *oldest)
 {
-	unsigned table = (addr_is_v4(&w->src) ? DENY_S4 : DENY_S6) + w->to_client, no = (w->to_client ? w->dport : w->sport) & 0xff;
+	unsigned table = (addr_is_v4(&w->src) ? DENY_S4 : DENY_S6) + w->to_client, no = bucket_of(s, w);
 	uint32_t last = NONE;
 	struct bucket *b;
 	struct entry *e;

@@ -17,6 +17,7 @@
 #define TQ_TC_DENY_H
 
 #include "base/addr.h"
+#include "base/hash.h"
 #include "tc/plan.h"
 
 #define DENY_MAX 8192u		/* ways a set: 4,096 flows that are stopped both ways; a filter takes the kernel some 0.5 KiB, and u32's dump 2 MiB for all */
@@ -31,8 +32,10 @@ struct deny_way {
 	bool to_client;		/* sent by the responder */
 };
 
-struct deny_set;		/* the ways of one device (or pair of blocks) */
-struct deny_set *deny_new(void);
+struct deny_set;		/* the ways of one device */
+/* by: NULL: buckets as u32's tables have them, whose filters they are; else by this key over all that a way is, for the bpf engine, where a bucket
+ * costs nobody anything and nobody is to fill one. */
+struct deny_set *deny_new(const struct hash_key *by);
 void deny_free(struct deny_set *);	/* NULL is fine */
 
 /* Takes the way in; owner: the caller's, given back when it is the oldest. -EEXIST: it is there; -ENOSPC: no room in its bucket or at all:
@@ -40,6 +43,8 @@ void deny_free(struct deny_set *);	/* NULL is fine */
 int deny_add(struct deny_set *, int hook, const struct deny_way *, uint32_t owner, uint32_t *id, uint32_t *oldest);
 void deny_del(struct deny_set *, uint32_t id);
 unsigned deny_count(const struct deny_set *);
+uint32_t deny_ids(const struct deny_set *);	/* all ids are below it */
+const struct deny_way *deny_way(const struct deny_set *, uint32_t id, int *hook);	/* NULL: no way has this id now */
 
 /* The filters of a way: one or two. to: ifindex of the bridge. */
 #define DENY_FILTERS 2

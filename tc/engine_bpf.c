@@ -20,7 +20,8 @@ struct row {			/* what the maps say of one hook */
 
 struct tcbpf {
 	struct bpf_object *object;
-	int prog[2], hooks, ports, passing, globals;	/* descriptors of the object's */
+	int prog[2], hooks, ports;	/* descriptors of the object's */
+	int flows[2], on[2];		/* the same, by enum tcbpf_flows */
 	uint32_t id[2];
 	struct row *row;		/* by no order: devices come and go in hundreds, not on the packet path */
 	unsigned n, size;
@@ -83,8 +84,10 @@ struct tcbpf *tcbpf_open(struct err *err)
 	}
 	b->hooks = bpf_object__find_map_fd_by_name(b->object, "hooks");
 	b->ports = bpf_object__find_map_fd_by_name(b->object, "ports");
-	b->passing = bpf_object__find_map_fd_by_name(b->object, "passing");
-	b->globals = bpf_object__find_map_fd_by_name(b->object, ".bss");
+	b->flows[TCBPF_PASSING] = bpf_object__find_map_fd_by_name(b->object, "passing");
+	b->flows[TCBPF_DENIED] = bpf_object__find_map_fd_by_name(b->object, "denied");
+	b->on[TCBPF_PASSING] = bpf_object__find_map_fd_by_name(b->object, ".bss.passing");
+	b->on[TCBPF_DENIED] = bpf_object__find_map_fd_by_name(b->object, ".bss.denied");
 	if (program(b, 0, "tapq_leaving", err) || program(b, 1, "tapq_entering", err)) {
 		tcbpf_close(b);
 		return NULL;
@@ -110,8 +113,7 @@ void tcbpf_close(struct tcbpf *b)
 }
 
 int tcbpf_prog_fd(const struct tcbpf *b, int hook) { return b->prog[hook]; }
-int tcbpf_passing_fd(const struct tcbpf *b) { return b->passing; }
-int tcbpf_globals_fd(const struct tcbpf *b) { return b->globals; }
+struct flowmap *tcbpf_flows(const struct tcbpf *b, enum tcbpf_flows which) { return flowmap_open(b->flows[which], b->on[which]); }
 uint32_t tcbpf_prog_id(const struct tcbpf *b, int hook) { return b->id[hook]; }
 
 static struct row *find(struct tcbpf *b, int ifindex, int hook)

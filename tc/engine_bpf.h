@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/netid.h"
+#include "tc/flowmap.h"
 
 struct tcbpf;
 
@@ -26,9 +27,9 @@ uint32_t tcbpf_prog_id(const struct tcbpf *, int hook);	/* the kernel's, as filt
 int tcbpf_hook(struct tcbpf *, int ifindex, int hook, int to, const struct app_ports *sport, const struct app_ports *dport, struct err *);
 /* The kernel's maps, asked, say that. */
 bool tcbpf_current(struct tcbpf *, int ifindex, int hook, int to, const struct app_ports *sport, const struct app_ports *dport);
-/* The map of flows that are copied no more (passing.h), and of the variable that says that there are some: descriptors that live as long as this. */
-int tcbpf_passing_fd(const struct tcbpf *);
-int tcbpf_globals_fd(const struct tcbpf *);
+/* The program's map of flows that are copied no more (passing.h), or are denied (denied.h): a reference of the caller's. NULL: no memory. */
+enum tcbpf_flows { TCBPF_PASSING, TCBPF_DENIED };
+struct flowmap *tcbpf_flows(const struct tcbpf *, enum tcbpf_flows);
 /* The device has no filters of ours any more, or is gone. */
 void tcbpf_forget(struct tcbpf *, int ifindex);
 void tcbpf_keep(struct tcbpf *, bool (*there)(void *ctx, int ifindex), void *ctx);	/* forgets all others */

@@ -23,10 +23,9 @@
 
 #include "base/log.h"
 #include "tc/clsbpf.h"
-#include "tc/deny.h"
+#include "tc/denied.h"
 #include "tc/engine_bpf.h"
 #include "tc/netlink.h"
-#include "tc/passing.h"
 #include "tc/plan.h"
 #include "tc/tcx.h"
 
@@ -40,7 +39,7 @@
 struct tc {
 	struct tcnl nl;
 	struct tcbpf *bpf;	/* NULL: nothing asked for it yet */
-	struct passing *passing;
+	struct flowmap *flows[2];	/* by enum tcbpf_flows, as they are asked for */
 	uint64_t key[SHARES_MAX];	/* plan_key of the block pair in slot[i] */
 	uint16_t slot[SHARES_MAX];
 	unsigned shares;
@@ -82,7 +81,8 @@ void tc_close(struct tc *t)
 	if (!t)
 		return;
 	tcnl_close(&t->nl);
-	passing_unref(t->passing);
+	for (int i = 0; i < 2; i++)
+		flowmap_unref(t->flows[i]);
 	tcbpf_close(t->bpf);
 	free(t->made);
 	free(t);
@@ -392,6 +392,21 @@ static int carry_out(struct tc *t, const struct tc_want *w, const struct reading
 	return rc ? rc : tcnl_end(&t->nl, err);
 }
 
+/* In the bpf engine's map. Deletions go on to their end. */
+static int deny_in_map(const struct tc_want *w, int hook, bool put, const uint32_t *id, unsigned n, struct err *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < n && !(rc && put); i++) {
+		int on, one;
+		const struct deny_way *way = deny_way(w->deny, id[i], &on);
+
+		one = !w->denied ? -ENOENT : (put ? denied_put : denied_del)(w->denied, w->ifindex, hook, way);
+		rc = rc ? rc : one;
+	}
+	return rc ? err_set(err, rc, "the map of denied flows: %s", strerror(-rc)) : 0;
+}
+
 int tc_deny(struct tc *t, const struct tc_want *w, int hook, bool put, const uint32_t *id, unsigned n, struct err *err)
 {
 	static const uint32_t none[2] = { 0, 0 };
@@ -399,6 +414,10 @@ int tc_deny(struct tc *t, const struct tc_want *w, int hook, bool put, const uin
 	struct u32_filter f[DENY_FILTERS];
 	int rc = 0;
 
+	if (w->engine == TC_ENGINE_BPF) {
+		rc = deny_in_map(w, hook, put, id, n, err);
+		return rc ? failed(err, rc, w->ifindex) : 0;
+	}
 	tcnl_begin(&t->nl);
 	for (unsigned i = 0; !rc && i < n; i++)
 		for (unsigned k = deny_filters(w->deny, id[i], hook ? w->to_entering : w->to_leaving, f), j = 0; !rc && j < k; j++)
@@ -424,6 +443,44 @@ static const struct app_ports *excluded(const struct tc_want *w, const struct ap
 	return w->quarantine ? &none : p;
 }
 
+/* The maps of the bpf engine say what is wanted of the device. */
+static bool maps_say(struct tc *t, const struct tc_want *w, struct tc_state *state)
+{
+	unsigned missing = 0;
+
+	if (!t->bpf || (w->deny && !w->denied))
+		return false;
+	for (uint32_t id = 0; w->deny && id < deny_ids(w->deny); id++) {
+		int hook;
+		const struct deny_way *way = deny_way(w->deny, id, &hook);
+		bool stands = way && denied_stands(w->denied, w->ifindex, hook, way);
+
+		missing += way && !stands;
+		state->ways[hook] += stands;
+	}
+	for (int h = 0; h < 2; h++)
+		if (!tcbpf_current(t->bpf, w->ifindex, h, h ? w->to_entering : w->to_leaving, excluded(w, &w->exclude_sport[h]), excluded(w, &w->exclude_dport[h])))
+			return false;
+	return !missing;
+}
+
+/* What is missing there of denied flows is put back. */
+static int ways_ready(const struct tc_want *w, unsigned *changes, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t id = 0; !rc && w->deny && w->denied && id < deny_ids(w->deny); id++) {
+		int hook;
+		const struct deny_way *way = deny_way(w->deny, id, &hook);
+
+		if (!way || denied_stands(w->denied, w->ifindex, hook, way))
+			continue;
+		rc = deny_in_map(w, hook, true, &id, 1, err);
+		++*changes;
+	}
+	return rc;
+}
+
 /* One round. 0: nothing to do any more; 1: changes were made; -errno. */
 static int round_once(struct tc *t, const struct tc_want *w, bool change, bool *not_ours, struct tc_state *state, unsigned *changes, struct err *err)
 {
@@ -438,11 +495,10 @@ static int round_once(struct tc *t, const struct tc_want *w, bool change, bool *
 	if (!rc)
 		rc = filter_plan(w, &r.have, &p) ? err_set(err, -ENOMEM, "no memory for a plan") : 0;
 	fill_state(&r, &p, w->ifindex, state);
-	for (int h = 0; w->engine == TC_ENGINE_BPF && h < 2; h++)
-		if (state->complete && (!t->bpf || !tcbpf_current(t->bpf, w->ifindex, h, h ? w->to_entering : w->to_leaving, excluded(w, &w->exclude_sport[h]), excluded(w, &w->exclude_dport[h])))) {
-			state->complete = false;
-			snprintf(state->differs, sizeof state->differs, "the maps of the bpf engine say something else of it");
-		}
+	if (w->engine == TC_ENGINE_BPF && !maps_say(t, w, state) && state->complete) {
+		state->complete = false;
+		snprintf(state->differs, sizeof state->differs, "the maps of the bpf engine say something else of it");
+	}
 	if (!rc && change && p.n) {
 		*changes += p.n;
 		rc = carry_out(t, w, &r, &p, err);
@@ -471,17 +527,20 @@ static int engine_ready(struct tc *t, const struct tc_want *w, unsigned *changes
 		rc = tcbpf_hook(t->bpf, w->ifindex, h, h ? w->to_entering : w->to_leaving, excluded(w, &w->exclude_sport[h]), excluded(w, &w->exclude_dport[h]), err);
 		*changes += rc > 0;
 	}
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? rc : ways_ready(w, changes, err);
 }
 
-struct passing *tc_passing(struct tc *t, struct err *err)
+static struct flowmap *flows_of(struct tc *t, enum tcbpf_flows which, struct err *err)
 {
 	if (!t->bpf && !(t->bpf = tcbpf_open(err)))
 		return NULL;
-	if (!t->passing && !(t->passing = passing_open(tcbpf_passing_fd(t->bpf), tcbpf_globals_fd(t->bpf))))
+	if (!t->flows[which] && !(t->flows[which] = tcbpf_flows(t->bpf, which)))
 		err_set(err, -ENOMEM, "the bpf engine: no memory");
-	return passing_ref(t->passing);
+	return t->flows[which];
 }
+
+struct flowmap *tc_passing(struct tc *t, struct err *err) { return flows_of(t, TCBPF_PASSING, err); }
+struct flowmap *tc_denied(struct tc *t, struct err *err) { return flows_of(t, TCBPF_DENIED, err); }
 
 int tc_ensure(struct tc *t, const struct tc_want *w, struct tc_state *state, unsigned *changes, struct err *err)
 {

@@ -33,8 +33,9 @@ struct tc_want {		/* what one veth should have */
 	enum tc_block_mode blocks;
 	enum tc_engine engine;
 	bool quarantine;	/* all but ARP and neighbour discovery goes to the bridges instead of on; needs them up: a redirect to a bridge that is down is a hole */
-	const struct deny_set *deny;	/* borrowed: denied flows; NULL: none are, and nothing is made ready for them. Not on shared blocks */
-	const struct tcp_fence *fence[2];	/* borrowed, by hook; only with `deny` */
+	const struct deny_set *deny;	/* borrowed: denied flows; NULL: none are, and nothing is made ready for them. Not with u32 on shared blocks */
+	struct flowmap *denied;		/* borrowed: tc_denied(); with `deny` in the bpf engine */
+	const struct tcp_fence *fence[2];	/* borrowed, by hook; only with `deny`. u32's in both engines. Not on shared blocks */
 	unsigned nfence[2];
 };
 
@@ -46,12 +47,12 @@ struct tc_state {		/* what was read back */
 	unsigned foreign[2];	/* foreign filters by hook */
 	unsigned tcx[2];	/* tcx programs in front of us (a PASS there means that we see nothing); 0 when it cannot be asked */
 	unsigned filters[2];	/* ours, by hook; but for ... */
-	unsigned ways[2];	/* ... filters of denied flows */
+	unsigned ways[2];	/* ... filters of denied flows; in the bpf engine what is said of them in its map */
 	bool complete;		/* exactly what is wanted */
 	char differs[128];	/* where not: what */
 };
 
-struct passing;
+struct flowmap;
 struct tc;			/* a netlink socket of the node's netns and a scratch; one thread */
 struct tc *tc_open(struct err *);
 void tc_close(struct tc *);
@@ -61,10 +62,11 @@ void tc_close(struct tc *);
  * error to log); -EBUSY: an ingress qdisc or blocks of somebody else's leave no place. 0 with !complete: the kernel did not take all of it. */
 int tc_ensure(struct tc *, const struct tc_want *, struct tc_state *, unsigned *changes, struct err *);
 /* Puts the filters of these ways (ids of w->deny, on one hook) in place, or takes them away, without looking at the rest: the device was ensured with this
- * want before. For deletions the ways are still in the set. Failures are those of the first filter; what is missing or left is found by tc_check. */
+ * want before, by any struct tc. In the bpf engine: into its map. For deletions the ways are still in the set. Failures are those of the first filter; what is missing or left is found by tc_check. */
 int tc_deny(struct tc *, const struct tc_want *, int hook, bool put, const uint32_t *id, unsigned n, struct err *);
-/* The flows that the bpf engine copies no more, a reference of the caller's. Loads the program. NULL + err. */
-struct passing *tc_passing(struct tc *, struct err *);
+/* The flows that the bpf engine copies no more, those that it denies: borrowed as long as the struct tc lives. Loads the program. NULL + err. */
+struct flowmap *tc_passing(struct tc *, struct err *);
+struct flowmap *tc_denied(struct tc *, struct err *);
 /* Only reads and compares. */
 int tc_check(struct tc *, const struct tc_want *, struct tc_state *, struct err *);
 /* Takes our filters away and leaves a clsact that we made standing, empty and marked as ours: putting one on and taking it off loses the packets

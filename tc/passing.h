@@ -10,8 +10,7 @@
 #include <stdbool.h>
 
 #include "base/addr.h"
-
-struct passing;
+#include "tc/flowmap.h"
 
 struct passing_flow {		/* as its initiator sends */
 	struct addr src, dst;
@@ -25,15 +24,11 @@ struct passing_count {
 	bool closed, reset;		/* TCP: both said FIN; one said RST */
 };
 
-struct passing *passing_open(int map, int globals);	/* descriptors of the engine's, copied. NULL: no memory */
-struct passing *passing_ref(struct passing *);		/* NULL is fine */
-void passing_unref(struct passing *);			/* NULL is fine */
-
 /* 0, or -errno: then nothing of it is there. -E2BIG: the map is full. */
-int passing_put(struct passing *, const struct passing_flow *);
+int passing_put(struct flowmap *, const struct passing_flow *);
 /* False: it is not there (any more). */
-bool passing_read(struct passing *, const struct passing_flow *, struct passing_count *);
+bool passing_read(struct flowmap *, const struct passing_flow *, struct passing_count *);
 /* Copied again; the last count. False: it was not there. */
-bool passing_take(struct passing *, const struct passing_flow *, struct passing_count *);
+bool passing_take(struct flowmap *, const struct passing_flow *, struct passing_count *);
 
 #endif

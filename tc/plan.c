@@ -246,7 +246,7 @@ int plan_wanted(const struct tc_want *w, int hook, const struct plan_present *ha
 	for (int roots = 0; exclude && roots < 2; roots++)
 		for (int tcp = 1; tcp >= 0; tcp--)
 			add_protocol(&b, &w->exclude_sport[hook], &w->exclude_dport[hook], tcp, roots);
-	if (w->deny && !b.rc)
+	if (w->deny && w->engine == TC_ENGINE_U32 && !b.rc)
 		b.rc = deny_ground(hook, out);
 	if (w->deny && !b.rc)
 		b.rc = deny_fences(hook, to, w->fence[hook], w->nfence[hook], out);
@@ -442,7 +442,7 @@ int filter_plan(const struct tc_want *w, const struct plan_present *have, struct
 		if (!rc)
 			rc = plan_new(p, hook, there, ruin);
 		if (!rc && !ruin)
-			rc = plan_ways(p, w, hook, &have->way[hook], w->deny);
+			rc = plan_ways(p, w, hook, &have->way[hook], w->engine == TC_ENGINE_U32 ? w->deny : NULL);
 	}
 	return rc;
 }

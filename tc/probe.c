@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tc/denied.h"
 #include "tc/filter.h"
+#include "tc/passing.h"
 #include "tc/plan.h"
 
 #define LOOPBACK 1	/* the first device of every namespace */
@@ -19,6 +21,23 @@ struct probe {
 	struct err err;
 	int rc;
 };
+
+/* A map of flows takes, keeps and gives back: the last needs Linux 5.14. */
+static int try_flows(struct probe *p, struct tc *t)
+{
+	struct deny_way way = { .ipproto = IPPROTO_TCP };
+	struct passing_flow flow = { .ipproto = IPPROTO_TCP, .ifindex = { LOOPBACK, 0 } };
+	struct passing_count count;
+	struct flowmap *passing = tc_passing(t, &p->err), *denied = passing ? tc_denied(t, &p->err) : NULL;
+
+	if (!denied)
+		return -EIO;
+	if (passing_put(passing, &flow) || denied_put(denied, LOOPBACK, 0, &way) || !denied_stands(denied, LOOPBACK, 0, &way))
+		return err_set(&p->err, -EIO, "its maps take no flow");
+	if (!passing_take(passing, &flow, &count))
+		return err_set(&p->err, -ENOTSUP, "counters of flows that pass uncopied cannot be taken with them: a kernel of 5.14 or later");
+	return 0;
+}
 
 /* An exclusion on one hook and the mirror on both: what the kernel lacks shows in what is missing afterwards. */
 static int try_all(struct probe *p)
@@ -37,6 +56,8 @@ static int try_all(struct probe *p)
 	rc = tc_ensure(t, &w, &s, &changes, &p->err);
 	if (!rc && !s.complete)
 		rc = err_set(&p->err, -ENOTSUP, "%s", s.differs);
+	if (!rc && p->engine == TC_ENGINE_BPF)
+		rc = try_flows(p, t);
 	if (p->engine == TC_ENGINE_BPF)
 		snprintf(p->what, sizeof p->what, "the bpf engine");
 	else

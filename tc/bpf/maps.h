@@ -8,6 +8,7 @@
 #define BPF_DEVICES_MAX 16384
 #define BPF_PORTS_MAX 262144
 #define BPF_PASSING_MAX 262144	/* entries: up to four for each flow */
+#define BPF_DENIED_MAX 131072	/* entries: both ways of each flow that enforcement keeps (agent/enforce.h) */
 
 /* A hook of a device: 0 leaves the workload (clsact ingress of the host's end), 1 enters it (egress). */
 struct bpf_hook {
@@ -33,13 +34,14 @@ struct bpf_port {
 	__u8 where;		/* hook << 1 | destination */
 };
 
-/* One direction of a decided flow, at one hook: as its packets travel. */
-struct bpf_passing {
+/* One direction of a flow, at one hook: as its packets travel. */
+struct bpf_way {
 	__u32 ifindex;
 	__u8 hook, ipproto;
 	__u16 pad_;
+	__u16 vlan[2];		/* ids, host order, the outer one first; 0: none */
 	__u8 src[16], dst[16];	/* IPv4 as IPv6 has it mapped */
-	__u16 sport, dport;	/* network order */
+	__u16 sport, dport;	/* network order; of an ICMP echo its id, twice */
 };
 
 struct bpf_passed {		/* what went by uncopied since the entry was put */

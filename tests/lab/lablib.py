@@ -14,7 +14,7 @@
 Everything lives in namespaces of its own; nothing touches the machine's. Names carry a prefix, so that several labs
 can stand side by side. What a lab started it ends by pid; `down` runs at exit whatever happens.
 """
-import atexit, ctypes, fcntl, json, os, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import atexit, contextlib, ctypes, fcntl, json, os, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ENGINE = os.environ.get('TAPQ_ENGINE')     # of the mirror; else the configuration's own
@@ -46,6 +46,23 @@ def wait_for(what, condition, seconds=10, every=0.02):
 
 class Skip(Exception):
     """A test that cannot run here; says why."""
+
+
+@contextlib.contextmanager
+def by_program():
+    """Labs within mirror by the bpf engine, where this build and kernel have it."""
+    global ENGINE
+    with tempfile.NamedTemporaryFile('w', suffix='.yaml') as f:
+        f.write('mode: tc\ntc: {engine: bpf}\n')
+        f.flush()
+        told = run(os.path.join(BUILD, 'tapqd'), '-c', f.name, '--check', check=False).stdout
+    if not re.search(r'^ok +tc.engine: +bpf', told, re.M):
+        raise Skip('no bpf engine here: %s' % '; '.join(line for line in told.splitlines() if 'tc.engine' in line))
+    was, ENGINE = ENGINE, 'bpf'
+    try:
+        yield
+    finally:
+        ENGINE = was
 
 
 def plain_build_only(fn):
@@ -283,8 +300,10 @@ class Lab:
             text += ''.join('    - {name: %s, netns: /run/netns/%s, interface: eth0%s}\n' % (c, self.ns(c), ', ' + per[c] if c in per else '') for c in self.containers)
         elif 'workloads:' not in extra:
             text += 'workloads: {discover: [netns], exclude: ["%s"]}\n' % self.ns('outside')
-        if ENGINE and 'tc:' not in extra:
+        if ENGINE and 'tc: {' not in extra:
             text += 'tc: {engine: %s}\n' % ENGINE
+        elif ENGINE and 'engine:' not in extra:
+            extra = extra.replace('tc: {', 'tc: {engine: %s, ' % ENGINE)
         if sinks:
             text += 'events:\n  - {type: file, path: %s, types: all}\n' % self.path('eve.json')
         if policy:

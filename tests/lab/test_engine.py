@@ -1,19 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tc.engine: bpf. What the other files show of u32's filters, shown of the program: who is copied, once, in every mode, over reloads, switches and crashes."""
-import contextlib, signal
+import signal
 
-import lablib, test_offload, test_ownership, test_paths, test_status, test_switch, test_traps
-from lablib import Lab, run, wait_for
-from traffic import KeptAlive, http_get
-
-
-@contextlib.contextmanager
-def by_program():
-    was, lablib.ENGINE = lablib.ENGINE, 'bpf'
-    try:
-        yield
-    finally:
-        lablib.ENGINE = was
+import lablib, test_enforce, test_offload, test_ownership, test_paths, test_quarantine, test_status, test_switch, test_traps
+from lablib import Lab, by_program, plain_build_only, run, wait_for
+from traffic import KeptAlive, connect, http_get
 
 
 def stands(lab, name):
@@ -102,6 +93,79 @@ def test_check_tells_of_the_program():
         lab.config(mode='tc', extra='tc: {engine: bpf}\n')
         r = run(lablib.os.path.join(lablib.BUILD, 'tapqd'), '-c', lab.path('tapqueue.yaml'), '--check', ns=lab.ns('node'))
         assert any(line.split()[:3] == ['ok', 'tc.engine:', 'bpf'] for line in r.stdout.splitlines()), r.stdout
+
+
+# ---- what is stopped ----
+
+@plain_build_only
+def test_running_downloads_stop():
+    with by_program():
+        test_enforce.test_running_downloads_stop()
+
+
+def test_drop_is_silent():
+    with by_program():
+        test_enforce.test_drop_is_silent()
+
+
+def test_ports_and_addresses_before_the_first_packet():
+    with by_program():
+        test_enforce.test_ports_and_addresses_before_the_first_packet()
+
+
+def test_datagrams():
+    with by_program():
+        test_enforce.test_datagrams()
+
+
+def test_two_hundred_at_once_and_the_end_of_flows():
+    with by_program():
+        test_enforce.test_two_hundred_at_once_and_the_end_of_flows()
+
+
+def test_policy_change_frees_and_kill_is_cleaned_up():
+    with by_program():
+        test_enforce.test_policy_change_frees_and_kill_is_cleaned_up()
+        test_enforce.test_policy_taken_back_to_none()
+
+
+def test_denied_beside_a_queue_and_foreign_filters():
+    with by_program():
+        test_enforce.test_mixed_and_foreign_filters()
+
+
+def test_denied_on_shared_blocks():
+    """The program knows the device: one flow of one device is stopped though all share their filters."""
+    with by_program(), Lab(containers=('web', 'client', 'other'), outside=False) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='tc', policy=test_enforce.REQUESTS % 'deny', extra='tc: {blocks: shared}\n')
+        assert 'ingress_block' in run('tc', 'qdisc', 'show', 'dev', lab.veth('web'), ns=lab.ns('node')).stdout
+        for n, addr in enumerate((lab.v4('web'), lab.v6('web'))):
+            c = connect(lab.ns('client'), addr, 8080, timeout=3)
+            c.sendall(b'GET /denied HTTP/1.1\r\nHost: test.example\r\n\r\n')
+            try:
+                while c.recv(4096):
+                    pass
+                raise AssertionError('not reset')
+            except ConnectionResetError:
+                pass
+            wait_for('it is stopped', lambda: lab.counter('enforce.standing') == n + 1)
+            assert http_get(lab.ns('other'), addr, 8080)[1] == 200
+        lab.tapq('status')
+        assert lab.stop_tapqd() == 0
+        assert [(a['tapq']['enforced'], a['alert']['action']) for a in lab.events('alert')] == [(True, 'blocked')] * 2
+
+
+def test_cut_off():
+    with by_program():
+        test_quarantine.test_cut_off_tc()
+        test_quarantine.test_cut_off_mixed()
+
+
+def test_quarantine_outlives_the_agent_and_is_repaired():
+    with by_program():
+        test_quarantine.test_it_outlives_the_agent()
+        test_quarantine.test_repaired_and_switched()
 
 
 # ---- decided bulk ----

@@ -103,7 +103,7 @@ static bool connect_pair(struct lab *l, bool v6, int type, struct pair *p)
 struct stage {
 	struct tc *tc;
 	struct source *mirror;
-	struct passing *passing;
+	struct flowmap *passing;
 };
 
 static bool stage_open(struct lab *l, struct stage *s)
@@ -125,7 +125,6 @@ static bool stage_open(struct lab *l, struct stage *s)
 static void stage_close(struct stage *s)
 {
 	s->mirror->ops->close(s->mirror);
-	passing_unref(s->passing);
 	tc_close(s->tc);
 }
 

@@ -22,7 +22,7 @@ static struct deny_set *ways(void)
 
 	if (s)
 		return s;
-	s = deny_new();
+	s = deny_new(NULL);
 	CU_ASSERT_FATAL(s != NULL);
 	for (unsigned i = 0; i < 100; i++) {
 		w.sport = (uint16_t)(40000 + i);
@@ -77,7 +77,7 @@ static struct tc_want want_of(unsigned i)
 		fence[1].peer = (struct cidr){ addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 };
 		fence[2].peer = (struct cidr){ addr_v6((const uint8_t[16]){ 0xfd }), 8 };
 		if (!none)
-			none = deny_new();
+			none = deny_new(NULL);
 		w.deny = none;
 		w.fence[0] = w.fence[1] = fence;
 		w.nfence[0] = 3;
@@ -422,7 +422,7 @@ static void test_key(void)
 /* A set holds what it should: the oldest goes first, of a full bucket its own; no two places are one. */
 static void test_ways(void)
 {
-	struct deny_set *s = deny_new();
+	struct deny_set *s = deny_new(NULL);
 	struct deny_way w = { .src = addr_v4((const uint8_t[]){ 10, 0, 0, 1 }), .dst = addr_v4((const uint8_t[]){ 10, 0, 0, 2 }), .dport = 443, .ipproto = 6 };
 	uint32_t id, oldest = 0, first;
 	struct u32_filter f[DENY_FILTERS], g[DENY_FILTERS];
@@ -466,6 +466,30 @@ static void test_ways(void)
 	deny_free(NULL);
 }
 
+/* By a key, ports chosen to meet in one bucket do not. */
+static void test_ways_hashed(void)
+{
+	static const struct hash_key by = { { 11, 12 } };
+	struct deny_set *s = deny_new(&by);
+	struct deny_way w = { .src = addr_v4((const uint8_t[]){ 10, 0, 0, 1 }), .dst = addr_v4((const uint8_t[]){ 10, 0, 0, 2 }), .dport = 443, .ipproto = 6 };
+	uint32_t id, oldest;
+	int hook;
+
+	for (unsigned n = 0; n < DENY_MAX; n++) {
+		w.to_client = n & 1;
+		w.src.b[13] = (uint8_t)(n / 512);
+		w.sport = (uint16_t)(7 + 256 * (n / 2 % 256));
+		CU_ASSERT_EQUAL(deny_add(s, n & 1, &w, n, &id, &oldest), 0);
+		CU_ASSERT(deny_add(s, n & 1, &w, n, &id, &oldest) == -EEXIST && deny_way(s, id, &hook)->sport == w.sport && hook == (int)(n & 1));
+	}
+	w.sport = 1;
+	CU_ASSERT(deny_add(s, 0, &w, 1, &id, &oldest) == -ENOSPC && oldest == 0);
+	deny_del(s, 5);
+	CU_ASSERT(!deny_way(s, 5, &hook) && deny_ids(s) == DENY_MAX);
+	CU_ASSERT(deny_add(s, 0, &w, 1, &id, &oldest) == 0 && id == 5);
+	deny_free(s);
+}
+
 /* Every range of ports is said exactly, by few blocks. */
 static void test_fence_blocks(void)
 {
@@ -496,6 +520,7 @@ static void test_fence_blocks(void)
 
 const struct unit_test tests_plan[] = {
 	{ "denied flows: places, caps, the oldest", test_ways },
+	{ "denied flows of the bpf engine: no bucket to fill", test_ways_hashed },
 	{ "fences: ranges of ports", test_fence_blocks },
 	{ "every transition", test_every_transition },
 	{ "foreign filters", test_foreign },
