@@ -265,7 +265,7 @@ static enum policy_mode policy_mode_of_workload(const struct node *n, const stru
 	struct group_set own, all;
 
 	memset(&own, 0, sizeof own);
-	policy_file_groups(n->policy, w->name, &w->labels, &own);
+	workload_groups(w, n->policy, &own);
 	policy_groups(p, &w->links[0].end.addrs[0], &own, &all);
 	return policy_mode_of(p, &all);
 }
@@ -283,6 +283,10 @@ static int answer_workloads(struct node *n, const struct control_request *r, str
 		jb_str(out, "name", w->name);
 		jb_u64(out, "id", w->id);
 		jb_u64(out, "netns", w->ino);
+		if (w->netns)
+			jb_str(out, "netns_path", w->netns);
+		if (w->image)
+			jb_str(out, "image", w->image);
 		jb_u64(out, "cookie", w->cookie);
 		jb_u64(out, "pid", (uint64_t)w->pid);
 		jb_str(out, "mode", mode_name(w->opts.mode));

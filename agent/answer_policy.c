@@ -198,7 +198,7 @@ static bool test_groups(struct node *n, struct test_end *e, const struct test_en
 	struct group_set own = { { 0 } };
 
 	if (e->w)
-		policy_file_groups(n->policy, e->w->name, &e->w->labels, &own);
+		workload_groups(e->w, n->policy, &own);
 	if (peer->w)
 		fqdn_cache_each(n->fqdn, peer->w->id, &e->addr, node_now(), add_name, &x);
 	if (e->name[0])
@@ -276,8 +276,45 @@ static void tell_rule(void *ctx, uint32_t rule, unsigned line, enum policy_why w
 	jb_end_obj(t->out);
 }
 
-static void put_answer(struct jbuf *out, const struct policy *p, const struct policy_query *q)
+static bool asks_images(const struct policy_file *pf)
 {
+	bool asks = false;
+
+	for (unsigned i = 0; i < pf->n && !asks; i++)
+		asks = pf->m[i].is.image.n || pf->m[i].not.image.n;
+	return asks;
+}
+
+/* Groups that the end is in (sure), or may be in once its names are known. */
+static void put_groups(struct jbuf *out, const char *key, const struct policy_file *pf, const struct test_end *e, bool sure)
+{
+	jb_arr(out, key);
+	for (unsigned i = 0; i < pf->named; i++) {
+		unsigned g = pf->m[i].group;
+
+		if (set_has(&e->groups, g) && set_has(&e->sure, g) == sure)
+			jb_str(out, NULL, pf->m[i].name);
+	}
+	jb_end_arr(out);
+}
+
+static void put_ends(struct jbuf *out, const struct policy_file *pf, const struct test_end ends[2])
+{
+	static const char *const groups[] = { "from_groups", "to_groups" }, *const perhaps[] = { "from_groups_perhaps", "to_groups_perhaps" },
+		*const images[] = { "from_image", "to_image" };
+
+	for (int i = 0; i < 2; i++) {
+		if (ends[i].w && asks_images(pf))
+			jb_str(out, images[i], ends[i].w->image ? ends[i].w->image : "not known");
+		put_groups(out, groups[i], pf, &ends[i], true);
+		if (policy_asks_names(pf->policy))
+			put_groups(out, perhaps[i], pf, &ends[i], false);
+	}
+}
+
+static void put_answer(struct jbuf *out, const struct policy_file *pf, const struct policy_query *q, const struct test_end ends[2])
+{
+	const struct policy *p = pf->policy;
 	static const char *const modes[] = { "discover", "monitor", "protect" };
 	struct policy_answer a = policy_judge(p, q);
 	struct telling t = { .out = out };
@@ -288,6 +325,7 @@ static void put_answer(struct jbuf *out, const struct policy *p, const struct po
 	jb_u64(out, "rule", a.rule);
 	jb_str(out, "reason", reason_name(a.reason));
 	jb_str(out, "mode", modes[q->mode]);
+	put_ends(out, pf, ends);
 	jb_arr(out, "rules");
 	policy_explain(p, q, tell_rule, &t);
 	jb_end_arr(out);
@@ -337,7 +375,7 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 			q.mode = m;
 	}
 	if (!rc)
-		put_answer(out, policy_file_policy(n->policy), &q);
+		put_answer(out, n->policy, &q, ends);
 	free(rec);
 	return rc;
 }

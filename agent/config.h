@@ -39,6 +39,7 @@ struct static_workload {
 	char *netns;		/* path; NULL: by pid */
 	int pid;		/* 0: by netns */
 	char *interface;	/* NULL: every veth of it */
+	char *image;		/* for groups of a policy; NULL: as its runtime says, if it does */
 	struct labels labels;
 	struct wl_opts opts;
 };

@@ -74,6 +74,7 @@ static const struct key static_keys[] = {
 	{ .path = "netns", .ops = &value_text, AT(static_workload, netns), .min = 1, .max = 4095 },
 	{ .path = "pid", .ops = &value_number, AT(static_workload, pid), .min = 1, .max = 4194304 },
 	{ .path = "interface", .ops = &value_ifname, AT(static_workload, interface), .min = 1, .max = 15 },
+	{ .path = "image", .ops = &value_text, AT(static_workload, image), .min = 1, .max = 1023 },
 	{ .path = "labels", .ops = &value_labels, AT(static_workload, labels) },
 	WL_KEYS(static_workload),
 	{ 0 }

@@ -28,7 +28,7 @@ static bool gather(const struct node *n, struct known *k)
 	if (!k->groups || !k->peers || !k->owner)
 		return false;
 	for (const struct workload *w = n->reg.first; w && i < n->reg.count; w = w->next, i++) {
-		policy_file_groups(n->policy, w->name, &w->labels, &k->groups[i]);
+		workload_groups(w, n->policy, &k->groups[i]);
 		for (unsigned l = 0; l < w->nlinks; l++)
 			for (unsigned a = 0; a < w->links[l].end.naddrs; a++) {
 				const struct addr *addr = &w->links[l].end.addrs[a];

@@ -4,7 +4,7 @@
  * The queue refuses before anything is delivered, the mirror from its verdict on; rules of addresses and ports it refuses by filters. So a rule
  * that waits for an application, a name or a request is late where only the mirror sees its flows. Which flows these are is said by the
  * configuration: each end is a workload with some options, or not one of this node. The options that a workload may have are those of the static
- * ones that the group holds, and, of those that will be found, of every override whose match the group's globs and labels do not rule out, up to the
+ * ones that the group may hold (an image or netns that is not known may be the group's), and, of those that will be found, of every override whose match the group's globs and labels do not rule out, up to the
  * first that they imply, else the defaults. */
 #include <errno.h>
 #include <fnmatch.h>
@@ -136,46 +136,62 @@ static bool is_static(const struct config *c, const char *name)
 	return false;
 }
 
-/* By whom flows of workloads of that group may be seen; local: the group holds nothing else. */
-static unsigned seen_group(const struct late *l, unsigned group, bool *local)
+/* By whom flows of workloads may be seen whose group asks something of workloads; m NULL: of any. */
+static unsigned seen_matcher(const struct late *l, const struct group_matcher *m)
 {
 	static const struct labels none = { NULL, 0 };
-	const struct group_matcher *m = matcher_of(l->pf, group);
 	unsigned seen = 0;
 
-	*local = m && m->is.asked;
 	for (unsigned i = 0; i < l->c->nstatics; i++) {
 		const struct static_workload *s = &l->c->statics[i];
+		struct policy_who who = { .name = s->name, .labels = &s->labels, .image = s->image, .netns = s->netns };
 		struct wl_opts o = config_workload_opts(l->c, s->name, &s->labels, s);
-		struct group_set in;
 
-		policy_file_groups(l->pf, s->name, &s->labels, &in);
-		if (!*local || set_has(&in, group))
+		if (!m || policy_matcher_holds(m, &who, true))
 			seen |= seen_by(l, &o);
 	}
 	if (!l->c->discover_netns)
 		return seen;
-	if (!*local || !m->is.nglobs)
-		return seen | seen_found(l, "*", *local ? &m->is.labels : &none);
-	for (unsigned i = 0; i < m->is.nglobs; i++)
-		if (!is_static(l->c, m->is.globs[i]))
-			seen |= seen_found(l, m->is.globs[i], &m->is.labels);
+	if (!m || !m->is.name.n)
+		return seen | seen_found(l, "*", m ? &m->is.labels : &none);
+	for (unsigned i = 0; i < m->is.name.n; i++)
+		if (!is_static(l->c, m->is.name.v[i]))
+			seen |= seen_found(l, m->is.name.v[i], &m->is.labels);
 	return seen;
+}
+
+struct end {
+	unsigned seen;
+	bool local;			/* its groups hold workloads only */
+	struct group_set done;		/* groups that were looked at */
+};
+
+/* What holds of a group: of its own matcher, where it asks something of workloads; else of its members; else of anybody. */
+static void look_at_group(const struct late *l, unsigned group, struct end *e)
+{
+	const struct group_matcher *m = matcher_of(l->pf, group);
+	bool asks = m && m->is.asked;
+
+	if (set_has(&e->done, group))
+		return;
+	set_add(&e->done, group);
+	for (unsigned i = 0; m && !asks && i < m->nmembers; i++)
+		look_at_group(l, m->member[i], e);
+	if (m && !asks && m->nmembers)
+		return;
+	e->local &= asks;
+	e->seen |= seen_matcher(l, asks ? m : NULL);
 }
 
 static unsigned seen_end(struct late *l, enum app_side side, const uint16_t *groups, unsigned n, bool *local)
 {
-	unsigned seen = 0;
+	struct end e = { .local = true };
 
 	l->side = side;
-	*local = true;
-	for (unsigned i = 0; i < n; i++) {
-		bool one;
-
-		seen |= seen_group(l, groups[i], &one);
-		*local &= one;
-	}
-	return seen;
+	for (unsigned i = 0; i < n; i++)
+		look_at_group(l, groups[i], &e);
+	*local = e.local;
+	return e.seen;
 }
 
 static void on_late(void *ctx, const struct policy_late *r)

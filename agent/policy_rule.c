@@ -130,13 +130,8 @@ static int get_end(struct loader *l, struct fy_node *item, void *ctx, struct err
 	struct rule_walk *w = ctx;
 	const char *s = yaml_scalar(item);
 	unsigned *n = w->side ? &w->spec.nto : &w->spec.nfrom;
-	int group = -1;
+	int group = policy_find_group(l, s);
 
-	if (s && !strcmp(s, "any"))
-		group = POLICY_GROUP_ANY;
-	for (unsigned i = 0; s && group < 0 && i < l->pf->n; i++)
-		if (!strcmp(l->pf->m[i].name, s))
-			group = (int)l->pf->m[i].group;
 	if (group < 0)
 		return value_fail(l->y, item, w->side ? "to" : "from", "the name of a group of this file, or any", e);
 	w->groups[w->side][(*n)++] = (uint16_t)group;

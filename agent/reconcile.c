@@ -158,7 +158,7 @@ static void fill_port(const struct node *n, const struct workload *w, unsigned i
 	p->naddrs = l->end.naddrs;
 	memcpy(p->addrs, l->end.addrs, sizeof p->addrs);
 	if (n->policy)
-		policy_file_groups(n->policy, w->name, &w->labels, &p->groups);
+		workload_groups(w, n->policy, &p->groups);
 }
 
 void node_publish(struct node *n, bool judge, int64_t overlap)

@@ -84,8 +84,12 @@ static int read_workload(struct reading *r, size_t at, json_t *w, struct err *er
 		return bad(err, r->file, at, "labels are names with texts");
 	}
 	id = names_add_workload(r->names, name, &labels);
-	if (r->policy)
-		policy_file_groups(r->policy, name, &labels, &groups);
+	if (r->policy) {
+		struct policy_who who = { .name = name, .labels = &labels, .image = json_string_value(json_object_get(w, "image")),
+					  .netns = json_string_value(json_object_get(w, "netns_path")) };
+
+		policy_file_groups(r->policy, &who, &groups);
+	}
 	free(labels.v);
 	json_array_foreach(json_object_get(w, "interfaces"), i, iface) {
 		struct world_port *p = &r->ports[r->n];

@@ -147,6 +147,7 @@ void show_workloads(FILE *f, const json_t *answer)
 			str(q, "state"), str(first, "host"), str(first, "mac"), num(tc, "sent") + num(tc, "received"), num(nfq, "sent") + num(nfq, "received"));
 		show_list(f, json_object_get(w, "apps"));
 		fputc('\n', f);
+		fprintf(f, "    image %s, netns %s\n", *str(w, "image") ? str(w, "image") : "not known", *str(w, "netns_path") ? str(w, "netns_path") : "without a path");
 		if (yes(w, "quarantined"))
 			fputs("    IN QUARANTINE\n", f);
 		if (*str(q, "error"))
@@ -247,10 +248,13 @@ void show_policy_test(FILE *f, const json_t *answer)
 	size_t i;
 
 	json_object_foreach((json_t *)answer, key, v) {
-		if (json_is_array(v))
+		if (!strcmp(key, "rules") || (json_is_array(v) && !json_array_size(v)))
 			continue;
 		fprintf(f, "%-10s ", key);
-		show_value(f, v);
+		if (json_is_array(v))
+			show_list(f, v);
+		else
+			show_value(f, v);
 		fputc('\n', f);
 	}
 	json_array_foreach(json_object_get(answer, "rules"), i, v)

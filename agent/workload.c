@@ -9,49 +9,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/container.h"
 #include "base/log.h"
 #include "bridge/netns.h"
 
 /* ---- names ---- */
 
-/* The container's id as its runtime wrote it into the cgroup path: the last run of 64 hexadecimal digits; 12 of them. */
-static bool name_from_cgroup(pid_t pid, char *out, size_t size)
-{
-	char path[64], line[1024];
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	while (fgets(line, sizeof line, f)) {
-		size_t run = 0;
-
-		for (const char *p = line; *p; p++) {
-			run = isxdigit((unsigned char)*p) ? run + 1 : 0;
-			if (run == 64) {
-				snprintf(out, size, "%.12s", p - 63);
-				found = true;
-			}
-		}
-	}
-	fclose(f);
-	return found;
-}
-
 /* Without a runtime's id the workload's own host name tells most; else the namespace's number. */
 static void name_discovered(char *out, size_t size, const char *nsname, pid_t pid, uint64_t ino)
 {
-	char path[64], host[65] = "", own[65] = "";
+	char path[64], id[CONTAINER_ID_MAX], host[65] = "", own[65] = "";
 	FILE *f;
 
 	if (nsname) {
 		snprintf(out, size, "%s", nsname);
 		return;
 	}
-	if (pid && name_from_cgroup(pid, out, size))
+	if (pid && container_id(pid, id)) {
+		snprintf(out, size, "%.12s", id);
 		return;
+	}
 	snprintf(path, sizeof path, "/proc/%d/root/etc/hostname", (int)pid);
 	f = pid ? fopen(path, "re") : NULL;
 	if (f) {
@@ -134,8 +111,17 @@ void registry_drop(struct registry *r, struct workload *w)
 	if (w->nsfd >= 0)
 		close(w->nsfd);
 	free_labels(&w->labels);
+	free(w->image);
+	free(w->netns);
 	free_fences(w->links, w->nlinks);
 	free(w);
+}
+
+void workload_groups(const struct workload *w, const struct policy_file *pf, struct group_set *out)
+{
+	struct policy_who who = { .name = w->name, .labels = &w->labels, .image = w->image, .netns = w->netns };
+
+	policy_file_groups(pf, &who, out);
 }
 
 static int find_port(const struct app_ports *a, const struct app_port *p)
@@ -233,8 +219,37 @@ struct scan {
 	bool changed;
 };
 
-/* Adds or refreshes the workload of this namespace; takes a duplicate of nsfd. */
-static void seen(struct scan *s, int nsfd, const char *nsname, pid_t pid, const struct static_workload *own)
+/* What groups of a policy may ask beside name and labels, once it is known. The image is looked for once for each process that is seen in it. */
+static void learn_who(struct workload *w, const char *path)
+{
+	char id[CONTAINER_ID_MAX], image[IMAGE_MAX];
+
+	if (!w->netns && path) {
+		w->netns = strdup(path);
+		w->changed = true;
+	}
+	if (w->image || !w->pid || w->pid == w->image_pid)
+		return;
+	w->image_pid = w->pid;
+	if (container_id(w->pid, id) && container_image(CONTAINER_DOCKER_DIR, id, image)) {
+		w->image = strdup(image);
+		w->changed = true;
+	}
+}
+
+/* What /run/netns calls it; NULL: that is not where the path is. */
+static const char *name_of(const char *path)
+{
+	static const char *const dirs[] = { "/run/netns/", "/var/run/netns/" };
+
+	for (unsigned i = 0; path && i < 2; i++)
+		if (!strncmp(path, dirs[i], strlen(dirs[i])))
+			return path + strlen(dirs[i]);
+	return NULL;
+}
+
+/* Adds or refreshes the workload of this namespace; takes a duplicate of nsfd. path: one that names it; NULL: none is known. */
+static void seen(struct scan *s, int nsfd, const char *path, pid_t pid, const struct static_workload *own)
 {
 	struct err err = { "" };
 	struct workload *w;
@@ -245,8 +260,11 @@ static void seen(struct scan *s, int nsfd, const char *nsname, pid_t pid, const 
 		return;
 	w = by_cookie(s->r, cookie);
 	if (w) {
-		if (!own && w->own)
+		learn_who(w, path);
+		if (!own && w->own) {
+			s->changed |= w->changed;
 			return;		/* found by name already in this scan */
+		}
 		read_links(s->r, w);
 		s->changed |= w->changed;
 		return;
@@ -266,12 +284,17 @@ static void seen(struct scan *s, int nsfd, const char *nsname, pid_t pid, const 
 	if (own)
 		snprintf(w->name, sizeof w->name, "%s", own->name);
 	else
-		name_discovered(w->name, sizeof w->name, nsname, pid, w->ino);
+		name_discovered(w->name, sizeof w->name, name_of(path), pid, w->ino);
+	if (own && own->image)
+		w->image = strdup(own->image);
+	learn_who(w, path);
 	if (w->nsfd < 0 || (!own && config_excluded(s->c, w->name)) || (own && copy_labels(&w->labels, &own->labels)) || read_links(s->r, w) <= 0) {
 		w->next = NULL;
 		if (w->nsfd >= 0)
 			close(w->nsfd);
 		free_labels(&w->labels);
+		free(w->image);
+		free(w->netns);
 		free(w);
 		return;
 	}
@@ -288,10 +311,10 @@ static void seen(struct scan *s, int nsfd, const char *nsname, pid_t pid, const 
 	log_info(AGENT, "workload %s: %s at %s", w->name, w->links[0].end.name, w->links[0].end.host_name);
 }
 
-static void on_netns(void *ctx, int nsfd, const char *name, pid_t pid)
+static void on_netns(void *ctx, int nsfd, const char *path, pid_t pid)
 {
 	if (nsfd >= 0)
-		seen(ctx, nsfd, name, pid, NULL);
+		seen(ctx, nsfd, path, pid, NULL);
 }
 
 int registry_scan(struct registry *r, const struct config *c, bool *changed, struct err *err)
@@ -308,7 +331,7 @@ int registry_scan(struct registry *r, const struct config *c, bool *changed, str
 			log_debug(AGENT, "workload %s: %s", own->name, why.text);
 			continue;
 		}
-		seen(&s, fd, NULL, own->pid, own);
+		seen(&s, fd, own->netns, own->pid, own);
 		close(fd);
 	}
 	if (c->discover_netns)
@@ -330,6 +353,7 @@ int registry_reap(struct registry *r, void (*gone)(void *ctx, struct workload *)
 		next = w->next;
 		if (census_has(&r->census, w->ino, &pid)) {
 			w->pid = pid;
+			learn_who(w, NULL);
 			continue;
 		}
 		log_info(AGENT, "workload %s is gone", w->name);
@@ -356,7 +380,8 @@ static bool same_static(const struct static_workload *a, const struct static_wor
 {
 	if (!a || !b)
 		return a == b;
-	if (!same_text(a->netns, b->netns) || a->pid != b->pid || !same_text(a->interface, b->interface) || a->labels.n != b->labels.n)
+	if (!same_text(a->netns, b->netns) || a->pid != b->pid || !same_text(a->interface, b->interface) || !same_text(a->image, b->image) ||
+	    a->labels.n != b->labels.n)
 		return false;
 	for (unsigned i = 0; i < a->labels.n; i++)
 		if (strcmp(a->labels.v[i].key, b->labels.v[i].key) || strcmp(a->labels.v[i].value, b->labels.v[i].value))

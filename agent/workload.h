@@ -10,6 +10,7 @@
 
 #include "agent/config.h"
 #include "agent/names.h"
+#include "agent/policy_file.h"
 #include "agent/unseen.h"
 #include "base/source.h"
 #include "bridge/census.h"
@@ -62,6 +63,8 @@ struct workload {
 	uint32_t iface;			/* id of its first host veth's name */
 	char name[CONFIG_NAME_MAX];
 	struct labels labels;		/* owned */
+	char *image, *netns;		/* for groups; NULL: not known (struct policy_who); owned */
+	pid_t image_pid;		/* of whom the image was asked last */
 	const struct static_workload *own;	/* in the configuration in force; NULL: discovered */
 	int nsfd;
 	uint64_t cookie, ino;
@@ -113,9 +116,11 @@ int registry_reap(struct registry *, void (*gone)(void *ctx, struct workload *),
 /* Closes the descriptor and frees. */
 void registry_drop(struct registry *, struct workload *);
 /* Options of each workload from this configuration; `changed` where they differ. Workloads that are now excluded, or are somebody else now (a
- * static one's netns, interface or labels changed, a discovered one got a name), go to `gone`. The configuration before is still there. */
+ * static one's netns, interface, image or labels changed, a discovered one got a name), go to `gone`. The configuration before is still there. */
 void registry_configure(struct registry *, const struct config *, void (*gone)(void *ctx, struct workload *), void *ctx);
 struct workload *registry_find(struct registry *, const char *name);
+/* The groups that it is in by what it is (the caller's bits of policy_groups). */
+void workload_groups(const struct workload *, const struct policy_file *, struct group_set *out);
 /* -EEXIST/-ENOENT: nothing to add/take away; -ENOSPC: too many ports. */
 int registry_change_app(struct registry *, const struct config *, struct workload *, bool add, const struct app_port *, struct err *);
 /* Is the name cut off? */

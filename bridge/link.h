@@ -33,10 +33,10 @@ struct link_end {		/* one workload interface and its host side */
 int link_find(int nsfd, const char *interface, struct link_end *out, unsigned max, struct err *);
 
 /* Every other netns that a veth of the calling thread's netns leads to, each once. fn gets a descriptor, lent until it returns (-1: no way
- * in was found: no path and no process; then name is NULL and pid 0).
- * name: what /run/netns calls it; NULL: it has no name there (/run/docker/netns, /proc). pid: some process in it; 0: none, or not
- * looked for (a name says more, and /proc is walked only for those without). Processes whose parent is the caller don't count. */
-int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *name, pid_t pid), void *ctx, struct err *);
+ * in was found: no path and no process; then path is NULL and pid 0).
+ * path: under /run/netns, /var/run/netns or /run/docker/netns; NULL: found by a process only. pid: some process in it; 0: none, or not
+ * looked for (a name under /run/netns says more, and /proc is walked only for those without). Processes whose parent is the caller don't count. */
+int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *path, pid_t pid), void *ctx, struct err *);
 
 /* ---- events ---- */
 struct link_watch;

@@ -33,7 +33,7 @@ struct search {
 	size_t n, size, left, cut;
 	struct census census;
 	bool have_census;
-	void (*fn)(void *ctx, int nsfd, const char *name, pid_t pid);
+	void (*fn)(void *ctx, int nsfd, const char *path, pid_t pid);
 	void *ctx;
 };
 
@@ -90,7 +90,7 @@ static int read_wanted(struct search *s, struct err *err)
 /* ---- candidates ---- */
 
 /* Hands the namespace out when its id is wanted and nobody had it before. */
-static void offer(struct search *s, int nsfd, const char *name, pid_t pid)
+static void offer(struct search *s, int nsfd, const char *path, pid_t pid)
 {
 	struct want key = { .nsid = -1 }, *w;
 	struct err err = { "" };
@@ -102,7 +102,7 @@ static void offer(struct search *s, int nsfd, const char *name, pid_t pid)
 		return;
 	w->found = true;
 	s->left--;
-	s->fn(s->ctx, nsfd, name, pid);
+	s->fn(s->ctx, nsfd, path, pid);
 }
 
 static int need_census(struct search *s, struct err *err)
@@ -134,7 +134,7 @@ static void offer_names(struct search *s, const char *dir, bool named)
 		/* A name that tells a person nothing (docker's sandbox keys): a process tells more. */
 		if (!named && !need_census(s, &err) && !fstat(fd, &st))
 			census_has(&s->census, st.st_ino, &pid);
-		offer(s, fd, named ? e->d_name : NULL, pid);
+		offer(s, fd, path, pid);
 		close(fd);
 	}
 	if (d)
@@ -157,7 +157,7 @@ static int offer_processes(struct search *s, struct err *err)
 	return rc;
 }
 
-int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *name, pid_t pid), void *ctx, struct err *err)
+int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *path, pid_t pid), void *ctx, struct err *err)
 {
 	struct search s = { .fn = fn, .ctx = ctx };
 	int rc;

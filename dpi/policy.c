@@ -51,6 +51,7 @@ void policy_groups_named(const struct policy *p, const struct addr *a, const str
 			 struct group_set *sure)
 {
 	struct group_set in = { { 0 } }, not = { { 0 } };
+	struct nest_parts own;
 	bool v4 = addr_is_v4(a);
 
 	for (uint32_t i = prefix_map_find(&p->nets, prefix_key_of(a)); i != PREFIX_NONE; i = p->nets.parent[i]) {
@@ -62,23 +63,33 @@ void policy_groups_named(const struct policy *p, const struct addr *a, const str
 	memset(out, 0, sizeof(*out));
 	memset(sure, 0, sizeof(*sure));
 	for (unsigned w = 0; w < group_words(p); w++) {
-		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w], fqdn = p->has_fqdn.bits[w];
-		uint64_t own = workload ? workload->bits[w] : 0, minus = p->minus_workload.bits[w], minus_cidr = p->minus_cidr.bits[w], minus_fqdn = p->minus_fqdn.bits[w];
-		struct named is, isnt;
-		uint64_t held = (cidr | needs | fqdn) & (in.bits[w] | ~cidr) & (own | ~needs);
-		uint64_t gone = (minus_cidr | minus | minus_fqdn) & (not.bits[w] | ~minus_cidr) & (own | ~minus);
+		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w], fqdn = p->has_fqdn.bits[w], member = p->has_member.bits[w];
+		uint64_t bits = workload ? workload->bits[w] : 0, minus = p->minus_workload.bits[w], minus_cidr = p->minus_cidr.bits[w], minus_fqdn = p->minus_fqdn.bits[w];
+		uint64_t minus_member = p->minus_member.bits[w], nested = member | minus_member;
+		uint64_t held = (cidr | needs | fqdn | member) & (in.bits[w] | ~cidr) & (bits | ~needs), held_may = held;
+		uint64_t gone = (minus_cidr | minus | minus_fqdn | minus_member) & (not.bits[w] | ~minus_cidr) & (bits | ~minus), gone_may = gone;
 
-		if (!(fqdn | minus_fqdn)) {
-			sure->bits[w] = out->bits[w] = held & ~gone;
-			continue;
+		if (fqdn | minus_fqdn) {
+			struct named is = named(names, 0, w), isnt = named(names, 1, w);
+
+			held_may = held & (is.yes | is.may | ~fqdn);
+			held &= is.yes | ~fqdn;
+			gone_may = gone & (isnt.yes | isnt.may | ~minus_fqdn);
+			gone &= isnt.yes | ~minus_fqdn;
 		}
-		is = named(names, 0, w);
-		isnt = named(names, 1, w);
-		sure->bits[w] = held & (is.yes | ~fqdn) & ~(gone & (isnt.yes | isnt.may | ~minus_fqdn));
-		out->bits[w] = held & (is.yes | is.may | ~fqdn) & ~(gone & (isnt.yes | ~minus_fqdn));
+		sure->bits[w] = held & ~gone_may & ~nested;
+		out->bits[w] = held_may & ~gone & ~nested;
+		if (nested) {
+			own.held[0].bits[w] = held;
+			own.held[1].bits[w] = held_may;
+			own.gone[0].bits[w] = gone;
+			own.gone[1].bits[w] = gone_may;
+		}
 	}
 	set_add(out, POLICY_GROUP_ANY);
 	set_add(sure, POLICY_GROUP_ANY);
+	if (p->nest.n)
+		nest_close(p, &own, out, sure);
 }
 
 enum policy_mode policy_mode_of(const struct policy *p, const struct group_set *s)

@@ -85,6 +85,11 @@ void policy_group_needs_workload(struct policy_builder *, unsigned group);
 void policy_group_minus_workload(struct policy_builder *, unsigned group);
 /* Names that an end must have for the group, or by which it is subtracted from it (a pattern of fqdn.h). With other keys: AND. */
 int policy_group_fqdn(struct policy_builder *, unsigned group, const char *pattern, bool not, struct err *);
+/* Another group whose ends are in it, or subtracted from it; of several, in one of them. With other keys: AND. May be POLICY_GROUP_ANY. */
+int policy_group_member(struct policy_builder *, unsigned group, unsigned member, bool not, struct err *);
+/* Once all are there: 0; -ELOOP: a group would hold itself; -EINVAL: one that has a mode hangs on names by way of others. *group is where. policy_build
+ * returns NULL for what this refuses. */
+int policy_check_members(struct policy_builder *, unsigned *group, struct err *);
 int policy_add_rule(struct policy_builder *, const struct rule_spec *, struct err *);
 /* Freezes; takes the builder. Never fails for lack of rules; NULL when the system has no memory. Initial reference 1. */
 struct policy *policy_build(struct policy_builder *);

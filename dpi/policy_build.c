@@ -58,6 +58,7 @@ static void policy_free(struct policy *p)
 		free(p->group_name[g]);
 	free(p->group_name);
 	fqdn_free(&p->fqdn);
+	nest_free(&p->nest);
 	free(p->net);
 	free(p->net_first);
 	prefix_map_free(&p->nets);
@@ -188,6 +189,15 @@ int policy_group_fqdn(struct policy_builder *b, unsigned group, const char *patt
 		return err_set(e, rc, "group %s: out of memory", p->group_name[group]);
 	}
 }
+
+int policy_group_member(struct policy_builder *b, unsigned group, unsigned member, bool not, struct err *e)
+{
+	if (!group_exists(b->p, group) || member >= b->p->ngroups)
+		return err_set(e, -EINVAL, "group number %u: no such group", group_exists(b->p, group) ? member : group);
+	return nest_add(b->p, group, member, not) ? 0 : err_set(e, -ENOMEM, "group %s: out of memory", b->p->group_name[group]);
+}
+
+int policy_check_members(struct policy_builder *b, unsigned *group, struct err *e) { return nest_check(b->p, group, e); }
 
 /* ---- rules ---- */
 
@@ -440,7 +450,7 @@ struct policy *policy_build(struct policy_builder *b)
 		for (enum app in = app_parent((enum app)a); in != APP_UNKNOWN; in = app_parent(in))
 			p->carried[in].bits[a / 64] |= UINT64_C(1) << (a % 64);
 	fqdn_sort(&p->fqdn);
-	ok = build_nets(p, b->net.p, b->net.n) && rule_index_build(p);
+	ok = nest_build(p) && build_nets(p, b->net.p, b->net.n) && rule_index_build(p);
 	free(b->net.p);
 	free(b);
 	if (!ok) {

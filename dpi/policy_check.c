@@ -94,7 +94,7 @@ static bool has_any(const struct policy *p, const struct rule_groups *g)
 static bool asks_names(const struct policy *p, const struct rule_groups *g)
 {
 	for (uint32_t i = 0; i < g->n; i++)
-		if (set_has(&p->has_fqdn, p->group_no[g->first + i]) || set_has(&p->minus_fqdn, p->group_no[g->first + i]))
+		if (set_has(&p->by_name, p->group_no[g->first + i]))
 			return true;
 	return false;
 }

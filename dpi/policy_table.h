@@ -47,6 +47,34 @@ struct net_groups {
 	bool not;
 };
 
+#define GROUP_WORDS (POLICY_GROUPS_MAX / 64)
+
+/* A word of a struct group_set that is not zero. */
+struct nest_word {
+	uint64_t bits;
+	uint16_t word;
+};
+
+/* Groups that name other groups, in an order in which members come first; a place in it is a bit of `always` and `above`. */
+struct nest {
+	unsigned n;
+	struct nested {
+		uint16_t no;
+		uint32_t first, not, end;	/* its members, as words of groups from `first` on; those under `not` from `not` on */
+	} *group;
+	struct nest_word *word;
+	struct group_set members;		/* groups that some group names */
+	struct group_set always;		/* places of those that name members under `not` only */
+	struct nest_word *above;		/* of a group: places of those that name it ... */
+	uint32_t *above_first;			/* ... its run there; one more than there are groups */
+	struct group_set *member[2];		/* of each group, while they are gathered; [1] under `not`; one piece */
+};
+
+/* What a group's own keys say of an end, members left out: that they hold, that those of `not` do. [0]: surely, [1]: perhaps. */
+struct nest_parts {
+	struct group_set held[2], gone[2];
+};
+
 struct policy {
 	atomic_uint refs;
 	unsigned version;
@@ -56,7 +84,9 @@ struct policy {
 	unsigned ngroups;
 	char **group_name;
 	enum policy_mode group_mode[POLICY_GROUPS_MAX];	/* where has_mode */
-	struct group_set has_mode, has_cidr, needs_workload, minus_cidr, minus_workload, has_fqdn, minus_fqdn;
+	struct group_set has_mode, has_cidr, needs_workload, minus_cidr, minus_workload, has_fqdn, minus_fqdn, has_member, minus_member;
+	struct group_set by_name;			/* groups that ask for names, or have such members */
+	struct nest nest;
 	struct fqdn fqdn;
 	struct prefix_map nets;
 	struct net_groups *net;
@@ -75,5 +105,13 @@ struct policy {
 	struct app_set asked;				/* apps that rules ask facts of, and what these are carried in */
 };
 
+/* policy_nest.c. False: no memory. */
+bool nest_add(struct policy *, unsigned group, unsigned member, bool not);
+/* -ELOOP, or -EINVAL where it has a mode and hangs on names: *group is the one whose members are to blame. */
+int nest_check(struct policy *, unsigned *group, struct err *);
+bool nest_build(struct policy *);	/* also false where nest_check fails */
+void nest_free(struct nest *);
+/* Adds the groups with members that an end is in to those without. */
+void nest_close(const struct policy *, const struct nest_parts *, struct group_set *out, struct group_set *sure);
 
 #endif

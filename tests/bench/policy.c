@@ -370,8 +370,8 @@ static void row(const struct shape *s, unsigned rules, bool count)
 	memset(q, 0, sizeof q);
 	for (unsigned i = 0; i < QUERIES; i++) {
 		s->query(&q[i], groups);
-		policy_file_groups(pf, q[i].from_name, NULL, &q[i].own[0]);
-		policy_file_groups(pf, q[i].to_name, NULL, &q[i].own[1]);
+		policy_file_groups(pf, &(struct policy_who){ .name = q[i].from_name, .labels = NULL }, &q[i].own[0]);
+		policy_file_groups(pf, &(struct policy_who){ .name = q[i].to_name, .labels = NULL }, &q[i].own[1]);
 	}
 	rec_reset(&rec);
 	rec_cstr(&rec, &f_method, "GET");

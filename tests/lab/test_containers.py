@@ -42,6 +42,8 @@ def test_every_command_of_deploy_md():
             if 'docker run -d --name web' in b:
                 web = h.run('docker', 'inspect', '-f', '{{.Id}}', 'web').stdout.strip()[:12]
                 assert web in r.stdout, 'the container is not known by its short id %s: %s' % (web, r.stdout)
+                made_of = h.run('docker', 'inspect', '-f', '{{.Config.Image}}', 'web').stdout.strip()
+                assert 'image %s, netns /run/docker/netns/' % made_of in r.stdout, 'its image is not known: %s' % r.stdout
             if '--name client ' in b:
                 wait_for('the request is told', lambda: [e for e in events(h, 'http') if e['http']['url'] == '/etc/passwd' and e['tapq']['dest_workload'] == web])
                 assert events(h, 'http')[0]['tapq']['path'] == 'tc'

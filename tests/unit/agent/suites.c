@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 extern const struct unit_test tests_config[];
+extern const struct unit_test tests_container[];
 extern const struct unit_test tests_control[];
 extern const struct unit_test tests_eve[];
 extern const struct unit_test tests_evring[];
@@ -12,6 +13,7 @@ extern const struct unit_test tests_owner[];
 extern const struct unit_test tests_pcapng[];
 extern const struct unit_test tests_pcapsrc[];
 extern const struct unit_test tests_policy_file[];
+extern const struct unit_test tests_policy_groups[];
 extern const struct unit_test tests_policy_late[];
 #if __has_include("dpi/engine.h")	/* as test_replay.c */
 extern const struct unit_test tests_replay[];
@@ -23,6 +25,7 @@ extern const struct unit_test tests_yaml[];
 
 const struct unit_suite unit_suites[] = {
 	{ "config", tests_config },
+	{ "container", tests_container },
 	{ "control", tests_control },
 	{ "eve", tests_eve },
 	{ "evring", tests_evring },
@@ -33,6 +36,7 @@ const struct unit_suite unit_suites[] = {
 	{ "pcapng", tests_pcapng },
 	{ "pcapsrc", tests_pcapsrc },
 	{ "policy_file", tests_policy_file },
+	{ "policy_groups", tests_policy_groups },
 	{ "policy_late", tests_policy_late },
 #if __has_include("dpi/engine.h")
 	{ "replay", tests_replay },

@@ -303,7 +303,7 @@ static enum verdict asked(const struct policy_file *pf, const struct talk *t, bo
 
 		addr_parse(ip ? ip : i ? "10.0.0.2" : "10.0.0.1", &a);
 		if (w >= 0)
-			policy_file_groups(pf, workload_names[w], NULL, &own[i]);
+			policy_file_groups(pf, &(struct policy_who){ .name = workload_names[w], .labels = NULL }, &own[i]);
 		policy_groups(p, &a, w >= 0 ? &own[i] : NULL, &g[i]);
 	}
 	put_words(&r, t);

@@ -32,7 +32,7 @@ static bool in(const struct policy_file *pf, const char *group, const char *addr
 	CU_ASSERT_FATAL(g >= 0);
 	CU_ASSERT_EQUAL_FATAL(addr_parse(address, &a), 0);
 	if (workload)
-		policy_file_groups(pf, workload, labels, &own);
+		policy_file_groups(pf, &(struct policy_who){ .name = workload, .labels = labels }, &own);
 	policy_groups(p, &a, workload ? &own : NULL, &all);
 	return all.bits[g / 64] >> (g % 64) & 1;
 }
@@ -81,8 +81,8 @@ static struct policy_answer judge(const struct policy_file *pf, const char *from
 	struct policy_query q = { .from = &g[0], .to = &g[1], .ipproto = proto, .port = port, .app_known = app >= 0, .app = app >= 0 ? (enum app)app : APP_UNKNOWN, .mode = MODE_PROTECT };
 
 	addr_parse("10.1.2.3", &a);
-	policy_file_groups(pf, from, NULL, &own[0]);
-	policy_file_groups(pf, to, &db, &own[1]);
+	policy_file_groups(pf, &(struct policy_who){ .name = from, .labels = NULL }, &own[0]);
+	policy_file_groups(pf, &(struct policy_who){ .name = to, .labels = &db }, &own[1]);
 	policy_groups(p, &a, &own[0], &g[0]);
 	policy_groups(p, &a, &own[1], &g[1]);
 	return policy_judge(p, &q);
@@ -254,13 +254,31 @@ static const struct {
 	{ "version: 1\ngroups:\n  - {name: a, mode: protect, match: {fqdn: a.x}}\n", 3, "has no mode" },
 	{ "version: 1\ngroups:\n  - {name: a, match: {not: {fqdn: a.x}}}\n", 3, "names nobody" },
 	{ "version: 1\ngroups:\n  - {name: a, match: {cidr: \"::/0\", not: {fqdn: []}}}\n", 3, "empty list" },
-	{ "version: 1\ngroups:\n  - {name: a, match: {workload: a, not: {workload: b, fqdn: a.x}}}\n", 3, "not in this version" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {image: []}}\n", 3, "empty list" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {image: \"\"}}\n", 3, "an image" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {image: {x: y}}}\n", 3, "an image" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {images: x}}\n", 3, "did you mean image" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {netns: []}}\n", 3, "empty list" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {netns: [x,\n    a/b]}}\n", 4, "/run/netns" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {not: {image: x}}}\n", 3, "names nobody" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {workload: a, not:}}\n", 3, "" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {workload: a, not: x}}\n", 3, "mapping" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {group: []}}\n", 3, "empty list" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {group: b}}\n", 3, "'b'" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {group: {x: y}}}\n", 3, "the name of a group" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {group: \"\\x01a\"}}\n", 3, "the name of a group" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {groups: b}}\n", 3, "did you mean group" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {not: {group: any}}}\n", 3, "names nobody" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {group: a}}\n", 3, "hold itself: a > a" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {workload: x, not: {group: a}}}\n", 3, "hold itself: a > a" },
+	{ "version: 1\ngroups:\n  - {name: a, match: {group: b}}\n  - {name: b, match: {group: [any,\n    c]}}\n  - {name: c, match: {cidr: 10.0.0.0/8, not: {group:\n    b}}}\n", 7, "hold itself: b > c > b" },
+	{ "version: 1\ngroups:\n  - {name: n, match: {fqdn: a.x}}\n  - {name: m, match: {group: n}}\n  - {name: a, mode: protect, match: {group: [m]}}\n", 5, "group a: it hangs on names by way of group m" },
+	{ "version: 1\ngroups:\n  - {name: n, match: {fqdn: a.x}}\n  - {name: a, mode: monitor, match: {workload: a, not: {workload: b, group: n}}}\n", 4, "has no mode" },
 	{ "version: 1\ngroups:\n  - {name: a, match: {workload: b, not: {not: {}}}}\n", 3, "no such key" },
 	{ "version: 1\ngroups:\n  - {name: a, match: {workloads: b}}\n", 3, "did you mean workload" },
 	{ "version: 1\ngroups:\n  - {name: any, match: {workload: b}}\n", 3, "reserved" },
 	{ "version: 1\ngroups:\n  - {name: a, match: {workload: b}}\n  - {name: a, match: {workload: c}}\n", 4, "twice" },
 	{ "version: 1\ngroups:\n  - {name: a, match: {workload: b}, mode: x}\n", 3, "protect" },
-	{ "version: 1\ngroups:\n  - {name: a, match: {workload: b, not: {workload: c, cidr: 10.0.0.0/8}}}\n", 3, "not in this version" },
 	{ "version: 1\ngroups: &a\n  - {name: a, match: {workload: b}}\nrules: *a\n", 3, "anchor" },
 	{ "version: 1\ngroups: [\n", 0, "" },
 };

@@ -55,7 +55,7 @@ static void test_hostile(void)
 		  "url=/\\x1b[2J\\x0a\\x0d\\x00\\x7f\\x9bx\xc3\xa9\n", 1 },
 		{ show_event, "{\"event_type\":\"dns\",\"dns\":{\"answers\":[{\"rdata\":\"\\u001bc\"}]}}", "\\\\x1bc", 1 },
 		{ show_flows, "{\"flows\":[{\"src_workload\":\"a\\u001b[A\\n\"}]}", "a\\x1b[A\\x0a", 2 },
-		{ show_workloads, "{\"workloads\":[{\"name\":\"\\u001b[31mred\",\"interfaces\":[{\"name\":\"eth0\",\"host\":\"v\",\"error\":\"x\\n\"}]}]}", "\\x1b[31mred", 3 },
+		{ show_workloads, "{\"workloads\":[{\"name\":\"\\u001b[31mred\",\"interfaces\":[{\"name\":\"eth0\",\"host\":\"v\",\"error\":\"x\\n\"}]}]}", "\\x1b[31mred", 4 },
 		{ show_status, "{\"missing\":[{\"workload\":\"w\\n\",\"why\":\"\\u001b\"}]}", "missing: w\\x0a", 6 },
 	};
 

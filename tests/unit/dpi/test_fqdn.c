@@ -97,6 +97,7 @@ static const enum app apps[] = { APP_TLS, APP_HTTP, APP_GRPC, APP_SSH, APP_UNKNO
 struct slow_group {
 	bool workload, minus_workload;	/* it asks for the caller's bit; the bit subtracts */
 	unsigned names, not_names;	/* bits of names; 0: it does not ask */
+	unsigned members, not_members;	/* bits of groups, 0 is `any`; as above */
 };
 
 struct slow_rule {
@@ -108,11 +109,25 @@ struct slow_rule {
 /* What the flow shows: bits of names, 0: nothing. */
 static bool slow_names(unsigned wants, unsigned of_addr, unsigned shown) { return (wants & of_addr) && (shown & wants) == shown; }
 
-static bool slow_in(const struct slow_group *g, bool bit, unsigned of_addr, unsigned shown)
-{
-	bool gone = (g->minus_workload || g->not_names) && (!g->minus_workload || bit) && (!g->not_names || slow_names(g->not_names, of_addr, shown));
+static bool slow_in(const struct slow_group *all, unsigned i, unsigned own, unsigned of_addr, unsigned shown);
 
-	return (g->workload || g->names) && (!g->workload || bit) && (!g->names || slow_names(g->names, of_addr, shown)) && !gone;
+static bool slow_in_one(const struct slow_group *all, unsigned members, unsigned own, unsigned of_addr, unsigned shown)
+{
+	bool in = members & 1;
+
+	for (unsigned i = 1; i <= NG; i++)
+		in |= members >> i & 1 && slow_in(all, i, own, of_addr, shown);
+	return in;
+}
+
+static bool slow_in(const struct slow_group *all, unsigned i, unsigned own, unsigned of_addr, unsigned shown)
+{
+	const struct slow_group *g = &all[i];
+	bool bit = own >> i & 1, gone = (g->minus_workload || g->not_names || g->not_members) && (!g->minus_workload || bit) &&
+		(!g->not_names || slow_names(g->not_names, of_addr, shown)) && (!g->not_members || slow_in_one(all, g->not_members, own, of_addr, shown));
+
+	return (g->workload || g->names || g->members) && (!g->workload || bit) && (!g->names || slow_names(g->names, of_addr, shown)) &&
+	       (!g->members || slow_in_one(all, g->members, own, of_addr, shown)) && !gone;
 }
 
 static unsigned slow_set(const struct slow_group *g, unsigned own, unsigned of_addr, unsigned shown)
@@ -120,7 +135,7 @@ static unsigned slow_set(const struct slow_group *g, unsigned own, unsigned of_a
 	unsigned set = 1;
 
 	for (unsigned i = 1; i <= NG; i++)
-		set |= (unsigned)slow_in(&g[i], own >> i & 1, of_addr, shown) << i;
+		set |= (unsigned)slow_in(g, i, own, of_addr, shown) << i;
 	return set;
 }
 
@@ -206,6 +221,22 @@ static void build(uint64_t *s, struct slow_group *g, struct slow_rule *r, unsign
 
 			CU_ASSERT_EQUAL(policy_group_fqdn(b, i, patterns[pat].text, true, &e), 0);
 			g[i].not_names |= patterns[pat].names;
+		}
+	}
+	for (unsigned i = 1; i <= NG; i++) {	/* odd ones are of those above, even ones of odd ones below: none of itself */
+		unsigned may = i % 2 ? 0 : 0x2au & ((1u << i) - 1);
+
+		may |= i % 2 ? 0x2au & ~((2u << i) - 1) : 0;
+		may |= 1;
+		if (rnd(s) % 2)
+			g[i].members = (unsigned)rnd(s) & may;
+		if (rnd(s) % 3 == 0)
+			g[i].not_members = (unsigned)rnd(s) & may;
+		for (unsigned k = 0; k <= NG; k++) {
+			if (g[i].members >> k & 1)
+				CU_ASSERT_EQUAL(policy_group_member(b, i, k, false, &e), 0);
+			if (g[i].not_members >> k & 1)
+				CU_ASSERT_EQUAL(policy_group_member(b, i, k, true, &e), 0);
 		}
 	}
 	for (unsigned i = 0; i < n; i++) {

@@ -346,6 +346,7 @@ struct slow_group {
 	struct cidr cidr[2][4];		/* in it; under `not` */
 	unsigned n[2];
 	bool needs, minus;
+	uint32_t members[2];		/* bits of groups, 0 is `any`; under `not` */
 };
 
 /* Prefixes of few bits that vary, so that they hold one another, of both families and all lengths. */
@@ -370,18 +371,55 @@ static struct cidr random_cidr(uint64_t *s)
 	return c;
 }
 
-static bool slow_in(const struct slow_group *g, const struct addr *a, bool own)
+#define NG 24
+
+static bool slow_in(const struct slow_group *all, unsigned no, const struct addr *a, uint64_t own);
+
+static bool slow_in_one(const struct slow_group *all, uint32_t members, const struct addr *a, uint64_t own)
 {
-	bool held[2] = { false, false };
+	bool in = members & 1;
+
+	for (unsigned i = 1; i <= NG; i++)
+		in |= members >> i & 1 && slow_in(all, i, a, own);
+	return in;
+}
+
+/* all[0] is the first group, whose number is 1. */
+static bool slow_in(const struct slow_group *all, unsigned no, const struct addr *a, uint64_t bits)
+{
+	const struct slow_group *g = &all[no - 1];
+	bool held[2] = { false, false }, own = bits >> no & 1;
 
 	for (unsigned not = 0; not < 2; not++)
 		for (unsigned i = 0; i < g->n[not]; i++)
 			held[not] |= cidr_has(&g->cidr[not][i], a);
-	if (!g->n[0] && !g->needs)
+	if (!g->n[0] && !g->needs && !g->members[0])
 		return false;		/* only takes away: nobody */
-	if ((g->n[0] && !held[0]) || (g->needs && !own))
+	if ((g->n[0] && !held[0]) || (g->needs && !own) || (g->members[0] && !slow_in_one(all, g->members[0], a, bits)))
 		return false;
-	return !((g->n[1] || g->minus) && (!g->n[1] || held[1]) && (!g->minus || own));
+	return !((g->n[1] || g->minus || g->members[1]) && (!g->n[1] || held[1]) && (!g->minus || own) && (!g->members[1] || slow_in_one(all, g->members[1], a, bits)));
+}
+
+/* Groups name others that stand before them in a random order: none comes to hold itself. */
+static void random_members(uint64_t *s, struct policy_builder *b, struct slow_group *g)
+{
+	unsigned order[NG], deep = pick(s, 2);
+	struct err e;
+
+	for (unsigned i = 0; i < NG; i++) {
+		unsigned k = pick(s, i + 1);
+
+		order[i] = order[k];
+		order[k] = i;
+	}
+	for (unsigned i = 0; i < NG; i++)
+		for (unsigned not = 0; not < 2; not++)
+			for (unsigned n = pick(s, 3) ? 0 : 1 + pick(s, 3); n; n--) {
+				unsigned at = deep && i ? i - 1 - pick(s, i < 3 ? i : 3) : i ? pick(s, i) : 0, member = i && pick(s, 10) ? order[at] + 1 : POLICY_GROUP_ANY;
+
+				g[order[i]].members[not] |= 1u << member;
+				CU_ASSERT_EQUAL(policy_group_member(b, order[i] + 1, member, not, &e), 0);
+			}
 }
 
 static void test_groups(void)
@@ -391,12 +429,12 @@ static void test_groups(void)
 
 	for (unsigned round = 0; round < 1000; round++) {
 		struct policy_builder *b = policy_begin(MODE_DISCOVER);
-		struct slow_group g[24];
+		struct slow_group g[NG];
 		struct policy *p;
 		struct err e;
 
 		memset(g, 0, sizeof g);
-		for (unsigned i = 0; i < 24; i++) {
+		for (unsigned i = 0; i < NG; i++) {
 			char name[16];
 
 			snprintf(name, sizeof name, "g%u", i);
@@ -413,6 +451,8 @@ static void test_groups(void)
 			if (g[i].minus)
 				policy_group_minus_workload(b, i + 1);
 		}
+		if (round % 4)
+			random_members(&s, b, g);
 		p = policy_build(b);
 		for (unsigned i = 0; i < 100; i++) {
 			struct addr a = random_cidr(&s).net;
@@ -420,8 +460,8 @@ static void test_groups(void)
 			bool local = pick(&s, 2);
 
 			policy_groups(p, &a, local ? &own : NULL, &out);
-			for (unsigned k = 0; k < 24; k++, cases++) {
-				bool want = slow_in(&g[k], &a, local && set_has(&own, k + 1));
+			for (unsigned k = 0; k < NG; k++, cases++) {
+				bool want = slow_in(g, k + 1, &a, local ? own.bits[0] : 0);
 
 				wrong += want != set_has(&out, k + 1);
 				in += want;

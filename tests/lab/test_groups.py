@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Groups by image, network namespace and other groups, enforced on both paths, IPv4 and IPv6."""
+from lablib import Lab
+from test_policy import refused
+from traffic import http_get
+
+# web is of an image; client and db are of namespaces; who may talk is a group of groups.
+POLICY = '''version: 1
+default: {{mode: protect}}
+groups:
+  - {{name: callers, match: {{group: [clients, guests], not: {{group: databases}}}}}}
+  - {{name: clients, match: {{netns: "{prefix}-cl*"}}}}
+  - {{name: guests, match: {{cidr: [192.0.2.0/24, "2001:db8:77::/64"], not: {{group: any, cidr: [192.0.2.99, "2001:db8:77::99"]}}}}}}
+  - {{name: shop, match: {{image: registry.example/shop/web}}}}
+  - {{name: databases, match: {{group: [images, paths]}}}}
+  - {{name: images, match: {{image: "postgres*"}}}}
+  - {{name: paths, match: {{netns: /run/netns/{prefix}-db}}}}
+rules:
+  - {{id: 10, from: callers, to: shop, ports: [tcp/8080], action: allow}}
+  - {{id: 20, from: databases, to: shop, action: drop}}
+'''
+
+
+def enforced(lab, mode, engine=None):
+    lab.nginx('web')
+    lab.nginx('db')
+    lab.start_tapqd(mode=mode, policy=POLICY.format(prefix=lab.prefix),
+                    per={'web': 'image: "registry.example/shop/web:1.0"', 'pg': 'image: "docker.io/library/postgres:16"'})
+    for v in (lab.v4, lab.v6):
+        for client in ('client', 'outside'):
+            assert http_get(lab.ns(client), v('web'), 8080)[1] == 200
+        assert refused(lab, 'pg', v('web'), 8080) == 'timed out'        # by its image
+        assert refused(lab, 'db', v('web'), 8080) == 'timed out'        # by its path
+        assert refused(lab, 'other', v('web'), 8080) == 'refused'       # of no group: no rule
+        assert refused(lab, 'client', v('db'), 8080) == 'refused'       # db is no shop
+    told = {w['name']: (w.get('image'), w.get('netns_path')) for w in lab.tapq_json('workloads')['workloads']}
+    assert told['web'] == ('registry.example/shop/web:1.0', '/run/netns/' + lab.ns('web')) and told['client'] == (None, '/run/netns/' + lab.ns('client')), told
+    text = lab.tapq('workloads').stdout
+    assert 'image docker.io/library/postgres:16, netns /run/netns/%s\n' % lab.ns('pg') in text and 'image not known, netns /run/netns/%s\n' % lab.ns('client') in text, text
+    # ... and told the same way beforehand
+    for client, want in (('client', ('allow', 10, ['callers', 'clients'])), ('pg', ('drop', 20, ['databases', 'images'])), ('db', ('drop', 20, ['databases', 'paths'])), ('other', ('deny', 0, []))):
+        t = lab.tapq_json('policy', 'test', '--from', client, '--to', 'web', '--port', 'tcp/8080')
+        assert (t['verdict'], t['rule'], t['from_groups']) == want and t['to_groups'] == ['shop'] and t['to_image'] == 'registry.example/shop/web:1.0', t
+    assert lab.tapq_json('policy', 'test', '--from', 'other', '--to', 'web', '--port', 'tcp/8080')['from_image'] == 'not known'
+    assert lab.stop_tapqd() == 0
+    flows = {(e['tapq'].get('src_workload', '') or 'outside', e['tapq'].get('dest_workload'), e['tapq']['verdict'], e['tapq']['rule'], e['tapq']['path']) for e in lab.events('flow') if e['proto'] == 'TCP'}
+    path = 'tc' if mode == 'tc' else 'nfq'
+    assert flows == {('client', 'web', 'allow', 10, path), ('outside', 'web', 'allow', 10, path), ('pg', 'web', 'drop', 20, path), ('db', 'web', 'drop', 20, path),
+                     ('other', 'web', 'deny', 0, path), ('client', 'db', 'deny', 0, path)}, flows
+
+
+def test_enforced_inline():
+    with Lab(containers=('web', 'client', 'db', 'pg', 'other')) as lab:
+        enforced(lab, 'mixed')
+
+
+def test_enforced_on_the_mirror():
+    with Lab(containers=('web', 'client', 'db', 'pg', 'other')) as lab:
+        enforced(lab, 'tc')
+
+
+def test_found_by_its_name_under_run_netns():
+    """Nothing was said by hand: the namespace is known by its name, the image is not."""
+    text = '''version: 1
+default: {mode: protect}
+groups:
+  - {name: web, match: {netns: "*-web"}}
+  - {name: imaged, match: {image: "*"}}
+rules:
+  - {id: 10, from: imaged, to: any, action: drop}
+  - {id: 20, from: any, to: web, action: allow}
+'''
+    with Lab() as lab:
+        lab.nginx('web')
+        lab.nginx('db')
+        lab.start_tapqd(mode='mixed', policy=text, static=False)
+        for v in (lab.v4, lab.v6):
+            assert http_get(lab.ns('client'), v('web'), 8080)[1] == 200
+            assert refused(lab, 'client', v('db'), 8080) == 'refused'
+        assert lab.stop_tapqd() == 0
