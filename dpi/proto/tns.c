@@ -17,6 +17,7 @@
 #define ANSWER_KEEP (HEAD + 512u)
 #define CONNECT_LEAST 34u
 #define LARGE_VERSION 315u
+#define USER_MAX 128u
 
 enum type { T_CONNECT = 1, T_ACCEPT, T_ACK, T_REFUSE, T_REDIRECT, T_DATA, T_NULL, T_ABORT = 9, T_RESEND = 11, T_MARKER, T_ATTENTION, T_CONTROL, T_LAST = 19 };
 
@@ -150,23 +151,43 @@ static struct bytes statement_find(struct cursor c)
 	return best;
 }
 
-/* Of a login: the user's name stands as text before the first "AUTH_". */
+/* The first of a login's pairs: the length of its name twice, as numbers of one byte or of four, and the name. */
+static bool pair_begins(struct cursor c)
+{
+	uint8_t n = cur_u8(&c);
+
+	if (n == 1)
+		n = cur_u8(&c);
+	else if (cur_u8(&c) || cur_u8(&c) || cur_u8(&c))
+		return false;
+	return n > 5 && cur_u8(&c) == n && cur_starts(&c, "AUTH_", 5);
+}
+
+static bool is_user(struct bytes name)
+{
+	for (size_t k = 0; k < name.n; k++)
+		if (name.p[k] <= 0x20 || name.p[k] == 0x7f)
+			return false;
+	return name.n != 0;
+}
+
+/* Of a login: the user's name stands as text before the first pair, with its length or, where the call told it (sequence, pointer, size of the number, number), alone. */
 static struct bytes login_user(struct cursor c)
 {
-	struct bytes none = { NULL, 0 };
+	uint8_t told = cur_peek(&c, 2) == 1 ? cur_peek(&c, 3) : 0;
 
 	for (unsigned i = 0; i < 96 && cur_left(&c) > 12; i++, cur_skip(&c, 1)) {
-		struct cursor u = c;
+		struct cursor u = c, alone = c;
 		uint8_t n = cur_u8(&u);
-		struct bytes name = cur_bytes(&u, n);
-		bool text = n >= 2 && n <= 30 && cur_ok(&u);
+		struct bytes name = n > 1 && n <= USER_MAX ? cur_bytes(&u, n) : (struct bytes){ NULL, 0 };
 
-		for (unsigned k = 0; text && k < n; k++)
-			text = name.p[k] > 0x20 && name.p[k] < 0x7f;
-		if (text && (cur_starts(&u, "\x0d\0\0\0\x0d" "AUTH_", 10) || cur_starts(&u, "\1\x0d\x0d" "AUTH_", 8)))
+		if (is_user(name) && pair_begins(u))
+			return name;
+		name = told && told <= USER_MAX ? cur_bytes(&alone, told) : (struct bytes){ NULL, 0 };
+		if (is_user(name) && pair_begins(alone))
 			return name;
 	}
-	return none;
+	return (struct bytes){ NULL, 0 };
 }
 
 static void call(struct px *px, struct tns *s, struct cursor c)

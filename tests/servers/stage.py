@@ -166,6 +166,13 @@ class Stage:
         self.procs.append(p)
         return p
 
+    def own(self, name, port):
+        """A server of own/ on a port. Returns a function: what it was asked so far, a line each."""
+        asked = self.file('asked', '')
+        self.start('/usr/bin/python3', os.path.join(os.path.dirname(os.path.abspath(__file__)), 'own', name), str(port), asked)
+        self.listening(port)
+        return lambda: open(asked).read().splitlines()
+
     def end(self, p, seconds=20):
         p.send_signal(signal.SIGTERM)
         p.wait(seconds)
