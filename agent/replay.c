@@ -161,6 +161,8 @@ static int run_file(struct run *n, const char *file, struct err *err)
 		for (int i = 0; i < count; i++) {
 			if (f[i].ts > n->ticked && (uint64_t)f[i].ts - (uint64_t)n->ticked >= TICK_NS) {
 				dpi_tick(n->dpi, f[i].ts);
+				while (dpi_due(n->dpi))
+					;
 				n->ticked = f[i].ts;
 			}
 			dpi_inspect(n->dpi, &f[i]);

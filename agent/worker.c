@@ -143,7 +143,7 @@ static void run_commands(struct worker *w)
 
 static int wait_ms(const struct worker *w)
 {
-	int ms = w->behind ? 0 : w->again.n ? AGAIN_MS : TICK_MS;
+	int ms = w->behind || w->due ? 0 : w->again.n ? AGAIN_MS : TICK_MS;
 
 	for (unsigned i = 0; i < w->n; i++) {
 		const struct source *s = w->entries[i]->src;
@@ -195,6 +195,7 @@ static void *worker_main(void *arg)
 			shunt_tick(w->shunt, w->dpi);
 			ticked = now;
 		}
+		w->due = dpi_due(w->dpi);
 		if (w->conf.relay) {
 			frames_run_relayed(w);
 			frames_take_replies(w);

@@ -48,6 +48,7 @@ struct worker {
 	unsigned n, size;
 	int epfd, evfd;
 	bool stopping, behind;	/* behind: relayed frames were left for the next round */
+	bool due;		/* flows are left that are to end */
 	unsigned patience;	/* ms that are left to wait for room in the ring of events; 0 until the end */
 	bool unflushed;		/* some entry was answered */
 	uint64_t beats, not_relayed, not_asked;

@@ -297,6 +297,9 @@ int64_t flow_timeout(const struct flow *f)
 	return 60 * SEC;
 }
 
+/* When its timer fires and nothing came meanwhile, it ends: `seen` may be a second too old. */
+static int64_t ends_at(const struct flow *f, int64_t now) { return now + flow_timeout(f) + SEC; }
+
 void flow_move(struct flow_table *t, struct flow *f, enum flow_state to, int64_t now)
 {
 	enum flow_lru class = lru_of(to);
@@ -309,8 +312,8 @@ void flow_move(struct flow_table *t, struct flow *f, enum flow_state to, int64_t
 		age_in(t, f, no, class);
 	}
 	/* a timer that fires too early is armed again: only a shorter life needs moving it now */
-	if (wheel_armed(&f->timer) && f->timer.when > now + flow_timeout(f))
-		wheel_arm(&t->wheel, &f->timer, now + flow_timeout(f));
+	if (wheel_armed(&f->timer) && f->timer.when > ends_at(f, now))
+		wheel_arm(&t->wheel, &f->timer, ends_at(f, now));
 }
 
 const char *flow_state_name(enum flow_state s)
@@ -374,7 +377,7 @@ struct flow *flow_insert(struct flow_table *t, const struct flow_key *k, uint64_
 	t->slots[i] = (struct flow_slot){ .tag = tag, .no = no };
 	t->used++;
 	age_in(t, f, no, LRU_NEW);
-	wheel_arm(&t->wheel, &f->timer, now + flow_timeout(f));
+	wheel_arm(&t->wheel, &f->timer, ends_at(f, now));
 	return f;
 }
 

@@ -12,8 +12,8 @@
 
 #define JUMP_BACK (10 * SEC)	/* frames may be this late before it is taken for another capture */
 #define TICK (SEC / 10)
-#define TIMERS_A_TICK 4096u	/* handled at once; the rest with the next frames */
-#define TIMERS_A_FRAME 16u
+#define TIMERS_A_FRAME 2u	/* handled with each frame: a flow has one timer to its end, and what is held waits meanwhile */
+#define TIMERS_A_CALL 16u	/* some 20 us */
 #define EVICT_TRIES 2
 #define ROOM_TRIES 4			/* flows that give memory back, at most, for each packet */
 
@@ -314,18 +314,16 @@ void core_clock(struct dpi *d, int64_t ts)
 	}
 	if (d->holds.oldest)
 		hold_due(d);
-	if (d->now - d->advanced < TICK) {
-		if (d->flows.wheel.due)
-			due(d, TIMERS_A_FRAME);
-		return;
+	if (d->now - d->advanced >= TICK) {
+		if (!d->began)
+			d->began = d->now;
+		d->advanced = d->now;
+		wheel_advance(&d->flows.wheel, d->now);
+		count_n(d, DPI_C_FRAG_TIMEOUT, defrag_expire(d->defrag, ts));
+		expect_expire(&d->expect, d->now);
 	}
-	if (!d->began)
-		d->began = d->now;
-	d->advanced = d->now;
-	wheel_advance(&d->flows.wheel, d->now);
-	due(d, TIMERS_A_TICK);
-	count_n(d, DPI_C_FRAG_TIMEOUT, defrag_expire(d->defrag, ts));
-	expect_expire(&d->expect, d->now);
+	if (d->flows.wheel.due)
+		due(d, TIMERS_A_FRAME);
 }
 
 void dpi_tick(struct dpi *d, int64_t now)
@@ -333,4 +331,10 @@ void dpi_tick(struct dpi *d, int64_t now)
 	core_clock(d, now);
 	if (d->witness.used)
 		witness_tick(d);
+}
+
+bool dpi_due(struct dpi *d)
+{
+	due(d, TIMERS_A_CALL);
+	return d->flows.wheel.due;
 }

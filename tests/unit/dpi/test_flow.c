@@ -242,6 +242,31 @@ static void test_established_timeout(void)
 	core_close(&c);
 }
 
+/* A thousand flows whose time is over at once keep no frame waiting: each frame and each call ends a few of them, each by one look. */
+static void test_many_end_at_once(void)
+{
+	struct dpi_conf conf = { .max_flows = 2000, .memcap = 8 << 20, .midstream = true };
+	struct core c = { 0 };
+	unsigned looks = 0;
+
+	core_open(&c, &conf);
+	for (uint16_t i = 1; i <= 1000; i++)
+		core_send(&c, &(struct spec){ .udp = true, .sport = i, .p = "q", .n = 1 });
+	c.now += 63 * SEC;
+	for (unsigned i = 1; i <= 10; i++) {
+		core_send(&c, &(struct spec){ .udp = true, .sport = 5000, .p = "q", .n = 1 });
+		CU_ASSERT_EQUAL(core_flows(&c), 1001 - 2 * i);
+	}
+	dpi_tick(c.d, c.now);
+	CU_ASSERT_EQUAL(core_flows(&c), 979);
+	while (dpi_due(c.d) && ++looks < 1000)
+		CU_ASSERT_EQUAL(core_flows(&c), 979 - 16 * looks);
+	CU_ASSERT_EQUAL(looks, 978 / 16);
+	CU_ASSERT_EQUAL(core_flows(&c), 1);
+	CU_ASSERT_EQUAL(c.told[EV_FLOW], 1000);
+	core_close(&c);
+}
+
 static void test_report(void)
 {
 	struct dpi_conf conf = { .max_flows = 16, .memcap = 8 << 20, .midstream = true, .flow_report = 10 * SEC };
@@ -548,6 +573,7 @@ const struct unit_test tests_flow[] = {
 	{ "eviction", test_evict },
 	{ "timeouts", test_timeouts },
 	{ "timeout of an established connection", test_established_timeout },
+	{ "many flows that end at once", test_many_end_at_once },
 	{ "reports", test_report },
 	{ "time jumps back", test_time_jumps_back },
 	{ "the ends of time", test_ends_of_time },
