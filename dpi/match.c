@@ -18,8 +18,6 @@ int match_by_name(const char *matcher)
 	return -1;
 }
 
-static uint8_t low(uint8_t b) { return b >= 'A' && b <= 'Z' ? b | 0x20 : b; }
-
 /* The last star takes one byte more at each dead end: O(pattern x text). */
 bool match_glob(struct bytes pattern, struct bytes text, bool nocase, bool cut)
 {
@@ -33,7 +31,7 @@ bool match_glob(struct bytes pattern, struct bytes text, bool nocase, bool cut)
 				return true;
 		} else if (t == text.n) {
 			return p == pattern.n || cut;
-		} else if (p < pattern.n && (pattern.p[p] == '?' || (nocase ? low(pattern.p[p]) == low(text.p[t]) : pattern.p[p] == text.p[t]))) {
+		} else if (p < pattern.n && (pattern.p[p] == '?' || (nocase ? ascii_low(pattern.p[p]) == ascii_low(text.p[t]) : pattern.p[p] == text.p[t]))) {
 			p++;
 			t++;
 		} else if (star != SIZE_MAX) {
@@ -49,7 +47,7 @@ bool match_glob(struct bytes pattern, struct bytes text, bool nocase, bool cut)
 
 static int hex(uint8_t b)
 {
-	b = low(b);
+	b = ascii_low(b);
 	return b >= '0' && b <= '9' ? b - '0' : b >= 'a' && b <= 'f' ? b - 'a' + 10 : -1;
 }
 
@@ -105,6 +103,35 @@ static struct bytes path_resolved(struct bytes path, uint8_t *out)
 	return (struct bytes){ out, w };
 }
 
+/* What of a qualified name stands behind its last dot; n 0: it has none. */
+static struct bytes unqualified(struct bytes name)
+{
+	size_t dot = name.n;
+
+	while (dot && name.p[dot - 1] != '.')
+		dot--;
+	return dot ? (struct bytes){ name.p + dot, name.n - dot } : (struct bytes){ NULL, 0 };
+}
+
+unsigned match_forms(enum match_how how, struct bytes v, uint8_t *room, struct bytes form[MATCH_FORMS])
+{
+	form[0] = v;
+	switch (how) {
+	case MATCH_PATH:
+		form[0] = path_of(v);
+		form[1] = path_resolved(form[0], room);
+		return 2;
+	case MATCH_TABLE:
+		form[1] = unqualified(v);
+		return form[1].p ? 2 : 1;
+	case MATCH_EXACT:
+	case MATCH_NOCASE:
+	case MATCH_HEADER:
+		break;
+	}
+	return 1;
+}
+
 static bool path_holds(struct bytes pattern, struct bytes url, bool cut, bool all)
 {
 	uint8_t room[RECORD_STR_MAX];
@@ -120,15 +147,14 @@ static bool path_holds(struct bytes pattern, struct bytes url, bool cut, bool al
 
 static bool table_holds(struct bytes pattern, struct bytes name, bool cut, bool all)
 {
-	size_t dot = name.n;
+	struct bytes last;
 
 	if (match_glob(pattern, name, true, cut))
 		return true;
 	if (all || (pattern.n && memchr(pattern.p, '.', pattern.n)))
 		return false;
-	while (dot && name.p[dot - 1] != '.')
-		dot--;
-	return dot && match_glob(pattern, (struct bytes){ name.p + dot, name.n - dot }, true, cut);
+	last = unqualified(name);
+	return last.p && match_glob(pattern, last, true, cut);
 }
 
 static bool value_holds(const struct clause *c, struct bytes v, bool cut, bool all)
@@ -162,53 +188,73 @@ static bool value_holds(const struct clause *c, struct bytes v, bool cut, bool a
 #define SAID_ONCE (ROLE_BIT(FACT_TLS_SNI) | ROLE_BIT(FACT_TLS_VERSION) | ROLE_BIT(FACT_TLS_JA4) | ROLE_BIT(FACT_TLS_ISSUER) | \
 		   ROLE_BIT(FACT_SSH_VERSION) | ROLE_BIT(FACT_USER) | ROLE_BIT(FACT_DATABASE))
 
-/* Items of an array have the role of the array. */
-static enum match clause_holds(const struct clause *c, const struct facts *f, bool all)
+bool match_said_once(uint32_t roles) { return !(roles & ~SAID_ONCE); }
+
+void fact_values_begin(struct fact_values *s, const struct facts *f)
 {
-	uint32_t roles = match_keys[c->key].roles;
-	const uint8_t *pos = f->body, *end = f->len ? f->body + f->len : f->body;
-	const struct fact *of[RECORD_DEPTH_MAX + 1] = { NULL };
-	unsigned depth = 0;
-	bool any = false, partial = f->partial;
+	s->pos = f->body;
+	s->end = f->len ? f->body + f->len : f->body;
+	s->of[0] = NULL;
+	s->depth = 0;
+	s->partial = f->partial;
+}
+
+bool fact_values_next(struct fact_values *s, struct fact_value *out)
+{
 	const struct item *it;
 	const void *v;
 
-	while (f->len && (it = item_next(&pos, end, &v))) {
-		const struct fact *fact = it->fact ? it->fact : of[depth];
+	while (s->pos != s->end && (it = item_next(&s->pos, s->end, &v))) {
+		const struct fact *fact = it->fact ? it->fact : s->of[s->depth];
 
 		switch ((enum item_kind)it->kind) {
 		case ITEM_OBJ:
 		case ITEM_ARR:
-			if (depth < RECORD_DEPTH_MAX)
-				depth++;
-			of[depth] = it->kind == ITEM_ARR ? fact : NULL;
+			if (s->depth < RECORD_DEPTH_MAX)
+				s->depth++;
+			s->of[s->depth] = it->kind == ITEM_ARR ? fact : NULL;
 			break;
 		case ITEM_END:
-			depth -= depth > 0;
+			s->depth -= s->depth > 0;
 			break;
 		case ITEM_BOOL:
-			partial |= fact && fact->role == FACT_PARTIAL;
+			s->partial |= fact && fact->role == FACT_PARTIAL;
 			break;
 		case ITEM_STR:
-			if (!fact || !(roles & ROLE_BIT(fact->role)) || (c->header && c->header != fact))
+			if (!fact)
 				break;
-			any = true;
-			if (value_holds(c, (struct bytes){ v, it->len }, it->cut, all) != all)
-				return all ? MATCH_NO : MATCH_YES;
-			break;
+			*out = (struct fact_value){ fact, { v, it->len }, it->cut };
+			return true;
 		case ITEM_U64:
 		case ITEM_I64:
 		case ITEM_TIME:
 			break;
 		}
 	}
+	return false;
+}
+
+static enum match clause_holds(const struct clause *c, const struct facts *f, bool all)
+{
+	uint32_t roles = match_keys[c->key].roles;
+	struct fact_values s;
+	struct fact_value v;
+	bool any = false;
+
+	for (fact_values_begin(&s, f); fact_values_next(&s, &v);) {
+		if (!(roles & ROLE_BIT(v.fact->role)) || (c->header && c->header != v.fact))
+			continue;
+		any = true;
+		if (value_holds(c, v.text, v.cut, all) != all)
+			return all ? MATCH_NO : MATCH_YES;
+	}
 	if (!any && f->later & roles)
 		return MATCH_MAYBE;
-	if (!any && f->unseen && !(roles & ~SAID_ONCE))
+	if (!any && f->unseen && match_said_once(roles))
 		return all ? MATCH_YES : MATCH_NO;
 	if (all)
-		return any && !partial ? MATCH_YES : MATCH_NO;
-	return partial ? MATCH_YES : MATCH_NO;
+		return any && !s.partial ? MATCH_YES : MATCH_NO;
+	return s.partial ? MATCH_YES : MATCH_NO;
 }
 
 enum match match_facts(const struct clause *c, unsigned n, const struct facts *f, bool all)

@@ -50,10 +50,36 @@ struct clause {
 	const struct fact *header;	/* MATCH_HEADER: facts of this name only */
 };
 
+/* The texts among a request's facts, one after the other; what stands in an array has the role of the array. */
+struct fact_values {
+	const uint8_t *pos, *end;
+	const struct fact *of[RECORD_DEPTH_MAX + 1];
+	unsigned depth;
+	bool partial;			/* behind the last: some were lost */
+};
+
+struct fact_value {
+	const struct fact *fact;
+	struct bytes text;
+	bool cut;
+};
+
+void fact_values_begin(struct fact_values *, const struct facts *);
+bool fact_values_next(struct fact_values *, struct fact_value *);
+
+/* What patterns of a clause are held against where it asks for v: at most MATCH_FORMS texts, one of which holds where v does. room:
+ * RECORD_STR_MAX bytes, that the texts may point to. */
+#define MATCH_FORMS 2u
+unsigned match_forms(enum match_how, struct bytes v, uint8_t *room, struct bytes form[MATCH_FORMS]);
+/* All of these are said once, at a connection's beginning (struct facts, unseen). */
+bool match_said_once(uint32_t roles);
+
 enum match { MATCH_NO, MATCH_MAYBE, MATCH_YES };
 
 /* Do all of n clauses hold? `all`: the rule allows. No allocation; O(facts x patterns x their lengths). */
 enum match match_facts(const struct clause *c, unsigned n, const struct facts *f, bool all);
+
+static inline uint8_t ascii_low(uint8_t b) { return b >= 'A' && b <= 'Z' ? b | 0x20 : b; }
 
 /* The glob holds for the text; cut: text may go on behind what is there, true when it can hold then. */
 bool match_glob(struct bytes pattern, struct bytes text, bool nocase, bool cut);

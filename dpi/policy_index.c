@@ -75,7 +75,7 @@ static bool build_ports(struct policy *p)
 static bool same_class(const struct rule *a, const struct rule *b)
 {
 	return memcmp(&a->apps, &b->apps, sizeof(a->apps)) == 0 && !a->nclauses == !b->nclauses && verdict_stops(a->action) == verdict_stops(b->action) &&
-	       a->mode == b->mode;
+	       a->mode == b->mode && a->field == b->field;
 }
 
 /* Rules that come when there are too many classes are of none. */
@@ -161,6 +161,22 @@ static void add_apps(struct filling *f, const struct rule *r)
 		add_to(f, SET_CLASS + r->ask_class);
 }
 
+static void add_literals(struct filling *f, const struct rule *r)
+{
+	const struct rule_index *x = &f->p->index;
+	const struct clause *c = r->field == LITERAL_FIELD_NONE ? NULL : &r->clause[r->found_by];
+	bool allows = r->action == VERDICT_ALLOW;
+
+	add_to(f, !c ? SET_NO_FIELD : (uint32_t)(allows ? SET_FIELD_ALLOW : SET_FIELD_OTHER) + r->field);
+	for (unsigned k = 0; c && k < c->npatterns; k++) {
+		const struct literal *s = literals_of(&x->literals, r, c->pattern[k]);
+
+		add_to(f, x->literal_sets + s->number - 1);
+		if (s->kind == LITERAL_TAIL && !allows)
+			add_to(f, SET_FIELD_TAIL + r->field);
+	}
+}
+
 static void add_rules(struct policy *p, bool words)
 {
 	for (uint32_t no = 0; no < p->nrules; no++) {
@@ -171,6 +187,7 @@ static void add_rules(struct policy *p, bool words)
 		add_groups(&f, r, &r->from, SET_FROM);
 		add_groups(&f, r, &r->to, SET_TO);
 		add_apps(&f, r);
+		add_literals(&f, r);
 		for (uint32_t i = 0; ports && i < r->nports; i++)
 			each_prefix(&p->port[r->first_port + i], add_prefix, &f);
 		if (!ports)
@@ -205,10 +222,11 @@ bool rule_index_build(struct policy *p)
 {
 	struct rule_index *x = &p->index;
 
-	if (!build_ports(p))
+	if (!build_ports(p) || !literals_build(p))
 		return false;
 	build_classes(p);
-	x->nsets = SET_PORT + x->ports.n;
+	x->literal_sets = SET_PORT + x->ports.n;
+	x->nsets = x->literal_sets + x->literals.n;
 	x->nchunks = (p->nrules + INDEX_CHUNK_RULES - 1) / INDEX_CHUNK_RULES;
 	x->chunk = calloc((size_t)x->nsets * (x->nchunks ? x->nchunks : 1), sizeof(*x->chunk));
 	x->count = calloc(x->nsets, sizeof(*x->count));
@@ -224,6 +242,7 @@ bool rule_index_build(struct policy *p)
 void rule_index_free(struct rule_index *x)
 {
 	prefix_map_free(&x->ports);
+	literals_free(&x->literals);
 	free(x->chunk);
 	free(x->count);
 	free(x->word);

@@ -9,11 +9,15 @@
  * prefixes that hold it. Protocol 0 stands for any.
  *
  * A rule that names more than INDEX_GROUPS_MAX groups on a side stands in the set of `any` there, and one whose ports would make more
- * than INDEX_PORTS_MAX prefixes in the set of rules without ports; they are then compared (struct rule, verify). */
+ * than INDEX_PORTS_MAX prefixes in the set of rules without ports; they are then compared (struct rule, verify).
+ *
+ * Rules with matchers are found by literals of their patterns too (policy_literals.h): a set for each literal, and for each field the
+ * sets of rules that are found by it, for requests of which not everything is known. */
 #ifndef TQ_DPI_POLICY_INDEX_H
 #define TQ_DPI_POLICY_INDEX_H
 
 #include "dpi/policy.h"
+#include "dpi/policy_literals.h"
 #include "dpi/prefix_map.h"
 
 #define INDEX_GROUPS_MAX 64u
@@ -30,7 +34,11 @@ enum rule_sets {
 	SET_NO_APP = SET_APP + APP_COUNT,			/* rules that ask for none */
 	SET_CLASS = SET_NO_APP + 1,				/* + struct rule, ask_class */
 	SET_NO_PORT = SET_CLASS + ASK_CLASSES_MAX,
-	SET_PORT = SET_NO_PORT + 1,				/* + number of the prefix */
+	SET_NO_FIELD = SET_NO_PORT + 1,				/* rules that no literal finds: without matchers, and those that are asked each time */
+	SET_FIELD_ALLOW = SET_NO_FIELD + 1,			/* + field: rules found by it that allow, */
+	SET_FIELD_OTHER = SET_FIELD_ALLOW + LITERAL_FIELDS_MAX,	/* ... that do not, */
+	SET_FIELD_TAIL = SET_FIELD_OTHER + LITERAL_FIELDS_MAX,	/* ... and of these those found by an end */
+	SET_PORT = SET_FIELD_TAIL + LITERAL_FIELDS_MAX,		/* + number of the prefix; behind all of these literals (struct rule_index) */
 };
 
 struct rule_chunk {
@@ -44,6 +52,8 @@ struct rule_index {
 	uint32_t *count;		/* rules in each set */
 	uint64_t *word;
 	struct prefix_map ports;
+	struct literals literals;
+	uint32_t literal_sets;		/* SET_PORT and how many prefixes there are: + number of the literal less one */
 	struct group_set used[2];	/* groups whose SET_FROM, SET_TO is not empty */
 	bool asks_facts;		/* some rule has a matcher */
 };

@@ -31,6 +31,8 @@ struct rule {
 	int8_t mode;				/* enum policy_mode or RULE_MODE_NONE */
 	enum verdict action;
 	uint16_t ask_class;			/* rules that ask for the same and refuse or not alike; ASK_CLASS_NONE: it asks for nothing, or is of one too many */
+	uint16_t found_by;			/* where it has a field: the clause by whose literals it is found */
+	uint8_t field;				/* of policy_literals.h, or LITERAL_FIELD_NONE */
 	bool verify;				/* it names more groups or ports than the index holds: they are compared */
 };
 
@@ -104,6 +106,9 @@ struct policy {
 	unsigned nheaders;
 	struct app_set asked;				/* apps that rules ask facts of, and what these are carried in */
 };
+
+/* Words of a struct group_set in which groups of the policy can be. */
+static inline unsigned group_words(const struct policy *p) { return (p->ngroups + 63) / 64; }
 
 /* policy_nest.c. False: no memory. */
 bool nest_add(struct policy *, unsigned group, unsigned member, bool not);

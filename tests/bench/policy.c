@@ -34,6 +34,7 @@ struct shape {
 	const char *name, *what;
 	void (*write)(FILE *, unsigned rules, unsigned groups);
 	void (*query)(struct query *, unsigned groups);
+	const char *host;	/* of the request; NULL: none */
 };
 
 static uint64_t seed;
@@ -275,16 +276,74 @@ static void write_everyone(FILE *f, unsigned rules, unsigned groups)
 		fprintf(f, "  - {id: %u, from: g%u, to: g%u, ports: [tcp/%u], action: allow}\n", i, pick(groups), pick(groups), 1 + pick(60000));
 }
 
+/* The same, and the ports are those that everybody uses. */
+static void write_common(FILE *f, unsigned rules, unsigned groups)
+{
+	fprintf(f, "version: 1\ndefault: {mode: protect}\ngroups:\n");
+	for (unsigned g = 0; g < groups; g++)
+		fprintf(f, "  - {name: g%u, match: {workload: \"*\"}}\n", g);
+	fprintf(f, "rules:\n");
+	for (unsigned i = 1; i <= rules; i++)
+		fprintf(f, "  - {id: %u, from: g%u, to: g%u, ports: [tcp/%u], apps: [%s], action: allow}\n", i, pick(groups), pick(groups), ports[pick(10)], apps[pick(9)]);
+}
+
+static void query_common(struct query *q, unsigned groups)
+{
+	query_wide(q, groups);
+	q->port = (uint16_t)ports[pick(10)];
+	q->app = APP_AMQP;	/* that no rule names */
+}
+
+/* ---- one pair of groups, rules that refuse by lists of applications: hundreds of lists ---- */
+
+static void write_lists(FILE *f, unsigned rules, unsigned groups)
+{
+	(void)groups;
+	fprintf(f, "version: 1\ndefault: {mode: protect}\ngroups:\n  - {name: web, match: {workload: \"web*\"}}\n  - {name: db, match: {cidr: [10.1.0.0/16]}}\nrules:\n");
+	for (unsigned i = 1; i < rules; i++) {
+		unsigned list = 1 + pick(1023);
+
+		fprintf(f, "  - {id: %u, from: web, to: db, ports: [tcp/1-30000], apps: [", i);
+		for (unsigned a = 0, n = 0; a < 10; a++)
+			if (list >> a & 1)
+				fprintf(f, "%s%s", n++ ? ", " : "", apps[a]);
+		fprintf(f, "], action: deny}\n");
+	}
+	fprintf(f, "  - {id: %u, from: any, to: any, action: allow}\n", rules);
+}
+
+/* ---- one pair of groups, rules that ask for hosts ---- */
+
+static void write_hosts(FILE *f, unsigned rules, unsigned groups)
+{
+	(void)groups;
+	fprintf(f, "version: 1\ndefault: {mode: protect}\ngroups:\n  - {name: web, match: {workload: \"web*\"}}\n  - {name: db, match: {cidr: [10.1.0.0/16]}}\nrules:\n");
+	for (unsigned i = 1; i <= rules; i++)
+		fprintf(f, "  - {id: %u, from: web, to: db, http: {methods: [GET, HEAD], hosts: [\"%s%u.example.net\"]}, action: %s}\n", i, i % 2 ? "www" : "*.t", i, i % 7 ? "allow" : "deny");
+}
+
+static void write_stars(FILE *f, unsigned rules, unsigned groups)
+{
+	(void)groups;
+	fprintf(f, "version: 1\ndefault: {mode: protect}\ngroups:\n  - {name: web, match: {workload: \"web*\"}}\n  - {name: db, match: {cidr: [10.1.0.0/16]}}\nrules:\n");
+	for (unsigned i = 1; i <= rules; i++)
+		fprintf(f, "  - {id: %u, from: web, to: db, http: {paths: [\"*service%u/*\"]}, action: %s}\n", i, i, i % 7 ? "allow" : "deny");
+}
+
 static const struct shape shapes[] = {
-	{ "mixed", "workloads and networks, ports, apps, matchers", write_mixed, query_mixed },
-	{ "ports", "from any to any, by ports and ranges", write_ports, query_ports },
-	{ "ranges", "wide ranges, many groups", write_ranges, query_ranges },
-	{ "pair", "one pair of groups, one port, apps and matchers", write_pair, query_pair },
-	{ "denies", "one pair of groups, all rules refuse by app or request", write_denies, query_pair },
-	{ "wide", "no ports, each end in 20 groups", write_wide, query_wide },
-	{ "cidrs", "10 networks of any length in each group", write_cidrs, query_cidrs },
-	{ "everyone", "both ends in every group", write_everyone, query_wide },
-	{ NULL, NULL, NULL, NULL },
+	{ "mixed", "workloads and networks, ports, apps, matchers", write_mixed, query_mixed, NULL },
+	{ "ports", "from any to any, by ports and ranges", write_ports, query_ports, NULL },
+	{ "ranges", "wide ranges, many groups", write_ranges, query_ranges, NULL },
+	{ "pair", "one pair of groups, one port, apps and matchers", write_pair, query_pair, NULL },
+	{ "denies", "one pair of groups, all rules refuse by app or request", write_denies, query_pair, NULL },
+	{ "wide", "no ports, each end in 20 groups", write_wide, query_wide, NULL },
+	{ "cidrs", "10 networks of any length in each group", write_cidrs, query_cidrs, NULL },
+	{ "everyone", "both ends in every group", write_everyone, query_wide, NULL },
+	{ "common", "both ends in every group, ten ports", write_common, query_common, NULL },
+	{ "lists", "one pair of groups, all rules refuse by lists of apps", write_lists, query_pair, NULL },
+	{ "hosts", "one pair of groups, hosts whole and by their ends", write_hosts, query_pair, "api.t4242.example.net" },
+	{ "stars", "one pair of groups, patterns of stars at both ends", write_stars, query_pair, NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
 };
 
 enum state { STATE_UNKNOWN, STATE_KNOWN, STATE_REQUEST, STATES };
@@ -344,7 +403,7 @@ static int double_cmp(const void *a, const void *b)
 
 static void row(const struct shape *s, unsigned rules, bool count)
 {
-	static const struct fact f_method = { "http_method", FACT_HTTP_METHOD }, f_path = { "url", FACT_HTTP_PATH };
+	static const struct fact f_method = { "http_method", FACT_HTTP_METHOD }, f_path = { "url", FACT_HTTP_PATH }, f_host = { "hostname", FACT_HTTP_HOST };
 	static struct query q[QUERIES];
 	static struct record rec;
 	unsigned groups = groups_for(rules);
@@ -376,6 +435,8 @@ static void row(const struct shape *s, unsigned rules, bool count)
 	rec_reset(&rec);
 	rec_cstr(&rec, &f_method, "GET");
 	rec_cstr(&rec, &f_path, "/service9999999/list?page=1");
+	if (s->host)
+		rec_cstr(&rec, &f_host, s->host);
 	facts = (struct facts){ .body = rec.body, .len = rec.len };
 	if (!count)
 		printf("%-9s %6u  %8.1f  %8.1f ", s->name, rules, compiled / 1e6, parsed / 1e6);

@@ -16,12 +16,32 @@
 #define RULES_MAX 9000
 #define GROUPS 1000u
 
-static const struct fact f_method = { "http_method", FACT_HTTP_METHOD }, f_host = { "hostname", FACT_HTTP_HOST };
+#define CLAUSES 2u
+#define PATTERNS 3u
+#define PATTERN_SIZE 12u
+
+/* What rules ask for and requests say. */
+static const struct { const char *matcher, *key; struct fact fact; } keys[] = {
+	{ "http", "methods", { "http_method", FACT_HTTP_METHOD } }, { "http", "hosts", { "hostname", FACT_HTTP_HOST } },
+	{ "http", "paths", { "url", FACT_HTTP_PATH } }, { "http", "headers", { "x-id", FACT_HTTP_HEADER } },
+	{ "tls", "sni", { "sni", FACT_TLS_SNI } }, { "tls", "issuer", { "issuerdn", FACT_TLS_ISSUER } },
+	{ "pgsql", "users", { "user", FACT_USER } }, { "pgsql", "tables", { "tables", FACT_TABLE } }, { "pgsql", "verbs", { "verb", FACT_OPERATION } },
+};
+
+/* Keys of a matcher stand together. */
+static const struct { unsigned first, n; enum app app; } matchers[] = { { 0, 4, APP_HTTP }, { 4, 2, APP_TLS }, { 6, 3, APP_POSTGRESQL } };
+#define KEYS (sizeof(keys) / sizeof(*keys))
+
+struct slow_clause {
+	unsigned key;		/* of keys */
+	unsigned npatterns;
+	char pattern[PATTERNS][PATTERN_SIZE];
+};
 
 struct slow_rule {
 	unsigned nfrom, nto, nports, napps;
-	unsigned methods;	/* bits of A, B and C; 0: no matcher */
-	bool hosts;		/* they are hosts instead */
+	unsigned nclauses, matcher;
+	struct slow_clause clause[CLAUSES];
 	uint16_t from[80], to[80];
 	struct port_range port[40];
 	enum app app[2];
@@ -41,13 +61,36 @@ static bool any_in(const uint16_t *g, unsigned n, const struct group_set *s)
 
 enum holds { NO, MAYBE_APP, MAYBE_MORE, YES };	/* may hold: it is the application only; a name or a request, too */
 
-static uint16_t key_of(const struct slow_rule *r)
+static uint16_t key_of(unsigned key)
 {
-	int key = match_by_name("http");
+	int k = match_by_name(keys[key].matcher);
 
-	while (strcmp(match_keys[key].key, r->hosts ? "hosts" : "methods") != 0)
-		key++;
-	return (uint16_t)key;
+	while (strcmp(match_keys[k].key, keys[key].key) != 0)
+		k++;
+	return (uint16_t)k;
+}
+
+static bool looks_into(unsigned matcher, enum app app)
+{
+	return app_is(app, matchers[matcher].app) || (matchers[matcher].app == APP_TLS && (app == APP_QUIC || app == APP_DTLS));
+}
+
+/* Each clause by itself, with the facts that the policy knows headers by. */
+static enum match slow_facts(const struct policy *p, const struct slow_rule *r, const struct policy_query *q)
+{
+	struct clause c[CLAUSES];
+	struct bytes pattern[CLAUSES][PATTERNS];
+
+	for (unsigned i = 0; i < r->nclauses; i++) {
+		const struct fact *f = &keys[r->clause[i].key].fact;
+
+		c[i] = (struct clause){ .key = key_of(r->clause[i].key), .npatterns = (uint16_t)r->clause[i].npatterns, .pattern = pattern[i] };
+		if (f->role == FACT_HTTP_HEADER)
+			c[i].header = policy_header(p, (struct bytes){ (const uint8_t *)f->name, strlen(f->name) });
+		for (unsigned k = 0; k < r->clause[i].npatterns; k++)
+			pattern[i][k] = (struct bytes){ (const uint8_t *)r->clause[i].pattern[k], strlen(r->clause[i].pattern[k]) };
+	}
+	return match_facts(c, r->nclauses, q->facts, r->action == VERDICT_ALLOW);
 }
 
 static bool names_app(const struct slow_rule *r, enum app app)
@@ -56,7 +99,7 @@ static bool names_app(const struct slow_rule *r, enum app app)
 
 	for (unsigned i = 0; i < r->napps; i++)
 		apps |= app_is(app, r->app[i]);
-	return apps && (!r->methods || app_is(app, APP_HTTP));
+	return apps && (!r->nclauses || looks_into(r->matcher, app));
 }
 
 /* What it may turn out to be. */
@@ -66,9 +109,8 @@ static bool can_be(const struct policy_query *q, enum app app)
 }
 
 /* Given that the application is `app` (known or supposed). */
-static enum holds slow_holds(const struct slow_rule *r, const struct policy_query *q, enum app app)
+static enum holds slow_holds(const struct policy *p, const struct slow_rule *r, const struct policy_query *q, enum app app)
 {
-	static const struct bytes names[] = { { (const uint8_t *)"A", 1 }, { (const uint8_t *)"B", 1 }, { (const uint8_t *)"C", 1 } };
 	bool ports = !r->nports, allows = r->action == VERDICT_ALLOW, sure;
 	enum holds h = YES;
 
@@ -77,22 +119,16 @@ static enum holds slow_holds(const struct slow_rule *r, const struct policy_quer
 	if (!any_in(r->from, r->nfrom, q->from) || !any_in(r->to, r->nto, q->to) || !ports)
 		return NO;
 	if (q->any_app) {
-		if (r->methods && !allows)
+		if (r->nclauses && !allows)
 			return NO;
 	} else if (!names_app(r, app)) {
 		return NO;
-	} else if (r->methods && (!q->app_known || !q->facts)) {
+	} else if (r->nclauses && (!q->app_known || !q->facts)) {
 		h = MAYBE_MORE;
 	} else if (q->app_known ? !names_app(r, q->app) : r->napps != 0) {
 		h = MAYBE_APP;
-	} else if (r->methods) {
-		struct bytes pattern[3];
-		struct clause c = { .key = key_of(r), .pattern = pattern };
-
-		for (unsigned i = 0; i < 3; i++)
-			if (r->methods >> i & 1)
-				pattern[c.npatterns++] = names[i];
-		switch (match_facts(&c, 1, q->facts, allows)) {
+	} else if (r->nclauses) {
+		switch (slow_facts(p, r, q)) {
 		case MATCH_NO:
 			return NO;
 		case MATCH_MAYBE:
@@ -118,7 +154,7 @@ static struct policy_answer of_rule(const struct slow_rule *r, unsigned no, cons
 static bool stops(const struct policy_answer *a) { return verdict_stops(a->verdict) && a->enforce; }
 
 /* For each application that it can be: the first rule that decides. All alike refused, or none undecided: that; else pending. */
-static struct policy_answer slow_judge(const struct slow_rule *r, unsigned n, const struct policy_query *q)
+static struct policy_answer slow_judge(const struct policy *p, const struct slow_rule *r, unsigned n, const struct policy_query *q)
 {
 	struct policy_answer end = { .verdict = q->mode == MODE_PROTECT ? VERDICT_DENY : q->mode == MODE_MONITOR ? VERDICT_ALERT : VERDICT_ALLOW, .enforce = q->mode == MODE_PROTECT };
 	unsigned best = n, first = n;
@@ -129,7 +165,7 @@ static struct policy_answer slow_judge(const struct slow_rule *r, unsigned n, co
 		bool always = true;
 
 		for (unsigned a = 0; a < APP_COUNT; a++)
-			always &= !can_be(q, (enum app)a) || slow_holds(&r[i], q, (enum app)a) == YES;
+			always &= !can_be(q, (enum app)a) || slow_holds(p, &r[i], q, (enum app)a) == YES;
 		if (always)
 			best = i;
 	}
@@ -141,7 +177,7 @@ static struct policy_answer slow_judge(const struct slow_rule *r, unsigned n, co
 		if (!can_be(q, (enum app)a))
 			continue;
 		for (unsigned i = 0; i < best; i++) {
-			enum holds h = slow_holds(&r[i], q, (enum app)a);
+			enum holds h = slow_holds(p, &r[i], q, (enum app)a);
 			struct policy_answer it = of_rule(r, i, q);
 
 			if (h == NO)
@@ -181,7 +217,45 @@ static unsigned pick_groups(uint64_t *s, unsigned ngroups, uint16_t *g)
 	return n;
 }
 
-static void random_rule(uint64_t *s, unsigned ngroups, struct slow_rule *r)
+/* Few letters, so that texts begin and end alike: with stars and question marks where it is a pattern. */
+static unsigned random_text(uint64_t *s, unsigned key, bool pattern, char *t)
+{
+	static const char *const letters[] = { "ab", "abAB", "ab/.", "aB" };
+	const char *from = letters[key == 2 ? 2 : key == 7 ? 2 : key == 1 || key == 3 ? 1 : pick(s, 2) * 3];
+	unsigned n = 0, len = 1 + pick(s, 4), letter = (unsigned)strlen(from);
+
+	if (key == 2)
+		t[n++] = '/';
+	if (pattern && pick(s, 3) == 0)
+		t[n++] = '*';
+	for (unsigned i = 0; i < len; i++)
+		t[n++] = pattern && pick(s, 12) == 0 ? "*?"[pick(s, 2)] : from[pick(s, letter)];
+	if (pattern && pick(s, 3) == 0)
+		t[n++] = '*';
+	t[n] = 0;
+	return n;
+}
+
+static void random_matcher(uint64_t *s, struct slow_rule *r)
+{
+	static const enum app also[][2] = { { APP_HTTP2, APP_GRPC }, { APP_TLS, APP_QUIC }, { APP_POSTGRESQL, APP_POSTGRESQL } };
+
+	r->matcher = pick(s, 2) ? 0 : pick(s, 3);
+	r->nclauses = 1 + pick(s, CLAUSES);
+	for (unsigned i = 0; i < r->nclauses; i++) {
+		struct slow_clause *c = &r->clause[i];
+
+		c->key = matchers[r->matcher].first + pick(s, matchers[r->matcher].n);
+		c->npatterns = 1 + pick(s, PATTERNS);
+		for (unsigned k = 0; k < c->npatterns; k++)
+			random_text(s, c->key, true, c->pattern[k]);
+	}
+	r->napps = r->napps ? 1 : 0;
+	r->app[0] = also[r->matcher][pick(s, 2)];
+}
+
+/* asks: what rules ask of requests makes the difference, not ends and ports. */
+static void random_rule(uint64_t *s, unsigned ngroups, bool asks, struct slow_rule *r)
 {
 	static const enum app apps[] = { APP_HTTP, APP_HTTP2, APP_GRPC, APP_SSH, APP_TLS, APP_UNKNOWN };
 	static const enum verdict actions[] = { VERDICT_ALLOW, VERDICT_ALERT, VERDICT_DENY, VERDICT_DROP };
@@ -190,7 +264,11 @@ static void random_rule(uint64_t *s, unsigned ngroups, struct slow_rule *r)
 	memset(r, 0, sizeof(*r));
 	r->nfrom = pick_groups(s, ngroups, r->from);
 	r->nto = pick_groups(s, ngroups, r->to);
-	r->nports = ngroups == 1 ? 0 : pick(s, 30) == 0 ? 40 : pick(s, 3);	/* with one group: what rules ask for makes the difference */
+	if (asks) {
+		r->from[0] = r->to[0] = POLICY_GROUP_ANY;
+		r->nfrom = r->nto = 1;
+	}
+	r->nports = asks || ngroups == 1 ? 0 : pick(s, 30) == 0 ? 40 : pick(s, 3);	/* with one group: what rules ask for makes the difference */
 	for (unsigned i = 0; i < r->nports; i++) {
 		unsigned lo = pick(s, 4) ? pick(s, 40) : pick(s, 65536), span = pick(s, 4) == 0 ? 65536 : pick(s, 3) == 0 ? 200 : 3;
 		unsigned hi = lo + (pick(s, 2) ? pick(s, span) : 0);
@@ -200,28 +278,25 @@ static void random_rule(uint64_t *s, unsigned ngroups, struct slow_rule *r)
 	r->napps = pick(s, 2) ? 0 : pick(s, 3);
 	for (unsigned i = 0; i < r->napps; i++)
 		r->app[i] = apps[pick(s, 6)];
-	if (pick(s, 4) == 0) {
-		r->methods = 1 + pick(s, 7);
-		r->hosts = pick(s, 2);
-		r->napps = r->napps ? 1 : 0;
-		r->app[0] = pick(s, 2) ? APP_HTTP2 : APP_GRPC;
-	}
+	if (asks || pick(s, 4) == 0)
+		random_matcher(s, r);
 	r->action = actions[pick(s, 4)];
 	r->mode = pick(s, 4) ? RULE_MODE_NONE : (int)pick(s, 3);
 }
 
 static void add_rule(struct policy_builder *b, const struct slow_rule *r, uint32_t id)
 {
-	static const char *const names[] = { "A", "B", "C" };
-	const char *patterns[3];
-	struct match_spec m = { .key = key_of(r), .patterns = patterns };
+	const char *patterns[CLAUSES][PATTERNS];
+	struct match_spec m[CLAUSES];
 	struct rule_spec spec = { .id = id, .from = r->from, .nfrom = r->nfrom, .to = r->to, .nto = r->nto, .ports = r->port, .nports = r->nports, .apps = r->app,
-				  .napps = r->napps, .match = &m, .nmatch = r->methods != 0, .action = r->action, .mode = r->mode, .line = id };
+				  .napps = r->napps, .match = m, .nmatch = r->nclauses, .action = r->action, .mode = r->mode, .line = id };
 	struct err e;
 
-	for (unsigned i = 0; i < 3; i++)
-		if (r->methods >> i & 1)
-			patterns[m.npatterns++] = names[i];
+	for (unsigned i = 0; i < r->nclauses; i++) {
+		m[i] = (struct match_spec){ .key = key_of(r->clause[i].key), .header = keys[r->clause[i].key].fact.name, .patterns = patterns[i], .npatterns = r->clause[i].npatterns };
+		for (unsigned k = 0; k < r->clause[i].npatterns; k++)
+			patterns[i][k] = r->clause[i].pattern[k];
+	}
 	if (policy_add_rule(b, &spec, &e))
 		CU_FAIL("a random rule was refused");
 }
@@ -247,10 +322,42 @@ struct question {
 	struct policy_query q;
 };
 
-static void random_question(uint64_t *s, unsigned ngroups, struct question *x)
+/* Values of some keys, several of some, few of which are longer than a record has room for in one. */
+static void random_request(uint64_t *s, const struct policy *p, struct question *x)
+{
+	static char long_text[RECORD_STR_MAX + 8];
+
+	rec_reset(x->rec);
+	for (unsigned n = pick(s, 5); n; n--) {
+		unsigned m = app_is(x->q.app, APP_HTTP) ? 0 : x->q.app == APP_POSTGRESQL ? 2 : 1, len;
+		unsigned key = pick(s, 8) ? matchers[m].first + pick(s, matchers[m].n) : pick(s, KEYS);
+		const struct fact *f = &keys[key].fact;
+		char text[PATTERN_SIZE];
+
+		if (f->role == FACT_HTTP_HEADER && policy_header(p, (struct bytes){ (const uint8_t *)f->name, strlen(f->name) }))
+			f = policy_header(p, (struct bytes){ (const uint8_t *)f->name, strlen(f->name) });
+		len = random_text(s, key, false, text);
+		if (pick(s, 12)) {
+			rec_str(x->rec, f, text, len);
+			continue;
+		}
+		for (size_t i = 0; i < sizeof(long_text); i++)
+			long_text[i] = key == 2 && pick(s, 2) ? "/../"[i % 4] : text[i % len];
+		rec_str(x->rec, f, long_text, sizeof(long_text));
+	}
+	x->facts = (struct facts){ .body = x->rec->body, .len = x->rec->len, .partial = pick(s, 8) == 0, .unseen = pick(s, 4) == 0 };
+	for (unsigned key = 0; key < KEYS; key++)
+		if (pick(s, 4) == 0)
+			x->facts.later |= ROLE_BIT(keys[key].fact.role);
+	if (pick(s, 3) == 0)
+		x->facts.later = 0;
+	x->q.facts = &x->facts;
+}
+
+static void random_question(uint64_t *s, unsigned ngroups, bool asks, const struct policy *p, struct question *x)
 {
 	static const uint8_t protocols[] = { 6, 6, 17, 132, 1 };
-	static const enum app apps[] = { APP_HTTP, APP_HTTP2, APP_GRPC, APP_SSH, APP_TLS, APP_UNKNOWN, APP_DNS };
+	static const enum app apps[] = { APP_HTTP, APP_HTTP2, APP_GRPC, APP_SSH, APP_TLS, APP_QUIC, APP_POSTGRESQL, APP_UNKNOWN, APP_DNS };
 
 	random_ends(s, ngroups, &x->from, &x->from_sure);
 	random_ends(s, ngroups, &x->to, &x->to_sure);
@@ -262,29 +369,28 @@ static void random_question(uint64_t *s, unsigned ngroups, struct question *x)
 		x->q.names_lost = pick(s, 3) == 0;
 		x->q.names_unseen = !x->q.names_lost && pick(s, 3) == 0;
 	}
+	if (asks && pick(s, 8)) {
+		x->q.app_known = true;
+		x->q.app = apps[(unsigned[]){ 0, 1, 4, 5, 6 }[pick(s, 5)]];
+		random_request(s, p, x);
+		return;
+	}
 	if (!x->q.app_known)
 		return;
-	x->q.app = apps[pick(s, 7)];
+	x->q.app = apps[pick(s, 9)];
 	x->q.any_app = x->q.app == APP_UNKNOWN && pick(s, 2);
 	x->q.app_open = !x->q.any_app && pick(s, 2);
-	if (!x->q.app_open && pick(s, 2)) {
-		rec_reset(x->rec);
-		for (unsigned i = 0; i < 3; i++)
-			if (pick(s, 2))
-				rec_str(x->rec, pick(s, 2) ? &f_method : &f_host, &"ABC"[i], 1);
-		x->facts = (struct facts){ .body = x->rec->body, .len = x->rec->len, .partial = pick(s, 8) == 0,
-					   .later = pick(s, 2) ? 0 : (pick(s, 2) ? ROLE_BIT(FACT_HTTP_METHOD) : 0) | ROLE_BIT(FACT_HTTP_HOST) };
-		x->q.facts = &x->facts;
-	}
+	if (!x->q.app_open && pick(s, 3))
+		random_request(s, p, x);
 }
 
 /* ---- rounds ---- */
 
 struct seen {
-	unsigned cases, verdicts[VERDICT_COUNT], held, wrong;
+	unsigned cases, verdicts[VERDICT_COUNT], held, by_facts, wrong;
 };
 
-static void run_round(uint64_t *s, unsigned nrules, unsigned ngroups, unsigned questions, struct slow_rule *r, struct seen *seen)
+static void run_round(uint64_t *s, unsigned nrules, unsigned ngroups, bool asks, unsigned questions, struct slow_rule *r, struct seen *seen)
 {
 	struct policy_builder *b = policy_begin(MODE_PROTECT);
 	struct question x = { .rec = calloc(1, sizeof(struct record)) };
@@ -299,18 +405,19 @@ static void run_round(uint64_t *s, unsigned nrules, unsigned ngroups, unsigned q
 		policy_group_needs_workload(b, g);
 	}
 	for (unsigned i = 0; i < nrules; i++) {
-		random_rule(s, ngroups, &r[i]);
+		random_rule(s, ngroups, asks, &r[i]);
 		add_rule(b, &r[i], i + 1);
 	}
 	p = policy_build(b);
 	for (unsigned i = 0; i < questions; i++, seen->cases++) {
 		struct policy_answer want, got;
 
-		random_question(s, ngroups, &x);
-		want = slow_judge(r, nrules, &x.q);
+		random_question(s, ngroups, asks, p, &x);
+		want = slow_judge(p, r, nrules, &x.q);
 		got = policy_judge(p, &x.q);
 		seen->verdicts[got.verdict]++;
 		seen->held += got.hold;
+		seen->by_facts += x.q.facts && got.rule && r[got.rule - 1].nclauses;
 		if (got.verdict != want.verdict || got.hold != want.hold || (want.verdict != VERDICT_PENDING && (got.rule != want.rule || got.enforce != want.enforce))) {
 			if (!seen->wrong++)
 				printf("\n    %u rules, case %u: verdict %d/%d rule %u/%u enforce %d/%d hold %d/%d known %d any %d open %d facts %d names %d\n", nrules, i, got.verdict, want.verdict,
@@ -328,14 +435,17 @@ static void test_judging(void)
 	uint64_t s = 20261129;
 
 	for (unsigned round = 0; round < 970; round++)
-		run_round(&s, 1 + pick(&s, 24), 1 + pick(&s, 6), 100, r, &seen);
+		run_round(&s, 1 + pick(&s, 24), 1 + pick(&s, 6), round % 8 == 0, 100, r, &seen);
 	for (unsigned round = 0; round < 12; round++)
-		run_round(&s, 200 + pick(&s, 300), 1 + pick(&s, GROUPS), 240, r, &seen);
-	run_round(&s, RULES_MAX, GROUPS, 120, r, &seen);
+		run_round(&s, 200 + pick(&s, 300), 1 + pick(&s, GROUPS), false, 240, r, &seen);
+	run_round(&s, RULES_MAX, GROUPS, false, 120, r, &seen);
+	run_round(&s, RULES_MAX, 2, true, 60, r, &seen);
 	CU_ASSERT(seen.cases >= 100000);
 	CU_ASSERT_EQUAL(seen.wrong, 0);
 	for (unsigned v = 0; v < VERDICT_COUNT; v++)
 		CU_ASSERT(seen.verdicts[v] > 1000);	/* each was really met */
+	CU_ASSERT(seen.by_facts > 3000);
+
 	CU_ASSERT(seen.held > 1000 && seen.held < seen.verdicts[VERDICT_PENDING]);
 	free(r);
 }
