@@ -288,18 +288,33 @@ int attach_cut(struct node *n, struct workload *w)
 	return rc ? failed(n, w, "quarantine's chains", rc, &w->cut.error) : 0;
 }
 
+/* Nobody changed a table of its netns since the rules that are in force were read back. */
+static bool tables_untouched(const struct node *n, struct workload *w, uint64_t generation)
+{
+	uint64_t now = 0;
+	struct err err = { "" };
+
+	if (w->watch && !rules_watch_generation(w->watch, n->legacy_here, &now, &err) && now && now == generation)
+		return true;
+	if (rules_generation(w->nsfd, &now, &err) || !now || now != generation)
+		return false;
+	rules_watch_close(w->watch);	/* none yet, or opened before a module of the kernel was there */
+	w->watch = rules_watch_open(w->nsfd, &err);
+	return true;
+}
+
 static bool check_cut(const struct node *n, struct workload *w)
 {
-	struct rules_want want = cut_rules(n, w);
+	struct rules_want want;
 	struct err err = { "" };
-	uint64_t generation = 0;
 
 	if (!cut_wanted(w))
 		return !w->cut.ready;
 	if (!w->cut.ready)
 		return false;
-	if (!rules_generation(w->nsfd, &generation, &err) && generation && generation == w->cut.generation)
+	if (tables_untouched(n, w, w->cut.generation))
 		return true;
+	want = cut_rules(n, w);
 	w->cut.ready = !rules_check(w->nsfd, &want, &w->cut.rules, &err) && w->cut.rules.complete;
 	if (!w->cut.ready)
 		err_set(&w->cut.error, -EIO, "%s", w->cut.rules.differs[0] ? w->cut.rules.differs : err.text);
@@ -409,11 +424,11 @@ void detach_mirror(struct node *n, struct workload *w, bool for_good)
 
 /* ---- reading back ---- */
 
-static bool check_queue(struct node *n, struct workload *w, const struct peer_port *peers, unsigned npeers)
+static bool check_queue(struct node *n, struct workload *w)
 {
-	struct rules_want want = rules_wanted(n, w, peers, npeers);
+	struct peer_port peers[ATTACH_PEERS_MAX];
 	struct wl_queue *q = &w->queue;
-	uint64_t generation = 0;
+	struct rules_want want;
 	struct err err = { "" };
 	int rc;
 
@@ -423,8 +438,9 @@ static bool check_queue(struct node *n, struct workload *w, const struct peer_po
 		return false;
 	if (q->bypass)
 		unseen_look(&q->unseen, w->nsfd, n->config->queue_base, &q->rules, q->source);
-	if (!rules_generation(w->nsfd, &generation, &err) && generation && generation == q->generation)
-		return true;	/* nobody touched a table since we read it back */
+	if (tables_untouched(n, w, q->generation))
+		return true;
+	want = rules_wanted(n, w, peers, attach_peers(n, w, peers));
 	rc = rules_check(w->nsfd, &want, &q->rules, &err);
 	if (rc || !q->rules.complete) {
 		q->ready = false;
@@ -437,19 +453,18 @@ static bool check_queue(struct node *n, struct workload *w, const struct peer_po
 	return true;
 }
 
-bool attach_check(struct node *n, struct workload *w)
+bool attach_check(struct node *n, struct workload *w, bool all)
 {
-	struct peer_port peers[ATTACH_PEERS_MAX];
-	unsigned npeers = attach_peers(n, w, peers);
-	bool ok = check_queue(n, w, peers, npeers) && check_cut(n, w);
+	bool ok = check_queue(n, w) && check_cut(n, w);
 
 	for (unsigned i = 0; i < w->nlinks; i++) {
 		struct wl_link *l = &w->links[i];
 		struct tc_want want;
 		int rc;
 
-		if (!l->mirror_wanted)
+		if (!l->mirror_wanted || (l->mirror_ready && !l->touched && !all && n->bridge_up))
 			continue;
+		l->touched = false;	/* what is changed from here on is told anew */
 		l->tc_error.text[0] = 0;
 		enforce_lock(n->enforce);
 		want = tc_wanted(n, w, l, l->excluding);

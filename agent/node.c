@@ -26,6 +26,8 @@
 #define ROUND_MS 250		/* timer of the main loop */
 #define ROUNDS_PER_S (1000 / ROUND_MS)
 #define RESCAN_ROUNDS (5 * ROUNDS_PER_S)
+#define SCAN_TURNS 12		/* rescans that are left out while nothing is missing and nothing was heard: one a minute */
+#define LOOK_TURNS 24		/* rescans in which each workload's links and addresses are read anew, though nothing was heard of them: two minutes */
 #define CHECK_ROUNDS (2 * ROUNDS_PER_S)
 #define BYPASS_LIFT 60000000000LL	/* ns */
 #define SCAN_PAUSE 50000000LL	/* ns between two scans for workloads */
@@ -458,18 +460,24 @@ static void on_link(void *ctx, const struct link_event *e)
 	switch (e->kind) {
 	case LINK_RESYNC:
 		counter_add(&n->counters[NODE_C_RESYNCS], 1);
+		registry_look(&n->reg, 1);
 		n->scan_wanted = true;
 		reconcile_bridge_soon(n);
 		break;
 	case LINK_GONE:
 		if (!strncmp(e->name, n->config->bridge, strlen(n->config->bridge)))
 			reconcile_bridge_soon(n);
+		registry_heard(&n->reg, e);
 		n->scan_wanted = true;
 		break;
 	case LINK_NEW:
+		registry_heard(&n->reg, e);
 		n->scan_wanted |= e->veth;
 		break;
 	case LINK_ADDR:
+		registry_heard(&n->reg, e);
+		n->scan_wanted = true;
+		break;
 	case LINK_NSID:
 		n->scan_wanted = true;
 		break;
@@ -537,8 +545,12 @@ static void on_round(struct node *n)
 		return_policy(n);
 	if (n->rounds % ROUNDS_PER_S == 2 && registry_reap(&n->reg, on_gone, n, &err))
 		log_warn(AGENT, "%s", err.text);
-	if (n->rounds % RESCAN_ROUNDS == 0)
-		n->scan_wanted = true;
+	if (n->rounds % RESCAN_ROUNDS == 0) {
+		registry_look(&n->reg, link_watch_inside(n->links) ? LOOK_TURNS : 1);
+		if (registry_refresh(&n->reg))
+			node_reconcile(n, false);
+		n->scan_wanted |= n->reg.missing || !link_watch_inside(n->links) || n->rounds % (RESCAN_ROUNDS * SCAN_TURNS) == 0;
+	}
 	if (n->rounds % CHECK_ROUNDS == 0) {
 		reconcile_bridge(n, false, &err);
 		node_check(n);

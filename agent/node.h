@@ -22,6 +22,7 @@
 #include "bridge/bridge.h"
 #include "bridge/link.h"
 #include "tc/filter.h"
+#include "tc/watch.h"
 
 #define WORKERS_MAX 64
 #define NODE_BYPASSED 256u
@@ -55,6 +56,9 @@ struct node {
 	struct registry reg;
 
 	struct tc *tc;			/* opened with the first mirror */
+	struct tc_watch *tc_watch;	/* with it */
+	unsigned checks;		/* node_check() calls so far */
+	bool legacy_here;		/* rules_legacy_here(), as node_check() asked it */
 	struct link_watch *links;
 	struct bridge_pair bridge;
 	bool bridge_up;

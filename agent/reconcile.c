@@ -16,6 +16,8 @@
 #define OVERLAP_OPEN 60000000000LL	/* ns: longer than any switch takes; ended by overlap_end */
 #define OVERLAP_TAIL 400000000LL	/* ns: the mirror's frames come later than the queue's (block retire time, a busy ring) */
 #define RETIRE_MS 8
+#define CHECK_TURNS 60u		/* node_check() calls in which each workload is read back though no change of it was told: two minutes */
+#define RING_BLOCKS_LEAST 8u	/* of one ring, where that many are configured: with few packets a block goes every RETIRE_MS */
 
 /* ---- bridges and rings ---- */
 
@@ -56,10 +58,11 @@ static int let_pass(struct node *n, struct err *err)
 
 static int open_rings(struct node *n, struct err *err)
 {
+	unsigned blocks = n->config->ring_blocks / (2 * n->nworkers);	/* two rings each, one a direction */
 	struct mirror_conf m = {
 		.ifindex = { n->bridge.ifindex[0], n->bridge.ifindex[1] },
 		.block_size = n->config->ring_block_size,
-		.blocks = n->config->ring_blocks / n->nworkers,
+		.blocks = blocks > RING_BLOCKS_LEAST ? blocks : n->config->ring_blocks < RING_BLOCKS_LEAST ? n->config->ring_blocks : RING_BLOCKS_LEAST,
 		.retire_ms = RETIRE_MS,
 		.fanout_group = n->nworkers > 1 ? (uint16_t)(getpid() * 2) : 0,
 		.fanout_workers = n->nworkers,
@@ -101,6 +104,8 @@ int reconcile_bridge(struct node *n, bool first, struct err *err)
 		return 0;
 	if (!n->tc && !(n->tc = tc_open(err)))
 		return -EIO;
+	if (!n->tc_watch && !(n->tc_watch = tc_watch_open(n->tc, err)))
+		return -EIO;
 	for (unsigned i = 0; n->bridge_up && i < n->nworkers; i++)
 		broken |= !n->mirrors[i] || worker_source_broken(n->workers[i], n->mirrors[i]);
 	if (n->bridge_up && !broken && n->rings_engine == n->config->tc_engine && !bridge_check(&n->bridge, &ports, err))
@@ -132,7 +137,9 @@ void reconcile_bridge_away(struct node *n)
 
 	if (n->bridge_up && !n->keep && bridge_remove(n->config->bridge, &err))
 		log_error(BRIDGE, "%s", err.text);
+	tc_watch_close(n->tc_watch);
 	tc_close(n->tc);
+	n->tc_watch = NULL;
 	n->tc = NULL;
 	n->bridge_up = false;
 }
@@ -347,12 +354,27 @@ void node_reconcile(struct node *n, bool all)
 	}
 }
 
+static void on_touched(void *ctx, int ifindex)
+{
+	struct node *n = ctx;
+
+	for (struct workload *w = n->reg.first; w; w = w->next)
+		for (unsigned i = 0; i < w->nlinks; i++)
+			w->links[i].touched |= !ifindex || w->links[i].end.host_ifindex == ifindex;
+}
+
 unsigned node_check(struct node *n)
 {
-	unsigned wrong = 0;
+	unsigned wrong = 0, turn = n->checks++ % CHECK_TURNS;
+	struct err err = { "" };
 
+	if (n->tc_watch && tc_watch_read(n->tc_watch, on_touched, n, &err)) {
+		log_warn(TC, "%s", err.text);
+		on_touched(n, 0);
+	}
+	n->legacy_here = rules_legacy_here();
 	for (struct workload *w = n->reg.first; w; w = w->next) {
-		if (attach_check(n, w))
+		if (attach_check(n, w, w->id % CHECK_TURNS == turn))
 			continue;
 		wrong++;
 		if (!w->backoff)

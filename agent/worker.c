@@ -145,9 +145,9 @@ static int wait_ms(const struct worker *w)
 {
 	int ms = w->behind || w->due ? 0 : w->again.n ? AGAIN_MS : TICK_MS;
 
-	for (unsigned i = 0; i < w->n; i++) {
+	for (unsigned i = 0; i < w->timed; i++) {
 		const struct source *s = w->entries[i]->src;
-		int t = s->ops->timeout && !w->entries[i]->broken ? s->ops->timeout(s) : -1;
+		int t = w->entries[i]->broken ? -1 : s->ops->timeout(s);
 
 		if (t >= 0 && t < ms)
 			ms = t;
@@ -157,10 +157,10 @@ static int wait_ms(const struct worker *w)
 
 static void run_due(struct worker *w)
 {
-	for (unsigned i = 0; i < w->n; i++) {
+	for (unsigned i = 0; i < w->timed; i++) {
 		struct entry *e = w->entries[i];
 
-		if (!e->broken && e->src->ops->timeout && e->src->ops->timeout(e->src) == 0)
+		if (!e->broken && e->src->ops->timeout(e->src) == 0)
 			frames_run(w, e, TURN);
 	}
 }
@@ -334,6 +334,8 @@ bool worker_source_broken(struct worker *w, const struct source *src)
 {
 	struct command c = { .kind = CMD_BROKEN, .which = src };
 
+	if (!__atomic_load_n(&w->nbroken, __ATOMIC_RELAXED))	/* without waking the worker for each of hundreds */
+		return false;
 	call(w, &c);
 	return c.broken;
 }

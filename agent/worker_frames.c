@@ -64,6 +64,15 @@ static void answer(struct entry *e, const struct frame *f, struct answer a)
 		refuse_frame(e, f);
 }
 
+static void to_flush(struct worker *w, struct entry *e)
+{
+	if (e->answered)
+		return;
+	e->answered = true;
+	e->next_answered = w->answered_first;
+	w->answered_first = e;
+}
+
 void frames_answer(void *ctx, const struct frame *f, struct answer a)
 {
 	struct worker *w = ctx;
@@ -74,17 +83,16 @@ void frames_answer(void *ctx, const struct frame *f, struct answer a)
 		return;
 	}
 	answer(e, f, a);
-	e->answered = w->unflushed = true;
+	to_flush(w, e);
 }
 
 void frames_flush(struct worker *w)
 {
-	for (unsigned i = 0; w->unflushed && i < w->n; i++) {
-		if (w->entries[i]->answered)
-			w->entries[i]->src->ops->flush(w->entries[i]->src);
-		w->entries[i]->answered = false;
+	for (struct entry *e; (e = w->answered_first); ) {
+		w->answered_first = e->next_answered;
+		e->answered = false;
+		e->src->ops->flush(e->src);
 	}
-	w->unflushed = false;
 }
 
 /* Inspects a frame whose receiver may have to be asked where it is: it waits for that here (ANSWER_LATER), or is dropped. Where conntrack is on, what the
@@ -208,7 +216,7 @@ void frames_take_replies(struct worker *w)
 			refuse_frame(e, a.frame);
 		free(a.frame);
 		e->away--;
-		e->answered = w->unflushed = true;
+		to_flush(w, e);
 	}
 	frames_flush(w);
 }
@@ -271,6 +279,7 @@ bool frames_run(struct worker *w, struct entry *e, unsigned turns)
 		relay_wake(w->conf.relay, w->conf.index);
 	if (n < 0) {
 		e->broken = true;
+		__atomic_store_n(&w->nbroken, w->nbroken + 1, __ATOMIC_RELAXED);
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
 		log_error(AGENT, "worker %u: %s: %s", w->conf.index, e->src->ops->name, err.text[0] ? err.text : strerror(-n));
 	}
@@ -329,6 +338,10 @@ int frames_add(struct worker *w, const struct entry *from)
 		return -errno;
 	}
 	w->entries[w->n++] = e;
+	if (e->src->ops->timeout) {
+		w->entries[w->n - 1] = w->entries[w->timed];
+		w->entries[w->timed++] = e;
+	}
 	return 0;
 }
 
@@ -385,13 +398,22 @@ void frames_remove(struct worker *w, const struct source *src)
 	}
 	release(w, e);
 	wait_for_replies(w, e);
+	frames_flush(w);	/* it may be among what was answered */
 	if (e->passing)
 		shunt_take_back(w->shunt, w->dpi);
 	e->src->ops->close(e->src);
 	conntrack_unref(e->ct);
 	flowmap_unref(e->passing);
-	for (unsigned i = 0; i < w->n; i++)
-		if (w->entries[i] == e)
-			w->entries[i] = w->entries[--w->n];
+	__atomic_store_n(&w->nbroken, w->nbroken - e->broken, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < w->n; i++) {
+		if (w->entries[i] != e)
+			continue;
+		if (i < w->timed) {	/* the last of those takes its place, the last of all the one that this leaves */
+			w->entries[i] = w->entries[--w->timed];
+			i = w->timed;
+		}
+		w->entries[i] = w->entries[--w->n];
+		break;
+	}
 	free(e);
 }

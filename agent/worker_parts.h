@@ -28,7 +28,8 @@ struct entry {
 	struct flowmap *passing;	/* a reference; NULL: what it shows is copied as long as it lasts */
 	unsigned away;		/* held frames that another worker inspects */
 	bool broken;
-	bool answered;		/* to be flushed */
+	bool answered;		/* to be flushed: in the list ... */
+	struct entry *next_answered;	/* ... from worker.answered_first on */
 	bool queue;
 	uint64_t fulls;		/* queue_fulls() when last looked at */
 };
@@ -44,13 +45,14 @@ struct worker {
 	struct shunt *shunt;
 	struct again again;
 	struct world *world;
-	struct entry **entries;
-	unsigned n, size;
+	struct entry **entries;	/* the first `timed` of them have a timeout() to be asked: a turn of the loop costs nothing for the others */
+	unsigned n, size, timed;
+	unsigned nbroken;	/* sources that broke and are still here; read by the main thread */
 	int epfd, evfd;
 	bool stopping, behind;	/* behind: relayed frames were left for the next round */
 	bool due;		/* flows are left that are to end */
 	unsigned patience;	/* ms that are left to wait for room in the ring of events; 0 until the end */
-	bool unflushed;		/* some entry was answered */
+	struct entry *answered_first;	/* what was answered since the last flush */
 	uint64_t beats, not_relayed, not_asked;
 	struct worker_traffic *traffic[TRAFFIC_CHUNKS];
 	struct frame frames[BATCH];

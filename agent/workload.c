@@ -13,6 +13,9 @@
 #include "base/log.h"
 #include "bridge/netns.h"
 
+#define PIDS_REAPS 30u		/* registry_reap() calls, one a second */
+#define YOUNG_REAPS 10u		/* ... in which a new one's first process is looked for */
+
 /* ---- names ---- */
 
 /* Without a runtime's id the workload's own host name tells most; else the namespace's number. */
@@ -49,10 +52,11 @@ static void name_discovered(char *out, size_t size, const char *nsname, pid_t pi
 
 /* ---- the list ---- */
 
-static struct workload *by_cookie(struct registry *r, uint64_t cookie)
+/* An inode is a namespace's own while it lives, and those of workloads live: a descriptor of each is open. */
+static struct workload *by_ino(struct registry *r, uint64_t ino)
 {
 	for (struct workload *w = r->first; w; w = w->next)
-		if (w->cookie == cookie)
+		if (w->ino == ino)
 			return w;
 	return NULL;
 }
@@ -108,6 +112,7 @@ void registry_drop(struct registry *r, struct workload *w)
 			break;
 		}
 	}
+	rules_watch_close(w->watch);
 	if (w->nsfd >= 0)
 		close(w->nsfd);
 	free_labels(&w->labels);
@@ -198,6 +203,7 @@ static void take_links(struct registry *r, struct workload *w, const struct link
 		w->iface = names_add_iface(r->names, ends[0].host_name);
 }
 
+/* A known one of which no link is found keeps what it has: its devices go before it does, and the reaper decides. */
 static int read_links(struct registry *r, struct workload *w)
 {
 	struct link_end ends[WORKLOAD_LINKS_MAX];
@@ -206,8 +212,8 @@ static int read_links(struct registry *r, struct workload *w)
 
 	memset(ends, 0, sizeof ends);
 	n = link_find(w->nsfd, w->own ? w->own->interface : NULL, ends, WORKLOAD_LINKS_MAX, &err);
-	if (n < 0)
-		return n;	/* vanishing: the reaper decides */
+	if (n < 0 || (n == 0 && !w->own && w->nlinks))
+		return n;
 	if (!same_links(w, ends, (unsigned)n))
 		take_links(r, w, ends, (unsigned)n);
 	return n;
@@ -248,27 +254,25 @@ static const char *name_of(const char *path)
 	return NULL;
 }
 
-/* Adds or refreshes the workload of this namespace; takes a duplicate of nsfd. path: one that names it; NULL: none is known. */
-static void seen(struct scan *s, int nsfd, const char *path, pid_t pid, const struct static_workload *own)
+/* Adds the workload of this namespace; takes a duplicate of nsfd. nsid: -1: not known. path: one that names it; NULL: none is known. */
+static void seen(struct scan *s, int nsfd, int nsid, const char *path, pid_t pid, const struct static_workload *own)
 {
 	struct err err = { "" };
 	struct workload *w;
 	uint64_t cookie;
 	struct stat st;
+	bool excluded;
 
-	if (netns_cookie(nsfd, &cookie, &err) || fstat(nsfd, &st))
+	if (fstat(nsfd, &st))
 		return;
-	w = by_cookie(s->r, cookie);
+	w = by_ino(s->r, st.st_ino);
 	if (w) {
 		learn_who(w, path);
-		if (!own && w->own) {
-			s->changed |= w->changed;
-			return;		/* found by name already in this scan */
-		}
-		read_links(s->r, w);
 		s->changed |= w->changed;
 		return;
 	}
+	if (netns_cookie(nsfd, &cookie, &err))
+		return;
 	if (s->r->count >= WORKLOADS_MAX) {
 		log_error(AGENT, "netns %llu: not watched: there are %d workloads already", (unsigned long long)st.st_ino, WORKLOADS_MAX);
 		return;
@@ -279,6 +283,7 @@ static void seen(struct scan *s, int nsfd, const char *path, pid_t pid, const st
 	w->nsfd = dup(nsfd);
 	w->cookie = cookie;
 	w->ino = st.st_ino;
+	w->nsid = nsid;
 	w->pid = pid;
 	w->own = own;
 	if (own)
@@ -288,8 +293,9 @@ static void seen(struct scan *s, int nsfd, const char *path, pid_t pid, const st
 	if (own && own->image)
 		w->image = strdup(own->image);
 	learn_who(w, path);
-	if (w->nsfd < 0 || (!own && config_excluded(s->c, w->name)) || (own && copy_labels(&w->labels, &own->labels)) || read_links(s->r, w) <= 0) {
-		w->next = NULL;
+	excluded = !own && config_excluded(s->c, w->name);
+	if (w->nsfd < 0 || excluded || (own && copy_labels(&w->labels, &own->labels)) || read_links(s->r, w) <= 0) {
+		s->r->missing += !excluded;
 		if (w->nsfd >= 0)
 			close(w->nsfd);
 		free_labels(&w->labels);
@@ -298,6 +304,8 @@ static void seen(struct scan *s, int nsfd, const char *path, pid_t pid, const st
 		free(w);
 		return;
 	}
+	if (nsid < 0 && link_nsid(nsfd, &w->nsid, &err))	/* its links were read: it has an id now */
+		log_debug(AGENT, "workload %s: %s", w->name, err.text);
 	w->id = names_add_workload(s->r->names, w->name, &w->labels);
 	w->quarantined = registry_quarantined(s->r, w->name);
 	w->changed = true;
@@ -311,17 +319,86 @@ static void seen(struct scan *s, int nsfd, const char *path, pid_t pid, const st
 	log_info(AGENT, "workload %s: %s at %s", w->name, w->links[0].end.name, w->links[0].end.host_name);
 }
 
-static void on_netns(void *ctx, int nsfd, const char *path, pid_t pid)
+static void on_netns(void *ctx, int nsfd, int nsid, const char *path, pid_t pid)
 {
+	struct scan *s = ctx;
+
 	if (nsfd >= 0)
-		seen(ctx, nsfd, path, pid, NULL);
+		seen(s, nsfd, nsid, path, pid, NULL);
+	else
+		s->r->missing++;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool is_known(void *ctx, int nsid)
+{
+	const struct registry *r = ((struct scan *)ctx)->r;
+
+	return r->nnsid && bsearch(&nsid, r->nsid, r->nnsid, sizeof *r->nsid, by_number);
+}
+
+/* Without memory nobody is known: each is found to be so when it was opened. */
+static void note_known(struct registry *r)
+{
+	r->nsid = malloc((r->count + 1) * sizeof *r->nsid);
+	r->nnsid = 0;
+	for (struct workload *w = r->first; w && r->nsid; w = w->next)
+		if (w->nsid >= 0 && w->netns)	/* one without a path may get one */
+			r->nsid[r->nnsid++] = w->nsid;
+	if (r->nnsid)
+		qsort(r->nsid, r->nnsid, sizeof *r->nsid, by_number);
+}
+
+bool registry_refresh(struct registry *r)
+{
+	bool changed = false;
+
+	for (struct workload *w = r->first; w; w = w->next) {
+		struct err err = { "" };
+
+		if (w->look) {
+			w->look = false;
+			read_links(r, w);
+			if (w->nsid < 0 && link_nsid(w->nsfd, &w->nsid, &err))
+				log_debug(AGENT, "workload %s: %s", w->name, err.text);
+		}
+		changed |= w->changed;
+	}
+	return changed;
+}
+
+void registry_look(struct registry *r, unsigned turns)
+{
+	unsigned turn = r->looks++ % turns;
+
+	for (struct workload *w = r->first; w; w = w->next)
+		w->look |= w->id % turns == turn || w->nsid < 0;
+}
+
+void registry_heard(struct registry *r, const struct link_event *e)
+{
+	for (struct workload *w = r->first; w; w = w->next) {
+		if (e->nsid >= 0)
+			w->look |= w->nsid == e->nsid;
+		else if (e->veth && e->peer_nsid >= 0)
+			w->look |= w->nsid == e->peer_nsid;
+		for (unsigned i = 0; e->nsid < 0 && i < w->nlinks; i++)
+			w->look |= w->links[i].end.host_ifindex == e->ifindex;
+	}
 }
 
 int registry_scan(struct registry *r, const struct config *c, bool *changed, struct err *err)
 {
-	struct scan s = { .r = r, .c = c };
+	struct scan s = { .r = r, .c = c, .changed = registry_refresh(r) };
 	int rc = 0;
 
+	r->missing = 0;
 	for (unsigned i = 0; i < c->nstatics; i++) {
 		const struct static_workload *own = &c->statics[i];
 		struct err why = { "" };
@@ -329,30 +406,42 @@ int registry_scan(struct registry *r, const struct config *c, bool *changed, str
 
 		if (fd < 0) {
 			log_debug(AGENT, "workload %s: %s", own->name, why.text);
+			r->missing++;
 			continue;
 		}
-		seen(&s, fd, own->netns, own->pid, own);
+		seen(&s, fd, -1, own->netns, own->pid, own);
 		close(fd);
 	}
-	if (c->discover_netns)
-		rc = link_each_netns(on_netns, &s, err);
+	if (c->discover_netns) {
+		note_known(r);
+		rc = link_each_netns(is_known, on_netns, &s, err);
+		free(r->nsid);
+		r->nsid = NULL;
+		r->nnsid = 0;
+	}
+	r->missing += rc != 0;
 	*changed = s.changed;
 	return rc;
 }
 
+/* Each is asked by itself first: does a path name it, is the process that was known to be in it still there. Only where both say no, while a new one
+ * has no process yet, and each PIDS_REAPS for the processes that are shown, is every process looked at. */
 int registry_reap(struct registry *r, void (*gone)(void *ctx, struct workload *), void *ctx, struct err *err)
 {
+	bool all = r->reaps++ % PIDS_REAPS == 0;
+	struct census census = { 0 };
+	bool taken = false;
 	struct workload *next;
-	int rc = census_take(&r->census, getpid(), err);
+	int rc = census_paths_look(&r->paths, err);
 
-	if (rc)
-		return rc;
-	for (struct workload *w = r->first; w; w = next) {
-		pid_t pid = w->pid;
-
+	for (struct workload *w = r->first; w && !rc; w = next) {
 		next = w->next;
-		if (census_has(&r->census, w->ino, &pid)) {
-			w->pid = pid;
+		if (!all && (w->pid || ++w->young > YOUNG_REAPS) && (census_paths_has(&r->paths, w->ino) || (w->pid && census_lives(w->pid, w->ino))))
+			continue;
+		if (!taken && (rc = census_take(&census, getpid(), err)))
+			break;
+		taken = true;
+		if (census_has(&census, w->ino, &w->pid)) {
 			learn_who(w, NULL);
 			continue;
 		}
@@ -360,7 +449,8 @@ int registry_reap(struct registry *r, void (*gone)(void *ctx, struct workload *)
 		r->gone++;
 		gone(ctx, w);
 	}
-	return 0;
+	census_free(&census);
+	return rc;
 }
 
 /* ---- configuration ---- */
@@ -395,12 +485,12 @@ static struct workload *discovered_in(struct registry *r, const struct static_wo
 	struct err why = { "" };
 	int fd = own->netns ? netns_open(own->netns, &why) : netns_open_pid(own->pid, &why);
 	struct workload *w = NULL;
-	uint64_t cookie;
+	struct stat st;
 
 	if (fd < 0)
 		return NULL;
-	if (!netns_cookie(fd, &cookie, &why))
-		w = by_cookie(r, cookie);
+	if (!fstat(fd, &st))
+		w = by_ino(r, st.st_ino);
 	close(fd);
 	return w && !w->own ? w : NULL;
 }
@@ -484,5 +574,5 @@ void registry_free(struct registry *r)
 		r->changes = c->next;
 		free(c);
 	}
-	census_free(&r->census);
+	census_paths_free(&r->paths);
 }

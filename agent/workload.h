@@ -34,6 +34,7 @@ struct wl_link {
 	bool mirror_ready;		/* read back and complete */
 	bool excluding;			/* exclusions for its queue are in the filters */
 	bool cut;			/* the filters that were read back are those of quarantine */
+	bool touched;			/* somebody changed something of its qdisc or filters since they were last read back */
 	struct tc_state tc;
 	struct err tc_error;		/* last failure; empty: none */
 	struct tcp_fence *fence[2];	/* what policy refuses whatever comes: [0] connections that it begins, [1] that it is offered; owned */
@@ -68,7 +69,10 @@ struct workload {
 	const struct static_workload *own;	/* in the configuration in force; NULL: discovered */
 	int nsfd;
 	uint64_t cookie, ino;
+	int nsid;			/* the node's id for its netns, as long as nsfd is open; -1: not known */
+	bool look;			/* links and addresses are to be read anew */
 	pid_t pid;			/* some process in it; 0: none known */
+	unsigned young;			/* registry_reap() calls that looked for a first process */
 	struct wl_opts opts;		/* in force */
 	struct wl_link links[WORKLOAD_LINKS_MAX];
 	unsigned nlinks;
@@ -80,6 +84,7 @@ struct workload {
 		uint64_t generation;
 		struct err error;
 	} cut;
+	struct rules_watch *watch;	/* tells whether somebody changed a table of it; NULL: not asked yet */
 	bool seen;			/* what its rules were last written with: its veth shows what leaves it in quarantine */
 	unsigned peers;			/* local servers' ports that its client rules let pass */
 	bool todo;			/* within one reconcile: this one is being worked on */
@@ -101,7 +106,11 @@ struct registry {
 	unsigned count;
 	uint32_t next_view;
 	struct names *names;
-	struct census census;
+	struct census_paths paths;
+	unsigned missing;		/* of the last scan: paths, namespaces and links that could not be had (yet); no event may tell when they can */
+	unsigned reaps, looks;		/* registry_reap() and registry_look() calls so far */
+	int *nsid;			/* within a scan: ids of all that are known, sorted */
+	unsigned nnsid;
 	struct app_change *changes;
 	char **quarantined;		/* names, whoever has them; agent/quarantine.c */
 	unsigned nquarantined;
@@ -109,10 +118,17 @@ struct registry {
 };
 
 /* Looks for workloads: static ones first (their names win), then every veth's netns when the configuration discovers. New ones are added
- * with `changed` set; links and addresses of known ones are read anew (changed when they differ). *changed tells whether anything did. */
+ * with `changed` set; links and addresses of known ones are read anew where something was heard of them (changed when they differ). *changed tells whether
+ * anything did. What no event tells (there are such kernels' bugs, and overflows) is found by registry_look(). */
 int registry_scan(struct registry *, const struct config *, bool *changed, struct err *);
 /* Marks the dead: calls `gone` for each workload whose netns is no more in use; the callback detaches it and then calls registry_drop. */
 int registry_reap(struct registry *, void (*gone)(void *ctx, struct workload *), void *ctx, struct err *);
+/* Reads links and addresses of those that something was heard of anew, and of nobody else. True when anything is to be reconciled. */
+bool registry_refresh(struct registry *);
+/* The next scan or refresh reads links and addresses of those whose turn it is: each once in `turns` calls. 1: of all. */
+void registry_look(struct registry *, unsigned turns);
+/* ... of whom this event is about. */
+void registry_heard(struct registry *, const struct link_event *);
 /* Closes the descriptor and frees. */
 void registry_drop(struct registry *, struct workload *);
 /* Options of each workload from this configuration; `changed` where they differ. Workloads that are now excluded, or are somebody else now (a

@@ -4,12 +4,16 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define MOUNTS "/proc/self/mountinfo"
 
 static int add(struct census *c, uint64_t ino, pid_t pid)
 {
@@ -88,13 +92,13 @@ static int scan_processes(struct census *c, pid_t self, uint64_t own, struct err
 /* Bind mounts of nsfs: the root field (4th) of mountinfo is "net:[INO]" (proc(5)). */
 static int scan_mounts(struct census *c, struct err *err)
 {
-	FILE *f = fopen("/proc/self/mountinfo", "re");
+	FILE *f = fopen(MOUNTS, "re");
 	char *line = NULL;
 	size_t size = 0;
 	int rc = 0;
 
 	if (!f)
-		return err_set(err, -errno, "/proc/self/mountinfo: %s", strerror(errno));
+		return err_set(err, -errno, MOUNTS ": %s", strerror(errno));
 	while (!rc && getline(&line, &size, f) > 0) {
 		char root[64];
 		uint64_t ino;
@@ -175,6 +179,47 @@ bool census_has(const struct census *c, uint64_t ino, pid_t *pid)
 			hi = mid;
 	}
 	return false;
+}
+
+bool census_lives(pid_t pid, uint64_t ino)
+{
+	char path[64], link[64];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)pid);
+	n = readlink(path, link, sizeof link - 1);
+	link[n > 0 ? n : 0] = 0;
+	return n > 0 && net_ino(link) == ino;
+}
+
+int census_paths_look(struct census_paths *p, struct err *err)
+{
+	struct pollfd f = { .fd = p->fd_plus_1 - 1, .events = POLLPRI };
+	int rc;
+
+	if (p->fd_plus_1 && poll(&f, 1, 0) >= 0 && !(f.revents & (POLLPRI | POLLERR)))
+		return 0;
+	if (!p->fd_plus_1)	/* opened before it is read: what changes meanwhile is told next time */
+		p->fd_plus_1 = open(MOUNTS, O_RDONLY | O_CLOEXEC) + 1;
+	if (!p->fd_plus_1)
+		return err_set(err, -errno, MOUNTS ": %s", strerror(errno));
+	p->named.n = 0;
+	rc = scan_mounts(&p->named, err);
+	if (!rc && sort_unique(&p->named))
+		rc = err_set(err, -ENOMEM, "census: no memory");
+	if (rc)		/* half of it would make workloads gone: all of it next time */
+		census_paths_free(p);
+	return rc;
+}
+
+bool census_paths_has(const struct census_paths *p, uint64_t ino) { return census_has(&p->named, ino, NULL); }
+
+void census_paths_free(struct census_paths *p)
+{
+	if (p->fd_plus_1)
+		close(p->fd_plus_1 - 1);
+	census_free(&p->named);
+	*p = (struct census_paths){ 0 };
 }
 
 void census_free(struct census *c)

@@ -24,4 +24,18 @@ int census_take(struct census *, pid_t self, struct err *);
 bool census_has(const struct census *, uint64_t ino, pid_t *pid);
 void census_free(struct census *);
 
+/* Between two passes: what can be asked of one namespace, cheaply. */
+
+/* Which namespaces a path names, read anew only when the kernel says that the mount table changed (poll(2) on mountinfo, proc(5)). Zero is empty and ready. */
+struct census_paths {
+	int fd_plus_1;		/* of mountinfo; 0: not open yet */
+	struct census named;	/* of `named.pid` nothing is said */
+};
+
+int census_paths_look(struct census_paths *, struct err *);
+bool census_paths_has(const struct census_paths *, uint64_t ino);
+void census_paths_free(struct census_paths *);
+/* Is this process in the netns of that inode? */
+bool census_lives(pid_t, uint64_t ino);
+
 #endif

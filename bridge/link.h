@@ -35,8 +35,12 @@ int link_find(int nsfd, const char *interface, struct link_end *out, unsigned ma
 /* Every other netns that a veth of the calling thread's netns leads to, each once. fn gets a descriptor, lent until it returns (-1: no way
  * in was found: no path and no process; then path is NULL and pid 0).
  * path: under /run/netns, /var/run/netns or /run/docker/netns; NULL: found by a process only. pid: some process in it; 0: none, or not
- * looked for (a name under /run/netns says more, and /proc is walked only for those without). Processes whose parent is the caller don't count. */
-int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *path, pid_t pid), void *ctx, struct err *);
+ * looked for (a name under /run/netns says more, and /proc is walked only for those without). Processes whose parent is the caller don't count.
+ * known: asked for each id (as the calling thread's netns has it) first: those it is true of are passed over; NULL: none are. An id is a netns' own
+ * for as long as somebody holds a descriptor of it. */
+int link_each_netns(bool (*known)(void *ctx, int nsid), void (*fn)(void *ctx, int nsfd, int nsid, const char *path, pid_t pid), void *ctx, struct err *);
+/* The calling thread's netns' id for that one; -1: none. */
+int link_nsid(int nsfd, int *nsid, struct err *);
 
 /* ---- events ---- */
 struct link_watch;
@@ -46,12 +50,15 @@ struct link_event {
 	int ifindex;		/* LINK_NEW, LINK_GONE, LINK_ADDR */
 	char name[16];		/* LINK_NEW, LINK_GONE */
 	bool veth;
+	int peer_nsid;		/* LINK_NEW, LINK_GONE of a veth: where its other end is, by the id that the netns of the event has for it; -1: not said */
 	int nsid;		/* -1: it happened in this netns; else the id of the workload's netns (ifindex and name are its own) */
 };
 /* Events of the calling thread's netns, and (where the kernel and our capabilities allow: CAP_NET_BROADCAST, told when not) of the
  * veths and addresses in every netns that has an id here. LINK_NSID: the netns `nsid` got or lost its id. */
 struct link_watch *link_watch_open(struct err *);
 int link_watch_fd(const struct link_watch *);
+/* Are events of other namespaces heard at all? */
+bool link_watch_inside(const struct link_watch *);
 /* Reads what there is (at most 1024 messages; the descriptor stays readable when there are more) and calls fn for each. 0 or -errno. */
 int link_watch_read(struct link_watch *, void (*fn)(void *ctx, const struct link_event *), void *ctx, struct err *);
 void link_watch_close(struct link_watch *);

@@ -33,7 +33,8 @@ struct search {
 	size_t n, size, left, cut;
 	struct census census;
 	bool have_census;
-	void (*fn)(void *ctx, int nsfd, const char *path, pid_t pid);
+	bool (*known)(void *ctx, int nsid);
+	void (*fn)(void *ctx, int nsfd, int nsid, const char *path, pid_t pid);
 	void *ctx;
 };
 
@@ -43,7 +44,7 @@ static int add_want(void *ctx, const struct link_info *l)
 {
 	struct search *s = ctx;
 
-	if (l->peer_nsid < 0)
+	if (l->peer_nsid < 0 || (s->known && s->known(s->ctx, l->peer_nsid)))
 		return 0;
 	if (s->n == WANTED_MAX) {
 		s->cut++;
@@ -102,7 +103,7 @@ static void offer(struct search *s, int nsfd, const char *path, pid_t pid)
 		return;
 	w->found = true;
 	s->left--;
-	s->fn(s->ctx, nsfd, path, pid);
+	s->fn(s->ctx, nsfd, w->nsid, path, pid);
 }
 
 static int need_census(struct search *s, struct err *err)
@@ -157,9 +158,18 @@ static int offer_processes(struct search *s, struct err *err)
 	return rc;
 }
 
-int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *path, pid_t pid), void *ctx, struct err *err)
+int link_nsid(int nsfd, int *nsid, struct err *err)
 {
-	struct search s = { .fn = fn, .ctx = ctx };
+	struct nl_sock *sk = nlroute_open(err);
+	int rc = sk ? nlroute_nsid(sk, nsfd, nsid, err) : -EIO;
+
+	nl_socket_free(sk);
+	return rc;
+}
+
+int link_each_netns(bool (*known)(void *ctx, int nsid), void (*fn)(void *ctx, int nsfd, int nsid, const char *path, pid_t pid), void *ctx, struct err *err)
+{
+	struct search s = { .known = known, .fn = fn, .ctx = ctx };
 	int rc;
 
 	s.sk = nlroute_open(err);
@@ -174,7 +184,7 @@ int link_each_netns(void (*fn)(void *ctx, int nsfd, const char *path, pid_t pid)
 	}
 	for (size_t i = 0; !rc && i < s.n; i++)
 		if (!s.want[i].found)
-			fn(ctx, -1, NULL, 0);
+			fn(ctx, -1, s.want[i].nsid, NULL, 0);
 	nl_socket_free(s.sk);
 	census_free(&s.census);
 	free(s.want);

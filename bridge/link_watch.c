@@ -23,6 +23,7 @@
 
 struct link_watch {
 	int fd;
+	bool inside;		/* NETLINK_LISTEN_ALL_NSID is on */
 	int own_nsid;		/* this netns' id for itself; -1: none, as mostly. Older kernels (6.1) put it on its own events */
 	int home;		/* descriptor of this netns, to ask for it */
 	struct nl_sock *ask;
@@ -44,7 +45,7 @@ static int join(int fd, struct err *err)
 	return 0;
 }
 
-static int open_socket(struct err *err)
+static int open_socket(bool *inside, struct err *err)
 {
 	struct sockaddr_nl local = { .nl_family = AF_NETLINK };
 	int bytes = RECEIVE_BYTES, on = 1, rc;
@@ -54,7 +55,8 @@ static int open_socket(struct err *err)
 		return err_set(err, -errno, "link events: %s", strerror(errno));
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes))
 		log_warn(BRIDGE, "link events: receive buffer: %s", strerror(errno));
-	if (setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on))
+	*inside = !setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on);
+	if (!*inside)
 		log_warn(BRIDGE, "link events: addresses that change inside workloads are seen at the next scan only: NETLINK_LISTEN_ALL_NSID: %s", strerror(errno));
 	rc = bind(fd, (struct sockaddr *)&local, sizeof local) ? err_set(err, -errno, "link events: %s", strerror(errno)) : join(fd, err);
 	if (!rc)
@@ -77,7 +79,7 @@ struct link_watch *link_watch_open(struct err *err)
 	if (w->ask)
 		w->home = netns_open_own(err);
 	if (w->home >= 0)
-		w->fd = open_socket(err);
+		w->fd = open_socket(&w->inside, err);
 	if (w->fd < 0 || nlroute_nsid(w->ask, w->home, &w->own_nsid, err)) {
 		link_watch_close(w);
 		return NULL;
@@ -86,6 +88,7 @@ struct link_watch *link_watch_open(struct err *err)
 }
 
 int link_watch_fd(const struct link_watch *w) { return w->fd; }
+bool link_watch_inside(const struct link_watch *w) { return w->inside; }
 
 void link_watch_close(struct link_watch *w)
 {
@@ -113,6 +116,7 @@ static bool link_event(struct nlmsghdr *hdr, struct link_event *e)
 	e->ifindex = l.ifindex;
 	memcpy(e->name, l.name, sizeof e->name);
 	e->veth = !strcmp(l.kind, "veth");
+	e->peer_nsid = l.peer_nsid;
 	return e->nsid < 0 || e->veth;
 }
 

@@ -81,10 +81,13 @@ struct ipt_look {
 int ipt_look(struct ipt_look *, struct err *);
 /* nf_tables' generation of this netns; 0 where there is no nf_tables. */
 int nft_generation(uint32_t *gen, struct err *);
+struct nfnl;
+int nft_generation_on(struct nfnl *, uint32_t *gen, struct err *);	/* ... of the netns that this socket was opened in */
 /* rules_gen: all tables of this thread's netns in one number, never 0. */
 int ipt_generation(uint64_t *gen, struct err *err);
 /* Names of the family's legacy tables, one a line; empty where there are none. Returns their length. */
 size_t ipt_legacy_names(enum ipt_family, char *out, size_t size);
+int ipt_legacy_open(enum ipt_family);		/* their file, which stays that netns'; -1: there is none */
 
 /* ---- nft_drop ---- */
 
@@ -104,6 +107,7 @@ int ipt_save(enum ipt_backend, enum ipt_family, const char *table, char **out, s
 
 /* ---- rules_acct: does conntrack count in this thread's netns? ---- */
 
+int acct_open(void);		/* the file that tells, which stays that netns'; -1: there is none */
 int acct_read(bool *on);	/* -errno: there is no conntrack, or it cannot count */
 int acct_write(bool on, struct err *);
 bool acct_connections(void);	/* some TCP connection is open in it */

@@ -36,6 +36,7 @@
 #define ARENA_SIZE (1u << 20)
 #define CALM_MAX 65536u			/* an IP packet: on loopback one segment may be as long */
 #define OUT_SIZE (16384u + CALM_MAX)
+#define ROOM (ARENA_SIZE + OUT_SIZE)	/* one mapping; pages that no packet ever filled are not there */
 #define VERDICT_SIZE(q) (64u + (q)->ninstead)	/* one verdict message has 32 bytes, and those that its packet goes on with */
 #define CLOCK_APART (10 * INT64_C(1000000000))	/* a kernel's time stamp further from now than this is not of our clock */
 
@@ -43,8 +44,8 @@ struct queue {
 	struct source src;
 	struct queue_conf conf;
 	int fd, proc;
-	uint8_t *arena;
-	uint8_t *out;
+	uint8_t *arena;			/* ARENA_SIZE bytes of the mapping ... */
+	uint8_t *out;			/* ... and OUT_SIZE behind them */
 	size_t nout;
 	const uint8_t *instead;		/* VERDICTS_OTHER: goes on with these bytes, `ninstead` of them */
 	uint32_t ninstead;
@@ -326,7 +327,6 @@ static int queue_batch(struct source *s, struct frame *out, unsigned max, struct
 /* ---- the rest of the source ---- */
 
 static int queue_fd(const struct source *s) { return queue_of(s)->fd; }
-static int queue_timeout(const struct source *s) { (void)s; return -1; }
 
 static void queue_stats(const struct source *s, struct source_stats *out)
 {
@@ -369,16 +369,15 @@ static void queue_close(struct source *s)
 	if (q->proc >= 0)
 		close(q->proc);
 	if (q->arena)
-		munmap(q->arena, ARENA_SIZE);
+		munmap(q->arena, ROOM);
 	for (int i = 0; i < 2; i++)
 		verdicts_free(&q->waits[i]);
-	free(q->out);
 	free(q);
 }
 
 static const struct source_ops queue_ops = {
 	.name = "queue", .fd = queue_fd, .batch = queue_batch, .answer = queue_answer, .flush = queue_flush,
-	.timeout = queue_timeout, .stats = queue_stats, .close = queue_close,
+	.stats = queue_stats, .close = queue_close,
 };
 
 uint64_t queue_fulls(const struct source *s) { return counter_get(&queue_of(s)->fulls); }
@@ -409,13 +408,14 @@ struct source *queue_open(const struct queue_conf *c, struct err *err)
 	if (!q->conf.maxlen)
 		q->conf.maxlen = QUEUE_MAXLEN;
 	q->fd = q->proc = -1;
-	q->out = malloc(OUT_SIZE);
-	q->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	q->arena = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (q->arena == MAP_FAILED)
 		q->arena = NULL;
+	else
+		q->out = q->arena + ARENA_SIZE;
 	for (int i = 0; i < 2 && !rc; i++)
 		rc = verdicts_init(&q->waits[i], window);
-	if (rc || !q->out || !q->arena) {
+	if (rc || !q->arena) {
 		err_set(err, -ENOMEM, "queue %u: no memory", c->queue_tcp);
 		goto fail;
 	}

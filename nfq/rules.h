@@ -62,6 +62,13 @@ int rules_ensure(int nsfd, const struct rules_want *, struct rules_state *, unsi
 int rules_check(int nsfd, const struct rules_want *, struct rules_state *, struct err *);
 /* Cheap: a number that changes whenever somebody changed a table (nft generation id; legacy SO_GET_INFO entries and sizes). */
 int rules_generation(int nsfd, uint64_t *gen, struct err *);
+/* The same number, asked again and again: a few descriptors of the netns are kept, and nobody has to enter it. legacy: rules_legacy_here(), asked once for
+ * all. A number that differs may be an earlier kept descriptor's fault (a module that came later brings files of its own): ask rules_generation() then. */
+struct rules_watch;
+struct rules_watch *rules_watch_open(int nsfd, struct err *);
+int rules_watch_generation(struct rules_watch *, bool legacy, uint64_t *gen, struct err *);
+void rules_watch_close(struct rules_watch *);	/* NULL is fine */
+bool rules_legacy_here(void);			/* this kernel has the legacy tables' module */
 int rules_counts(int nsfd, const struct rules_state *, struct rules_counts *, struct err *);
 /* The step before rules that offload, where connections are open: turns conntrack on, and nothing else. Returns whether it did; then give them some time to
  * speak. Else the kernel would learn of a connection from several packets that wait in the queue together, and drop all but one of them

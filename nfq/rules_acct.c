@@ -12,9 +12,11 @@
 
 #define ACCT "/proc/sys/net/netfilter/nf_conntrack_acct"
 
+int acct_open(void) { return open(ACCT, O_RDONLY | O_CLOEXEC); }
+
 int acct_read(bool *on)
 {
-	int fd = open(ACCT, O_RDONLY | O_CLOEXEC), rc = fd < 0 ? -errno : 0;
+	int fd = acct_open(), rc = fd < 0 ? -errno : 0;
 	char c = 0;
 
 	*on = false;

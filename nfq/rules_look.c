@@ -17,9 +17,8 @@
 #include "nfq/ipt.h"
 #include "nfq/nfnl.h"
 
-static ssize_t read_proc(const char *path, char *out, size_t size)
+static ssize_t read_proc(int fd, char *out, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t n = 0;
 	ssize_t r;
 
@@ -33,9 +32,14 @@ static ssize_t read_proc(const char *path, char *out, size_t size)
 	return (ssize_t)n;
 }
 
+int ipt_legacy_open(enum ipt_family f)
+{
+	return open(f == IPT_V6 ? "/proc/thread-self/net/ip6_tables_names" : "/proc/thread-self/net/ip_tables_names", O_RDONLY | O_CLOEXEC);
+}
+
 size_t ipt_legacy_names(enum ipt_family f, char *out, size_t size)
 {
-	ssize_t n = read_proc(f == IPT_V6 ? "/proc/thread-self/net/ip6_tables_names" : "/proc/thread-self/net/ip_tables_names", out, size);
+	ssize_t n = read_proc(ipt_legacy_open(f), out, size);
 
 	return n > 0 ? (size_t)n : 0;
 }
@@ -142,6 +146,17 @@ static int on_generation(const struct nlmsghdr *h, void *ctx)
 	return MNL_CB_STOP;
 }
 
+int nft_generation_on(struct nfnl *t, uint32_t *gen, struct err *err)
+{
+	int rc;
+
+	*gen = 0;
+	rc = nfnl_ask(t, NFT_MSG_GETGEN, 0, on_generation, gen);
+	if (rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ENOENT)
+		return 0;
+	return rc ? err_set(err, rc, "nf_tables generation: %s", strerror(-rc)) : 0;
+}
+
 int nft_generation(uint32_t *gen, struct err *err)
 {
 	struct nfnl t;
@@ -150,9 +165,7 @@ int nft_generation(uint32_t *gen, struct err *err)
 	*gen = 0;
 	if (rc)
 		return rc == -EPROTONOSUPPORT ? 0 : rc;
-	rc = nfnl_ask(&t, NFT_MSG_GETGEN, 0, on_generation, gen);
+	rc = nft_generation_on(&t, gen, err);
 	nfnl_close(&t);
-	if (rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ENOENT)
-		return 0;
-	return rc ? err_set(err, rc, "nf_tables generation: %s", strerror(-rc)) : 0;
+	return rc;
 }

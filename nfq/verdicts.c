@@ -2,15 +2,17 @@
 #include "nfq/verdicts.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { ID_DONE, ID_WAITING, ID_ACCEPTED };
 
 int verdicts_init(struct verdicts *v, uint32_t window)
 {
 	memset(v, 0, sizeof *v);
-	v->state = calloc(1, window);
+	v->state = mmap(NULL, window, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (v->state == MAP_FAILED)
+		v->state = NULL;
 	v->mask = window - 1;
 	v->head = v->next = 1;
 	return v->state ? 0 : -ENOMEM;
@@ -18,7 +20,8 @@ int verdicts_init(struct verdicts *v, uint32_t window)
 
 void verdicts_free(struct verdicts *v)
 {
-	free(v->state);
+	if (v->state)
+		munmap(v->state, (size_t)v->mask + 1);
 	v->state = NULL;
 }
 

@@ -16,7 +16,7 @@
 #define VERDICTS_GATHER 64	/* accepts after which a batch is due */
 
 struct verdicts {
-	uint8_t *state;		/* per id & mask */
+	uint8_t *state;		/* per id & mask; a mapping, whose pages are only there as far as ids came */
 	uint32_t mask;
 	uint32_t head;		/* nothing before it waits for an answer, but for the lost ones */
 	uint32_t next;		/* behind the newest id received */

@@ -88,6 +88,8 @@ void tc_close(struct tc *t)
 	free(t);
 }
 
+uint32_t tc_port(const struct tc *t) { return nl_socket_get_local_port(t->nl.sk); }
+
 static bool remembered(const struct tc *t, int ifindex)
 {
 	for (unsigned i = 0; i < t->nmade; i++)

@@ -56,6 +56,7 @@ struct flowmap;
 struct tc;			/* a netlink socket of the node's netns and a scratch; one thread */
 struct tc *tc_open(struct err *);
 void tc_close(struct tc *);
+uint32_t tc_port(const struct tc *);	/* of its netlink socket: notes about what it changes carry it */
 
 /* The bpf engine's program is loaded with the first want that asks for it (-ENOTSUP where this binary has none).
  * Makes the device match the want, reads it back, fills *state. Idempotent: *changes is 0 the second time. -ENODEV: the veth is gone (not an

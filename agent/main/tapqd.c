@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/check.h"
@@ -116,6 +117,17 @@ static int only_look(const struct arguments *a, const struct config *c)
 	return ok ? 0 : EXIT_PREFLIGHT;
 }
 
+/* A workload takes a dozen descriptors; what a shell gives by default would do for some eighty. */
+static void lift_limit(void)
+{
+	struct rlimit l;
+
+	if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a = { 0 };
@@ -144,6 +156,7 @@ int main(int argc, char **argv)
 		return EXIT_PREFLIGHT;
 	}
 	config_free(c);
+	lift_limit();
 	args = (struct node_args){ a.config, a.overrides, a.noverrides };
 	n = node_start(&args, &code, &err);
 	if (!n) {

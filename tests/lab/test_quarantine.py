@@ -231,7 +231,7 @@ def test_repaired_and_switched():
         # the container is started again under its name: cut off before anybody says so
         run('ip', 'netns', 'del', lab.ns('web'))
         lab.procs[0].terminate()        # nginx, which kept it
-        wait_for('it is gone', lambda: len(lab.tapq_json('workloads')['workloads']) == 2)
+        wait_for('it is gone', lambda: len(lab.tapq_json('workloads')['workloads']) == 2 and 'v-web' not in lab.exec('node', 'ip', '-br', 'link').stdout)
         lab.add_container('web', known=True)
         lab.wait_ready()
         for addr in (lab.v4('web'), lab.v6('web')):

@@ -121,10 +121,44 @@ NS_TEST(many)
 	census_free(&c);
 }
 
+/* The same without a pass over everything: the kernel tells of mounts, one process is asked about. */
+NS_TEST(between_passes)
+{
+	struct census_paths p = { 0 };
+	int ns = ns_new(), other = ns_new();
+	uint64_t ino = ino_of(ns);
+	pid_t a = ns_process(ns, true);
+	const uint64_t *read;
+
+	CHECK(census_lives(a, ino) && !census_lives(a, ino_of(other)));
+	ns_end(a);
+	CHECK(!census_lives(a, ino));
+	CHECK_ERR(census_paths_look(&p, &err) == 0, err);
+	CHECK(!census_paths_has(&p, ino));
+	CHECK(ns_name(ns, "/run/netns/web"));
+	CHECK(!census_paths_has(&p, ino));	/* as it was when last looked */
+	CHECK_ERR(census_paths_look(&p, &err) == 0, err);
+	CHECK(census_paths_has(&p, ino) && !census_paths_has(&p, ino_of(other)));
+	read = p.named.ino;
+	p.named.ino = NULL;			/* whoever read the table again would write to it */
+	CHECK_ERR(census_paths_look(&p, &err) == 0, err);
+	CHECK(p.named.ino == NULL);
+	p.named.ino = (uint64_t *)(uintptr_t)read;
+	CHECK(umount2("/run/netns/web", MNT_DETACH) == 0);
+	CHECK_ERR(census_paths_look(&p, &err) == 0, err);
+	CHECK(!census_paths_has(&p, ino));
+	census_paths_free(&p);
+	CHECK(!census_paths_has(&p, ino));
+	census_paths_free(&p);
+	close(ns);
+	close(other);
+}
+
 const struct unit_test tests_census[] = {
 	{ "neither a process nor a path", neither },
 	{ "processes, not ours", processes },
 	{ "paths", paths },
 	{ "many", many },
+	{ "between two passes", between_passes },
 	{ 0 },
 };

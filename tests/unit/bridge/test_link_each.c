@@ -18,12 +18,13 @@ struct seen {
 	uint64_t cookie;	/* 0: no way in */
 	char name[64];		/* "": none */
 	pid_t pid;
+	int nsid;
 };
 
 static struct seen seen[400];
 static unsigned nseen;
 
-static void note(void *ctx, int nsfd, const char *path, pid_t pid)
+static void note(void *ctx, int nsfd, int nsid, const char *path, pid_t pid)
 {
 	struct seen *s = &seen[nseen];
 
@@ -34,13 +35,22 @@ static void note(void *ctx, int nsfd, const char *path, pid_t pid)
 		CHECK_ERR(netns_cookie(nsfd, &s->cookie, &err) == 0, err);
 	snprintf(s->name, sizeof s->name, "%s", !path ? "" : strncmp(path, "/run/netns/", 11) ? path : path + 11);
 	s->pid = pid;
+	s->nsid = nsid;
 	nseen++;
+}
+
+static int known = -1;
+
+static bool is_known(void *ctx, int nsid)
+{
+	CHECK(ctx == &nseen);
+	return nsid == known;
 }
 
 static unsigned each(void)
 {
 	nseen = 0;
-	CHECK_ERR(link_each_netns(note, &nseen, &err) == 0, err);
+	CHECK_ERR(link_each_netns(is_known, note, &nseen, &err) == 0, err);
 	return nseen;
 }
 
@@ -208,11 +218,12 @@ NS_TEST(many)
 	}
 }
 
-static void kill_all(void *ctx, int nsfd, const char *name, pid_t pid)
+static void kill_all(void *ctx, int nsfd, int nsid, const char *name, pid_t pid)
 {
 	pid_t *pids = ctx;
 
 	(void)nsfd;
+	(void)nsid;
 	(void)name;
 	(void)pid;
 	nseen++;
@@ -238,7 +249,7 @@ NS_TEST(vanishing)
 			close(ns);
 		}
 		nseen = 0;
-		CHECK_ERR(link_each_netns(kill_all, pids, &err) == 0, err);
+		CHECK_ERR(link_each_netns(NULL, kill_all, pids, &err) == 0, err);
 		CHECK(nseen >= 1);
 		CHECK(ns_fds() == before);
 	}
@@ -265,9 +276,29 @@ NS_TEST(no_descriptor_left)
 	close(c);
 }
 
+/* Those that are known already are passed over, by the id that each is told with. */
+NS_TEST(known_ones)
+{
+	int a = ns_new(), b = ns_new(), nsid;
+
+	CHECK(ns_name(a, "/run/netns/a"));
+	ns_veth("v-a", a, "eth0");
+	ns_veth("v-b", b, "eth0");		/* no way in */
+	CHECK(each() == 2);
+	CHECK_ERR(link_nsid(a, &nsid, &err) == 0, err);
+	CHECK(nsid >= 0 && seen_as(a)->nsid == nsid);
+	known = nsid;
+	CHECK(each() == 1 && !seen[0].cookie && seen[0].nsid >= 0 && seen[0].nsid != nsid);
+	known = seen[0].nsid;
+	CHECK(each() == 1 && seen_as(a));
+	close(a);
+	close(b);
+}
+
 const struct unit_test tests_link_each[] = {
 	{ "no veth leads away", nobody },
 	{ "by name", by_name },
+	{ "known ones are passed over", known_ones },
 	{ "by a path without a name", by_docker_path },
 	{ "by a process", by_process },
 	{ "no way in", no_way_in },

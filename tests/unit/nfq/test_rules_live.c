@@ -126,10 +126,15 @@ static void test_tampering(void)
 		for (size_t i = 0; i < sizeof deeds / sizeof deeds[0]; i++) {
 			struct rules_state st;
 			struct err err = { "" };
-			uint64_t before = 0, after = 0;
+			uint64_t before = 0, after = 0, watched = 0;
+			struct rules_watch *watch;
 			unsigned changes;
 
 			st = ensure(l.a, &w, &changes);
+			watch = rules_watch_open(l.a, &err);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(watch);
+			CU_ASSERT_EQUAL(rules_watch_generation(watch, rules_legacy_here(), &watched, &err), 0);
+			CU_ASSERT_EQUAL(watched, st.generation);
 			CU_ASSERT_EQUAL(rules_generation(l.a, &before, &err), 0);
 			CU_ASSERT_EQUAL(st.generation, before);
 			CU_ASSERT_EQUAL(rules_check(l.a, &w, &st, &err), 0);
@@ -141,6 +146,9 @@ static void test_tampering(void)
 #pragma GCC diagnostic pop
 			CU_ASSERT_EQUAL(rules_generation(l.a, &after, &err), 0);
 			CU_ASSERT_NOT_EQUAL(before, after);
+			CU_ASSERT_EQUAL(rules_watch_generation(watch, rules_legacy_here(), &watched, &err), 0);
+			CU_ASSERT_EQUAL(watched, after);
+			rules_watch_close(watch);
 			CU_ASSERT_EQUAL(rules_check(l.a, &w, &st, &err), 0);
 			CU_ASSERT_FALSE(st.complete);
 			CU_ASSERT(strlen(st.differs) > 0);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tc/plan.h"
+#include "tc/watch.h"
 #include "tests/unit/tc/lab.h"
 #include "tests/unit/unit.h"
 
@@ -54,6 +55,28 @@ static void idempotent(struct lab *l)
 	tc_close(u.tc);
 }
 
+/* Counts what is told of the lab's device; another one's and the blocks' number would be wrong here. */
+struct told {
+	int v0;
+	unsigned of_it, of_others;
+};
+
+static void on_told(void *ctx, int ifindex)
+{
+	struct told *t = ctx;
+
+	*(ifindex == t->v0 ? &t->of_it : &t->of_others) += 1;
+}
+
+static struct told told_of(struct lab *l, struct tc_watch *w)
+{
+	struct told t = { .v0 = l->v0 };
+	struct err err = { "" };
+
+	LAB_CHECK(l, tc_watch_read(w, on_told, &t, &err) == 0);
+	return t;
+}
+
 static void repaired(struct lab *l)
 {
 	static const char *const harm[] = {
@@ -74,12 +97,17 @@ static void repaired(struct lab *l)
 	};
 	struct lab_tc u = { .tc = tc_open(NULL) };
 	struct tc_want w = full_want(l);
+	struct tc_watch *watch = tc_watch_open(u.tc, &u.err);
 
-	LAB_CHECK(l, lab_ensures(&u, &w, true));
-	for (size_t i = 0; i < sizeof harm / sizeof harm[0]; i++) {
+	LAB_CHECK(l, watch && lab_ensures(&u, &w, true));
+	for (size_t i = 0; watch && i < sizeof harm / sizeof harm[0]; i++) {
 		unsigned failed = l->failed;
+		struct told t = told_of(l, watch);
 
+		LAB_CHECK(l, !t.of_it && !t.of_others);		/* what this tc itself does is not told */
 		LAB_CHECK(l, !lab_sh("%s", harm[i]));
+		t = told_of(l, watch);
+		LAB_CHECK(l, (t.of_it || strstr(harm[i], "ip link del")) && !t.of_others);
 		w.to_leaving = (int)if_nametoindex("vbr");
 		LAB_CHECK(l, lab_wrong(&u, &w));
 		LAB_CHECK(l, lab_ensures(&u, &w, true));
@@ -89,6 +117,28 @@ static void repaired(struct lab *l)
 			fprintf(stderr, "    after: %s\n", harm[i]);
 	}
 	LAB_CHECK(l, tc_remove(u.tc, l->v0, &u.err) == 0);
+	tc_watch_close(watch);
+	tc_close(u.tc);
+}
+
+/* More than the socket holds, and an action that no device is named with: any device may be another. */
+static void told_of_all(struct lab *l)
+{
+	struct lab_tc u = { .tc = tc_open(NULL) };
+	struct tc_watch *watch = tc_watch_open(u.tc, &u.err);
+	struct told t;
+
+	LAB_CHECK(l, watch != NULL);
+	LAB_CHECK(l, !lab_sh("tc qdisc add dev v0 clsact"));
+	LAB_CHECK(l, !lab_sh("tc actions add action mirred egress mirror dev vbr index 7"));
+	t = told_of(l, watch);
+	LAB_CHECK(l, t.of_it == 1 && t.of_others == 1);
+	LAB_CHECK(l, !lab_sh("for i in $(seq 1 3000); do echo filter add dev v0 ingress pref 3 protocol ip u32 match u32 $i 0xffffffff at 12 classid 1:1; done | tc -batch -"));
+	t = told_of(l, watch);
+	LAB_CHECK(l, t.of_it > 10 && t.of_others >= 1);
+	t = told_of(l, watch);
+	LAB_CHECK(l, !t.of_it && !t.of_others);
+	tc_watch_close(watch);
 	tc_close(u.tc);
 }
 
@@ -330,6 +380,7 @@ static void released(struct lab *l)
 static void test_released(void) { lab_run(released); }
 static void test_idempotent(void) { lab_run(idempotent); }
 static void test_repaired(void) { lab_run(repaired); }
+static void test_told_of_all(void) { lab_run(told_of_all); }
 static void test_foreign_clsact(void) { lab_run(foreign_clsact); }
 static void test_foreign_filter(void) { lab_run(foreign_filter_on_ours); }
 static void test_number_taken(void) { lab_run(number_taken); }
@@ -353,7 +404,8 @@ static void test_probe(void)
 
 const struct unit_test tests_filter[] = {
 	{ "idempotent, leaves no trace", test_idempotent },
-	{ "what was taken or altered is put back", test_repaired },
+	{ "what was taken or altered is told, and put back", test_repaired },
+	{ "what is told of all devices", test_told_of_all },
 	{ "somebody else's clsact", test_foreign_clsact },
 	{ "somebody else's filter on ours", test_foreign_filter },
 	{ "a table's number is taken", test_number_taken },
