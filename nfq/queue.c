@@ -2,8 +2,8 @@
 /* The source over one workload's two queues (nfq/queue.h).
  *
  * One netlink socket has both numbers. A message may reach 64 KiB and its attributes: messages are read one behind the other into
- * an arena that is used anew at each batch(), whose pages are only there as far as traffic ever filled them. Only messages from the
- * kernel count: a workload with CAP_NET_ADMIN could write to our port.
+ * an arena that is used anew at each batch(), whose pages are only there as far as traffic ever filled them. Only the kernel
+ * reaches the socket (nfq/queue_conf.c).
  *
  * Verdicts are built into one buffer (nfq/verdicts.h says which) and leave by one send, at flush(), before the next batch, or when
  * VERDICTS_GATHER accepts are there. The kernel carries them out in order, within the send. What cannot be sent breaks the source:
@@ -17,10 +17,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
 #include <linux/netfilter.h>
@@ -30,6 +30,7 @@
 #include "base/counter.h"
 #include "nfq/calm.h"
 #include "nfq/queue_conf.h"
+#include "nfq/queued.h"
 #include "nfq/verdicts.h"
 
 #define MESSAGE_MAX (72u << 10)		/* 65,535 bytes of packet and its attributes */
@@ -71,10 +72,8 @@ static int64_t now_ns(void)
 
 static void send_out(struct queue *q)
 {
-	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-
 	for (unsigned tries = 0; q->nout && !q->broken; tries++) {
-		if (sendto(q->fd, q->out, q->nout, 0, (const struct sockaddr *)&kernel, sizeof kernel) >= 0) {
+		if (send(q->fd, q->out, q->nout, 0) >= 0) {
 			q->nout = 0;
 		} else if (errno != EINTR && (errno != ENOBUFS || tries > 100)) {
 			counter_add(&q->st.errors, 1);
@@ -142,14 +141,9 @@ static void queue_flush(struct source *s) { flush_verdicts(queue_of(s)); }
 
 /* ---- packets in ---- */
 
-static uint32_t be32(const struct nlattr *a)
+static uint32_t checksum_flags(uint32_t bits, unsigned which)
 {
-	return a && mnl_attr_get_payload_len(a) >= sizeof(uint32_t) ? ntohl(mnl_attr_get_u32(a)) : 0;
-}
-
-static uint32_t checksum_flags(const struct nlattr *info, unsigned which)
-{
-	uint32_t bits = be32(info), flags = 0;
+	uint32_t flags = 0;
 
 	if (bits & NFQA_SKB_GSO)
 		flags |= which ? FRAME_GSO_UDP : FRAME_GSO_TCP;
@@ -159,76 +153,52 @@ static uint32_t checksum_flags(const struct nlattr *info, unsigned which)
 }
 
 /* now: when its batch was begun. */
-static int64_t when(const struct nlattr *a, int64_t now)
+static int64_t when(int64_t ts, int64_t now)
 {
-	int64_t ts;
-	struct nfqnl_msg_packet_timestamp t;
-
-	if (!a || mnl_attr_get_payload_len(a) < sizeof t)
-		return now;
-	memcpy(&t, mnl_attr_get_payload(a), sizeof t);
-	ts = (int64_t)be64toh(t.sec) * 1000000000 + (int64_t)be64toh(t.usec) * 1000;
 	return ts > now - CLOCK_APART && ts < now + CLOCK_APART ? ts : now;
 }
 
-static void fill_frame(const struct queue *q, unsigned which, uint32_t id, uint8_t hook, struct nlattr *const attr[], struct frame *f)
+static void fill_frame(const struct queue *q, unsigned which, const struct queued *m, struct frame *f)
 {
 	const struct queue_conf *c = &q->conf;
-	uint32_t n = mnl_attr_get_payload_len(attr[NFQA_PAYLOAD]);
 
 	memset(f, 0, sizeof *f);
-	f->ts = when(attr[NFQA_TIMESTAMP], q->now);
-	f->data = mnl_attr_get_payload(attr[NFQA_PAYLOAD]);
-	f->caplen = f->wirelen = n;
-	f->flags = checksum_flags(attr[NFQA_SKB_INFO], which);
-	if (be32(attr[NFQA_CAP_LEN]) > n) {
-		f->wirelen = be32(attr[NFQA_CAP_LEN]);
+	f->ts = when(m->ts, q->now);
+	f->data = m->data;
+	f->caplen = f->wirelen = m->n;
+	f->flags = checksum_flags(m->info, which);
+	if (m->wirelen > m->n) {
+		f->wirelen = m->wirelen;
 		f->flags |= FRAME_TRUNCATED;
 	}
-	if (hook == NF_INET_LOCAL_IN)
+	if (m->hook == NF_INET_LOCAL_IN)
 		f->flags |= FRAME_ENTERING;
-	else if (hook == NF_INET_LOCAL_OUT)
+	else if (m->hook == NF_INET_LOCAL_OUT)
 		f->flags |= FRAME_LEAVING;
-	f->view = hook == NF_INET_LOCAL_IN ? c->view_in : c->view_out;
+	f->view = m->hook == NF_INET_LOCAL_IN ? c->view_in : c->view_out;
 	f->link = LINK_RAW;
 	f->path = c->path;
 	f->held = true;
 	f->domain = c->domain;
 	f->workload = c->workload;
 	f->iface = c->iface;
-	f->token = (uint64_t)which << 32 | id;
-}
-
-/* The packet's header: the first attribute, there even when the rest was cut off. */
-static const struct nfqnl_msg_packet_hdr *packet_header(const struct nlmsghdr *h, size_t left)
-{
-	const struct nlattr *a = mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg));
-	size_t head = MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)) + MNL_ATTR_HDRLEN;
-
-	if (left < head + sizeof(struct nfqnl_msg_packet_hdr) || mnl_attr_get_type(a) != NFQA_PACKET_HDR ||
-	    mnl_attr_get_payload_len(a) < sizeof(struct nfqnl_msg_packet_hdr))
-		return NULL;
-	return mnl_attr_get_payload(a);
+	f->token = (uint64_t)which << 32 | m->id;
 }
 
 /* One packet message of `left` readable bytes; whole: nothing of it was cut off. True: *f is a frame. */
 static bool take_packet(struct queue *q, const struct nlmsghdr *h, size_t left, bool whole, struct frame *f)
 {
-	const struct nfqnl_msg_packet_hdr *ph = packet_header(h, left);
-	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
-	struct nlattr *attr[NFQA_MAX + 1] = { NULL };
+	struct queued m;
 	unsigned which;
-	uint32_t id;
 	int64_t gap;
 
-	if (!ph) {
+	if (!queued_read(h, left < h->nlmsg_len ? left : h->nlmsg_len, whole, &m)) {
 		counter_add(&q->st.errors, 1);
 		return false;
 	}
-	which = (unsigned)(ntohs(g->res_id) - q->conf.queue_tcp) & 0xffff;
-	id = ntohl(ph->packet_id);
+	which = (unsigned)(m.queue - q->conf.queue_tcp) & 0xffff;
 	q->building = which & 1;
-	gap = which < 2 ? verdicts_received(&q->waits[which], id, emit, q) : -1;
+	gap = which < 2 ? verdicts_received(&q->waits[which], m.id, emit, q) : -1;
 	if (gap < 0) {
 		counter_add(&q->st.errors, 1);
 		return false;
@@ -242,12 +212,12 @@ static bool take_packet(struct queue *q, const struct nlmsghdr *h, size_t left, 
 		counter_add(&q->st.passed_unseen, (uint64_t)gap);
 	else
 		counter_add(&q->st.user_drops, (uint64_t)gap);
-	if (!whole || nfq_nlmsg_parse(h, attr) < 0 || !attr[NFQA_PAYLOAD]) {
+	if (!m.data) {
 		counter_add(&q->st.errors, 1);
-		settle(q, which, id, q->conf.fail_open ? VERDICTS_ACCEPT : VERDICTS_DROP);
+		settle(q, which, m.id, q->conf.fail_open ? VERDICTS_ACCEPT : VERDICTS_DROP);
 		return false;
 	}
-	fill_frame(q, which, id, ph->hook, attr, f);
+	fill_frame(q, which, &m, f);
 	counter_add(&q->st.packets, 1);
 	counter_add(&q->st.bytes, f->caplen);
 	return true;
@@ -296,9 +266,7 @@ static int queue_batch(struct source *s, struct frame *out, unsigned max, struct
 	flush_verdicts(q);
 	q->now = now_ns();
 	while (n < max && ARENA_SIZE - used >= MESSAGE_MAX && !q->broken) {
-		struct sockaddr_nl from = { 0 };
-		socklen_t fromlen = sizeof from;
-		ssize_t r = recvfrom(q->fd, q->arena + used, MESSAGE_MAX, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &fromlen);
+		ssize_t r = syscall(SYS_recvfrom, q->fd, q->arena + used, MESSAGE_MAX, MSG_DONTWAIT | MSG_TRUNC, NULL, NULL);	/* recv() is a cancellation point: two locked instructions more */
 
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -312,10 +280,6 @@ static int queue_batch(struct source *s, struct frame *out, unsigned max, struct
 		}
 		if (r < 0)
 			return n ? (int)n : err_set(err, -errno, "queue %u: read: %s", q->conf.queue_tcp, strerror(errno));
-		if (from.nl_pid) {
-			counter_add(&q->st.errors, 1);
-			continue;
-		}
 		n += take_datagram(q, q->arena + used, (size_t)r > MESSAGE_MAX ? MESSAGE_MAX : (size_t)r, (size_t)r <= MESSAGE_MAX, out + n, max - n);
 		used += MNL_ALIGN((size_t)r > MESSAGE_MAX ? MESSAGE_MAX : (size_t)r);
 	}

@@ -162,17 +162,31 @@ static int bind_queue(int fd, const struct queue_conf *c, unsigned queue, bool g
 	return rc ? taken(c->nsfd, queue, rc, err) : 0;
 }
 
+/* Connected to the kernel: whoever else writes to our port is refused (netlink_getsockbyportid() in net/netlink/af_netlink.c); a workload with CAP_NET_ADMIN
+ * could. It gets its port by that; what was written in between is thrown away, since the kernel was asked for nothing yet. -errno. */
+static int connect_kernel(int fd)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	char none;
+
+	if (connect(fd, (struct sockaddr *)&kernel, sizeof kernel))
+		return -errno;
+	while (recv(fd, &none, sizeof none, MSG_DONTWAIT) >= 0)
+		;
+	return 0;
+}
+
 int queue_socket(const struct queue_conf *c, struct err *err)
 {
-	struct sockaddr_nl me = { .nl_family = AF_NETLINK };
 	int size = (int)(c->rcvbuf ? c->rcvbuf : QUEUE_RCVBUF), on = 1, rc;
 	int fd = netns_socket(c->nsfd, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, err);
 
 	if (fd < 0)
 		return fd;
 	/* Without NO_ENOBUFS a full buffer stays closed until all of it was read, and more is lost. Losses show as gaps in the ids. */
-	if (setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) || bind(fd, (struct sockaddr *)&me, sizeof me)) {
-		rc = err_set(err, -errno, "queue %u: socket: %s", c->queue_tcp, strerror(errno));
+	rc = setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) ? -errno : connect_kernel(fd);
+	if (rc) {
+		rc = err_set(err, rc, "queue %u: socket: %s", c->queue_tcp, strerror(-rc));
 		close(fd);
 		return rc;
 	}
