@@ -210,13 +210,16 @@ static void trim(struct px *x)
 		hold_end(x->d, x->f);
 }
 
+/* Frames of this core may wait at all. */
+static bool may_wait(const struct dpi *d) { return d->ops.answer && d->limits.hold_time && d->limits.hold_bytes; }
+
 enum hold_result hold_packet(struct px *x)
 {
 	struct flow *f = x->f;
 	const struct packet *p = x->p;
 	bool fin = p->tcp_flags & TCP_FIN;
 
-	if (!x->d->ops.answer || f->key.ipproto != IPPROTO_TCP || !x->d->limits.hold_time || !x->d->limits.hold_bytes)
+	if (f->key.ipproto != IPPROTO_TCP || !may_wait(x->d))
 		return HOLD_NO;
 	if (!unfinished(f) || flow_refused(f)) {
 		f->hold_over = 0;
@@ -247,19 +250,6 @@ void hold_due(struct dpi *d)
 	}
 }
 
-void hold_judge(struct dpi *d)
-{
-	for (struct hold *h = d->holds.oldest, *newer; h; h = newer) {
-		struct flow *f = h->f;
-
-		newer = h->newer;
-		px_without_packet(d, f);
-		judge_flow(&d->px);
-		if (!f->refusable || flow_refused(f))
-			hold_end(d, f);
-	}
-}
-
 static bool is_of(const struct hold *h, const void *caller)
 {
 	for (const struct held *k = h->first; k; k = k->next)
@@ -277,4 +267,19 @@ void hold_release(struct dpi *d, const void *caller)
 		px_without_packet(d, h->f);
 		hold_pass(&d->px);
 	}
+}
+
+void hold_judge(struct dpi *d)
+{
+	for (struct hold *h = d->holds.oldest, *newer; h; h = newer) {
+		struct flow *f = h->f;
+
+		newer = h->newer;
+		px_without_packet(d, f);
+		judge_flow(&d->px);
+		if (!f->refusable || flow_refused(f))
+			hold_end(d, f);
+	}
+	if (!may_wait(d))	/* nobody else would answer what comes before the next packet */
+		hold_release(d, NULL);
 }

@@ -43,7 +43,7 @@ void hold_end(struct dpi *, struct flow *);
 void hold_pass(struct px *);
 /* What has waited for long enough goes on. */
 void hold_due(struct dpi *);
-/* The policy is another one: flows of which something waits are judged again. */
+/* The policy is another one: flows of which something waits are judged again, and all goes on where its `hold` is 0. */
 void hold_judge(struct dpi *);
 /* Those that this caller (frame.caller) has to answer go on; NULL: all. */
 void hold_release(struct dpi *, const void *caller);

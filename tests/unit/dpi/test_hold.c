@@ -265,6 +265,33 @@ static void test_limits(void)
 	}
 }
 
+/* A policy without `hold` comes while something waits: all of it is answered there and then, before anything that comes behind it. */
+static void test_switched_off(void)
+{
+	static const struct { struct policy_limits l; bool tightened; } cases[] = {
+		{ { 16384, 16, 16384, 5 * SEC, 0 }, false }, { { 16384, 16, 0, 5 * SEC, 200 * MS }, false }, { { 16384, 16, 0, 5 * SEC, 0 }, true },
+	};
+	static const struct l7_rule none[] = { { VERDICT_DENY, NULL, { NULL } }, END };
+	static struct talk t;
+
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+		bool tightened = cases[i / 2].tightened;
+		struct policy *p = l7_policy_limits(MODE_PROTECT, tightened ? none : http_rules, &cases[i / 2].l);
+
+		talk_open(&t, i & 1, MODE_PROTECT, http_rules, NULL);
+		CU_ASSERT_EQUAL(SAY(&t, "DELETE "), WAITING);
+		CU_ASSERT_EQUAL(SAY(&t, "/x "), WAITING);
+		dpi_set_policy(t.c.d, p);
+		policy_unref(p);
+		CU_ASSERT_EQUAL(t.c.d->holds.frames, 0);
+		CU_ASSERT_EQUAL(t.ngot, tightened ? 0 : 10);
+		if (!tightened)
+			CU_ASSERT_EQUAL(SAY(&t, "HTTP/1.1\r\n"), ACCEPTED);
+		CU_ASSERT_EQUAL(SAY(&t, "\r\n"), REFUSED);
+		talk_close(&t);
+	}
+}
+
 /* A request that passed by its limit does not excuse the next one. */
 static void test_limit_again(void)
 {
@@ -513,6 +540,7 @@ static void test_calm(void)
 const struct unit_test tests_hold[] = {
 	{ "cut at every byte", test_cut },
 	{ "limits", test_limits },
+	{ "switched off while something waits", test_switched_off },
 	{ "a limit, and the next request", test_limit_again },
 	{ "too many", test_frames },
 	{ "sent again", test_copies },
