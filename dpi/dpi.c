@@ -187,14 +187,25 @@ static void datagrams(struct px *x)
 	}
 }
 
-/* Both ends of a flow that is stopped without being held were reset, which nothing showed here: a SYN that was not seen before begins another one.
+/* Both ends of a flow that is denied were reset, which nothing showed here: a SYN that was not seen before begins another one.
  * Not where they were told nothing (DROP): they go on, and are to be stopped as long as they do. */
 static bool after_refusal(const struct px *x)
 {
 	const struct flow *f = x->f;
-	const struct half *h = &f->half[x->dir];
 
-	return flow_hit(f, F_STOPPED) && !f->held && f->verdict == VERDICT_DENY && !(x->p->tcp_flags & TCP_ACK) && !(h->flags & HALF_KNOWN && h->isn == x->p->seq);
+	return flow_hit(f, F_STOPPED) && f->verdict == VERDICT_DENY && !(x->p->tcp_flags & TCP_ACK) && f->half[x->dir].isn != x->p->seq;
+}
+
+/* A reset can fail to reach the responder, which then has the connection that was refused: it answers the SYN by where it is (RFC 5961, 4.2), and would
+ * take bytes of the old one behind a SYN of which nothing is refused yet. So where packets are held, nothing but the SYN, resets, and the responder's
+ * acknowledgements pass until the responder accepted the new connection, which it cannot with the old one there. */
+static bool of_the_refused(const struct px *x)
+{
+	const struct packet *p = x->p;
+
+	if (!x->f->renewed || !p->frame->held || p->tcp_flags & (TCP_SYN | TCP_RST))
+		return false;
+	return x->dir == DIR_TOSERVER || p->payload.n || p->tcp_flags & TCP_FIN;
 }
 
 /* f is x->f or was made by this packet (fresh). */
@@ -230,9 +241,15 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 		hold_end(d, f);
 		v = judge_answer(d, f, x->p->frame);	/* the receiver never gets it */
 		feed_off(x);
+		if (f->key.ipproto == IPPROTO_TCP && x->p->tcp_flags & TCP_SYN && !(f->half[x->dir].flags & HALF_KNOWN))
+			f->half[x->dir].isn = x->p->seq;	/* the same once more begins no other connection */
 		if (f->tracked)
 			away_refused(x);
 		return v;
+	}
+	if (f->renewed && of_the_refused(x)) {
+		count(d, DPI_C_VERDICT_DROP);
+		return VERDICT_DROP;
 	}
 	x->copy = false;
 	if (f->refusable || f->waits)
@@ -240,6 +257,8 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 	switch (f->key.ipproto) {
 	case IPPROTO_TCP:
 		stream_packet(x);
+		if (f->renewed && f->state > FLOW_NEW && f->state < FLOW_CLOSED)
+			f->renewed = 0;
 		break;
 	case IPPROTO_UDP:
 		datagrams(x);
@@ -309,7 +328,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 {
 	struct px *x = &d->px;
 	struct flow_key k;
-	bool hi, fresh = false;
+	bool hi, fresh = false, renewed = false;
 	uint64_t hash;
 	struct flow *f;
 
@@ -351,6 +370,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	if (f && p->t.ipproto == IPPROTO_TCP && p->tcp_flags & TCP_SYN && !wrong(p) && (stream_restarts(x) || after_refusal(x))) {
 		if (f->state == FLOW_NEW)
 			stream_guessed_wrong(x, f->pkts[DIR_TOSERVER] ? DIR_TOSERVER : DIR_TOCLIENT);
+		renewed = f->renewed || after_refusal(x);
 		flow_end(d, f, f->state == FLOW_CLOSED ? flow_end_reason(f) : "restart");
 		f = NULL;
 	}
@@ -359,6 +379,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		if (!f)
 			return judge_answer(d, NULL, p->frame);
 		fresh = true;
+		f->renewed = renewed;
 		if (!p->tunnel)
 			view_counts(f, x->dir, p->frame);
 	}

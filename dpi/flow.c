@@ -285,7 +285,7 @@ int64_t flow_timeout(const struct flow *f)
 	switch ((enum flow_state)f->state) {
 	case FLOW_FREE:
 	case FLOW_CLOSED:
-		return 3 * SEC;
+		return (f->renewed ? 60 : 3) * SEC;	/* what it keeps from passing may still come */
 	case FLOW_NEW:
 	case FLOW_OPENING:
 		return 60 * SEC;

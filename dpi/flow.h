@@ -153,7 +153,8 @@ struct flow {
 	uint32_t tag;
 	uint32_t rule;
 	uint32_t workload[2];
-	uint32_t iface;
+	uint32_t iface : 31;
+	uint32_t renewed : 1;	/* TCP: begun by a SYN after a connection of the same ends was refused; no answer to it was seen yet (dpi.c) */
 	uint16_t anomalies;	/* bit per enum anomaly that was told */
 	uint8_t ttl[2];		/* TCP: hops to live of the first segment of each direction that was seen leaving its workload; 0: none */
 };

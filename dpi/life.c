@@ -262,7 +262,7 @@ struct flow *flow_begin(struct px *x, const struct flow_key *k, uint64_t hash, b
 	f->start = f->last = p->frame->ts;
 	f->path = p->frame->path;
 	f->epoch = d->epoch - x->borrowed;	/* whose it is must be asked again */
-	f->iface = p->frame->iface;
+	f->iface = p->frame->iface & 0x7fffffffu;
 	f->policy = d->policy_version - 1;	/* judged by none yet */
 	f->tracked = p->frame->flags & FRAME_TRACKED && !p->tunnel && (p->t.ipproto == IPPROTO_UDP || p->tcp_flags & TCP_SYN) && !down;
 	x->f = f;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/unit.h"
 
+extern const struct unit_test tests_renewed[];
 extern const struct unit_test tests_ber[];
 extern const struct unit_test tests_dcerpc[];
 extern const struct unit_test tests_decode[];
@@ -231,5 +232,6 @@ const struct unit_suite unit_suites[] = {
 	{ "x11", tests_x11 },
 	{ "nntp", tests_nntp },
 	{ "xmpp", tests_xmpp },
+	{ "renewed", tests_renewed },
 	{ 0 },
 };
