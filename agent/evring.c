@@ -55,4 +55,5 @@ const struct event *evring_peek(struct evring *r)
 }
 
 void evring_pop(struct evring *r) { spsc_pop(r->ring); }
+bool evring_doze(struct evring *r, bool doze) { return spsc_doze(r->ring, doze); }
 uint64_t evring_dropped(const struct evring *r) { return spsc_refused(r->ring); }

@@ -18,6 +18,7 @@ void evring_wake(struct evring *);			/* producer, after a batch: wakes the consu
 /* Consumer: the oldest event; its body points into the ring until evring_pop. NULL: empty. */
 const struct event *evring_peek(struct evring *);
 void evring_pop(struct evring *);
+bool evring_doze(struct evring *, bool doze);		/* spsc_doze() */
 uint64_t evring_dropped(const struct evring *);		/* any thread */
 
 #endif

@@ -8,7 +8,9 @@
  * Each thread keeps its own copies on a cache line of its own.
  *
  * Waking: the producer writes the eventfd once per batch. A consumer that polls the eventfd, clears it, and then empties the ring
- * misses nothing, since a slot published after that is followed by another wake. */
+ * misses nothing, since a slot published after that is followed by another wake. A consumer that looks by itself after a pause says so
+ * (`dozing`): then it is woken only when half of the ring is full. Saying that it sleeps and looking at head, here, and publishing head
+ * and looking at what the consumer said, there, are in one order for both (seq_cst), so one of them sees the other. */
 #include "base/spsc.h"
 
 #include <stdatomic.h>
@@ -37,6 +39,7 @@ struct spsc {
 	_Alignas(LINE) _Atomic uint64_t head;
 	_Alignas(LINE) _Atomic uint64_t tail;
 	_Alignas(LINE) _Atomic uint64_t refused;
+	_Atomic bool dozing;
 };
 
 struct spsc *spsc_new(uint32_t bytes, int eventfd)
@@ -99,6 +102,14 @@ bool spsc_put(struct spsc *r, const void *head, size_t nhead, const void *body, 
 	return true;
 }
 
+static bool half_full(struct spsc *r)
+{
+	if (r->put - r->known_tail <= r->mask / 2)
+		return false;
+	r->known_tail = atomic_load_explicit(&r->tail, memory_order_acquire);
+	return r->put - r->known_tail > r->mask / 2;
+}
+
 void spsc_wake(struct spsc *r)
 {
 	uint64_t one = 1;
@@ -106,6 +117,9 @@ void spsc_wake(struct spsc *r)
 	if (!r->unsaid)
 		return;
 	r->unsaid = false;
+	atomic_store(&r->head, r->put);
+	if (atomic_load(&r->dozing) && !half_full(r))
+		return;
 	/* EAGAIN means that the consumer has 2^64 wakes to look at already */
 	if (r->eventfd >= 0 && write(r->eventfd, &one, sizeof(one)) < 0)
 		return;
@@ -138,6 +152,12 @@ void spsc_pop(struct spsc *r)
 	r->taken += r->slot;
 	r->slot = 0;
 	atomic_store_explicit(&r->tail, r->taken, memory_order_release);
+}
+
+bool spsc_doze(struct spsc *r, bool doze)
+{
+	atomic_store(&r->dozing, doze);
+	return atomic_load(&r->head) == r->taken;
 }
 
 uint64_t spsc_refused(const struct spsc *r) { return atomic_load_explicit(&r->refused, memory_order_relaxed); }

@@ -23,6 +23,9 @@ void spsc_wake(struct spsc *);		/* after a batch: wakes the consumer if anything
 /* Consumer. The oldest message, 8-byte aligned, valid until spsc_pop; *n: its length. NULL: empty. */
 const void *spsc_peek(struct spsc *, size_t *n);
 void spsc_pop(struct spsc *);		/* of a message that was peeked */
+/* doze: it looks again by itself soon, and need not be woken before half of the ring is full. Not: it sleeps until it is woken, which is how it begins.
+ * True: the ring is empty, so that it may sleep. */
+bool spsc_doze(struct spsc *, bool doze);
 
 uint64_t spsc_refused(const struct spsc *);	/* any thread */
 

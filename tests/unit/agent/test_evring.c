@@ -32,8 +32,9 @@ static void *produce(void *arg)
 	return NULL;
 }
 
-/* All that was put comes out, whole and in order; what is missing is what was counted. The consumer sleeps on the eventfd only. */
-static void test_threads(void)
+/* All that was put comes out, whole and in order; what is missing is what was counted. The consumer sleeps on the eventfd only; `doze`: it is woken
+ * only while it says that it sleeps. */
+static void run_threads(bool doze)
 {
 	int fd = eventfd(0, EFD_NONBLOCK);
 	struct evring *r = evring_new(64 << 10, fd);
@@ -46,9 +47,13 @@ static void test_threads(void)
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		const struct event *ev;
 
-		if (poll(&p, 1, 5000) != 1)
-			break;
-		CU_ASSERT_EQUAL(read(fd, &n, sizeof n), sizeof n);
+		if (!doze || evring_doze(r, false)) {
+			if (poll(&p, 1, 5000) != 1)
+				break;
+			CU_ASSERT_EQUAL(read(fd, &n, sizeof n), sizeof n);
+		}
+		if (doze)
+			evring_doze(r, true);
 		while ((ev = evring_peek(r))) {
 			CU_ASSERT_FATAL(ev->flow_id >= next && ev->flow_id < EVENTS);
 			CU_ASSERT_EQUAL_FATAL(ev->body_len, len_of(ev->flow_id));
@@ -67,6 +72,57 @@ static void test_threads(void)
 	}
 	CU_ASSERT_EQUAL(got + evring_dropped(r), EVENTS);
 	CU_ASSERT(got > 1000);
+	evring_free(r);
+	close(fd);
+}
+
+static void test_threads(void)
+{
+	run_threads(false);
+	run_threads(true);
+}
+
+static bool woken(int fd)
+{
+	uint64_t n;
+
+	return read(fd, &n, sizeof n) == sizeof n;
+}
+
+/* Who looks by itself is not woken, before half of the ring is full. */
+static void test_doze(void)
+{
+	static uint8_t body[1000];
+	struct event ev = { .body = body, .body_len = sizeof body };
+	const size_t each = sizeof(uint64_t) + sizeof ev + sizeof body;
+	int fd = eventfd(0, EFD_NONBLOCK);
+	struct evring *r = evring_new(64 << 10, fd);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	CU_ASSERT(evring_doze(r, true));
+	CU_ASSERT(evring_put(r, &ev));
+	evring_wake(r);
+	CU_ASSERT_FALSE(woken(fd));
+	CU_ASSERT_FALSE(evring_doze(r, false));		/* not empty: no time to sleep */
+	evring_doze(r, true);
+	for (unsigned n = 2; n <= 40; n++) {
+		CU_ASSERT(evring_put(r, &ev));
+		evring_wake(r);
+		CU_ASSERT_EQUAL(woken(fd), n * each >= 32 << 10);
+	}
+	while (evring_peek(r))
+		evring_pop(r);
+	evring_put(r, &ev);
+	evring_wake(r);
+	CU_ASSERT_FALSE(woken(fd));
+	CU_ASSERT_PTR_NOT_NULL(evring_peek(r));
+	evring_pop(r);
+	CU_ASSERT(evring_doze(r, false));
+	evring_put(r, &ev);
+	evring_wake(r);
+	CU_ASSERT(woken(fd));
+	evring_wake(r);		/* nothing new */
+	CU_ASSERT_FALSE(woken(fd));
 	evring_free(r);
 	close(fd);
 }
@@ -106,5 +162,6 @@ static void test_full(void)
 const struct unit_test tests_evring[] = {
 	{ "two threads", test_threads },
 	{ "full, and around the end", test_full },
+	{ "a consumer that looks by itself", test_doze },
 	{ 0 },
 };
