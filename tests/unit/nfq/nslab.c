@@ -17,6 +17,9 @@
 
 #include "bridge/netns.h"
 
+/* Until then what is sent is dropped: the carrier is told by a work queue, which on a busy machine takes seconds. */
+#define LINK_READY "for i in $(seq 500); do ip -o link show dev eth0 | grep -q 'state UP' && break; sleep 0.02; done"
+
 static void *make(void *arg)
 {
 	int *fd = arg;
@@ -52,6 +55,8 @@ bool nslab_open(struct nslab *l)
 	ns_sh(l->a, "ip link set lo up; ip link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d; ip addr add 10.9.0.1/24 dev eth0;"
 	      " ip addr add fd09::1/64 dev eth0 nodad; ip link set eth0 up", (int)getpid(), l->b);
 	ns_sh(l->b, "ip link set lo up; ip addr add 10.9.0.2/24 dev eth0; ip addr add fd09::2/64 dev eth0 nodad; ip link set eth0 up");
+	ns_sh(l->a, LINK_READY);
+	ns_sh(l->b, LINK_READY);
 	return true;
 }
 

@@ -248,9 +248,9 @@ static void test_bulk(void)
 		got = ns_bulk(&w.q, p.end[1], p.end[0], BULK);
 		CU_ASSERT_EQUAL(got, BULK);
 		CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
-		unseen = kc.id_sequence - w.q.frames;	/* let by because this test was not scheduled for long enough */
+		unseen = kc.id_sequence - w.q.frames;	/* let by because this test was not scheduled for long enough; a full queue does not even number them */
 		CU_ASSERT(unseen * 10 < kc.id_sequence);
-		CU_ASSERT(unseen || w.q.bytes > 2 * BULK);
+		CU_ASSERT(w.q.bytes > BULK);
 		CU_ASSERT(w.q.gso > 0);
 		CU_ASSERT(w.q.max_caplen > 16000);
 		CU_ASSERT(w.q.frames < 2 * BULK / 1000);	/* super-packets */

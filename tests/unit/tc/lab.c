@@ -79,6 +79,9 @@ static int packet_on(int fd, int ifindex)
 	return fd < 0 || bind(fd, (struct sockaddr *)&ll, sizeof ll) ? -1 : fd;
 }
 
+/* Until then what is sent is dropped: the carrier is told by a work queue, which on a busy machine takes seconds. */
+#define LINK_READY(dev) "for i in $(seq 500); do ip -o link show dev " dev " | grep -q 'state UP' && exit 0; sleep 0.02; done; exit 1"
+
 static bool make(struct lab *l)
 {
 	l->container = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -90,6 +93,8 @@ static bool make(struct lab *l)
 		   "ip link set $b addrgenmode none arp off up; done", (int)getpid(), l->container))
 		return false;
 	if (lab_sh_in(l, "ip addr add 10.9.0.2/24 dev c0 && ip addr add fd09::2/64 dev c0 nodad && ip link set lo up && ip link set c0 up"))
+		return false;
+	if (lab_sh(LINK_READY("v0")) || lab_sh_in(l, LINK_READY("c0")))
 		return false;
 	l->v0 = (int)if_nametoindex("v0");
 	l->vbr = (int)if_nametoindex("vbr");
