@@ -41,6 +41,16 @@ static uint64_t hash_bytes(const uint8_t *p, size_t n)
 	return h ? h : 1;
 }
 
+/* Two words at once: each flow asks for its addresses several times. */
+static uint64_t hash_addr(const struct addr *a)
+{
+	uint64_t w[2], h;
+
+	memcpy(w, a->b, sizeof w);
+	h = hash_mix64(w[0] ^ hash_mix64(w[1] + 0x9e3779b97f4a7c15ULL));
+	return h ? h : 1;
+}
+
 static int table_init(struct table *t, size_t entries)
 {
 	size_t size = 16;
@@ -91,7 +101,7 @@ const struct world_port *world_by_mac(const struct world *w, const uint8_t mac[6
 
 const struct world_port *world_by_addr(const struct world *w, const struct addr *a)
 {
-	uint64_t h = hash_bytes(a->b, 16);
+	uint64_t h = hash_addr(a);
 
 	for (size_t i = h & w->addrs.mask; w->addrs.slots[i].hash; i = (i + 1) & w->addrs.mask)
 		if (w->addrs.slots[i].hash == h && has_addr(&w->ports[w->addrs.slots[i].port], a))
@@ -124,7 +134,7 @@ static int fill_tables(struct world *w)
 		table_add(&w->ids, hash_bytes((const uint8_t *)&p->row.workload, sizeof p->row.workload), i);
 		for (unsigned k = 0; k < p->naddrs; k++)
 			if (unique_on_node(&p->addrs[k]))
-				table_add(&w->addrs, hash_bytes(p->addrs[k].b, 16), i);
+				table_add(&w->addrs, hash_addr(&p->addrs[k]), i);
 	}
 	return 0;
 }
@@ -172,18 +182,15 @@ struct policy *world_policy(const struct world *w) { return w->policy; }
 
 void world_ends(const struct world *w, const struct frame *f, const struct tuple *t, const struct world_port *out[2])
 {
-	const struct world_port *self = NULL;
+	const struct world_port *self = NULL, *by[2] = { world_by_addr(w, &t->src), world_by_addr(w, &t->dst) };
 
 	out[0] = out[1] = NULL;
 	if (f->workload) {
-		self = world_by_workload(w, f->workload);
-		/* A workload with several interfaces: the row of the one that the address names. */
-		for (int end = 0; self && end < 2; end++) {
-			const struct world_port *p = world_by_addr(w, end ? &t->dst : &t->src);
+		const struct world_port *p = by[f->flags & FRAME_LEAVING ? 0 : 1];
 
-			if (p && p->row.workload == f->workload && ((end == 0) == !!(f->flags & FRAME_LEAVING)))
-				self = p;
-		}
+		self = world_by_workload(w, f->workload);
+		if (self && p && p->row.workload == f->workload)
+			self = p;	/* a workload with several interfaces: the row of the one that the address names */
 		if (f->flags & FRAME_LEAVING)
 			out[0] = self;
 		else if (f->flags & FRAME_ENTERING)
@@ -197,7 +204,7 @@ void world_ends(const struct world *w, const struct frame *f, const struct tuple
 		if (self && (addr_is_loopback(a) || has_addr(self, a)))
 			out[end] = self;	/* on lo: what it says to itself */
 		else
-			out[end] = world_by_addr(w, a);
+			out[end] = by[end];
 		/* Link-local ends have no address of their own on the node: the MAC tells, where there is one. */
 		if (!out[end] && f->link == LINK_ETHERNET && f->caplen >= 12)
 			out[end] = addr_is_linklocal(a) ? find_mac(w, f->data + (end ? 0 : 6)) : NULL;
