@@ -4,6 +4,8 @@
 #include "agent/node.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -636,7 +638,10 @@ int node_run(struct node *n)
 {
 	struct epoll_event evs[16];
 	struct err err = { "" };
+	struct sched_param none = { 0 };
 
+	/* A batch task (sched(7)) from now on, and so are the programs that it runs: what looks after rules and filters does not take the processor from workers and workloads. */
+	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	while (!n->stopping) {
 		int t = control_timeout(n->control);
 		int max = n->scan_wanted ? (int)(SCAN_PAUSE / 1000000) : 1000;
