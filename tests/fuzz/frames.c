@@ -18,8 +18,10 @@ void fuzz_frames(struct dpi *d, struct cursor c)
 			n = cur_left(&c);
 		f.wirelen = flags & FRAME_TRUNCATED ? (uint32_t)n + step : 0;
 		fuzz_give(d, &f, cur_take(&c, n), n);
-		if (step == 255)
+		if (step == 255) {
 			dpi_tick(d, now);
+			dpi_due(d);
+		}
 		if (step == 254)
 			dpi_set_epoch(d, now, 500 * MS);
 	}
