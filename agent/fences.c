@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "dpi/fence.h"
+#include "tc/deny.h"
 
 struct known {			/* what is the same for all workloads of a node */
 	struct group_set *groups;	/* by workload, in the registry's order */
@@ -42,16 +43,17 @@ static bool gather(const struct node *n, struct known *k)
 	return true;
 }
 
-static bool equal(const struct tcp_fence *a, const struct tcp_fence *b)
+static bool equal(const struct fence *a, const struct fence *b)
 {
-	return a->lo == b->lo && a->hi == b->hi && a->peer.len == b->peer.len && addr_eq(&a->peer.net, &b->peer.net);
+	return a->ipproto == b->ipproto && a->lo == b->lo && a->hi == b->hi && a->from_lo == b->from_lo && a->from_hi == b->from_hi && a->peer.len == b->peer.len &&
+	       addr_eq(&a->peer.net, &b->peer.net);
 }
 
 /* True when they are others than before. */
-static bool keep(struct wl_link *l, int hook, const struct tcp_fence *f, unsigned n)
+static bool keep(struct wl_link *l, int hook, const struct fence *f, unsigned n)
 {
 	bool same = n == l->nfence[hook];
-	struct tcp_fence *copy;
+	struct fence *copy;
 
 	for (unsigned i = 0; same && i < n; i++)
 		same = equal(&f[i], &l->fence[hook][i]);
@@ -66,9 +68,26 @@ static bool keep(struct wl_link *l, int hook, const struct tcp_fence *f, unsigne
 	return true;
 }
 
+/* All kinds. Returns their number. */
+static unsigned find_all(struct fence_want *want, struct fence out[FENCE_KINDS * FENCE_OUT_MAX], struct known *k)
+{
+	unsigned n = 0;
+
+	for (unsigned kind = 0; kind < FENCE_KINDS; kind++) {
+		struct fence_left left;
+
+		want->kind = (enum fence_kind)kind;
+		n += fence_find(want, out + n, &left);
+		k->left_out += left.out;
+		k->capped += left.capped;
+	}
+	k->left_out += deny_fences_over(out, n);
+	return n;
+}
+
 static void refresh(const struct node *n, struct workload *w, const struct group_set *groups, struct known *k)
 {
-	static struct tcp_fence out[FENCE_OUT_MAX];	/* the main thread's */
+	static struct fence out[FENCE_KINDS * FENCE_OUT_MAX];	/* the main thread's */
 	struct fence_peer *peers = calloc(k->npeers + 1, sizeof *peers);
 	unsigned npeers = 0;
 
@@ -82,11 +101,8 @@ static void refresh(const struct node *n, struct workload *w, const struct group
 				.policy = n->policy ? policy_file_policy(n->policy) : NULL, .groups = groups, .addrs = l->end.addrs, .naddrs = l->end.naddrs,
 				.queued = w->queue.wanted ? &w->opts.apps : NULL, .peers = peers, .npeers = npeers, .entering = hook,
 			};
-			struct fence_left left = { .out = 0 };
-			unsigned found = want.policy && peers && l->mirror_wanted && !n->config->tc_shared_blocks ? fence_find(&want, out, &left) : 0;
+			unsigned found = want.policy && peers && l->mirror_wanted && !n->config->tc_shared_blocks ? find_all(&want, out, k) : 0;
 
-			k->left_out += left.out;
-			k->capped += left.capped;
 			w->changed |= keep(l, hook, out, found);
 		}
 	free(peers);

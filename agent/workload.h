@@ -37,7 +37,7 @@ struct wl_link {
 	bool touched;			/* somebody changed something of its qdisc or filters since they were last read back */
 	struct tc_state tc;
 	struct err tc_error;		/* last failure; empty: none */
-	struct tcp_fence *fence[2];	/* what policy refuses whatever comes: [0] connections that it begins, [1] that it is offered; owned */
+	struct fence *fence[2];	/* what policy refuses whatever comes: [0] of what it sends, [1] of what is sent to it; owned */
 	unsigned nfence[2];
 };
 

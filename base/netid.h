@@ -33,11 +33,34 @@ static inline bool app_ports_equal(const struct app_ports *a, const struct app_p
 	return true;
 }
 
-/* TCP connections that are denied whatever they carry: begun by, or to, `peer`, to one of these ports. */
-struct tcp_fence {
+/* What is denied whatever it carries and whoever began, as a list: the first that holds a packet between the workload and its peer says whether it passes.
+ * Of a protocol and family one after the other; what none holds passes. */
+struct fence {
 	struct cidr peer;
-	uint16_t lo, hi;	/* host order, inclusive */
+	uint8_t ipproto;	/* TCP: what begins a connection; UDP; ICMP and ICMPv6: echo requests */
+	bool pass;
+	uint16_t lo, hi;	/* destination ports, host order, inclusive; of an echo 0 to 65535 */
+	uint16_t from_lo, from_hi;	/* UDP's source ports; of others 0 to 65535 */
 };
+
+/* The largest block of ports that begins at lo and ends within hi, and that one value and mask say: its size, a power of two. */
+static inline uint32_t port_block(uint32_t lo, uint32_t hi)
+{
+	uint32_t size = lo ? lo & -lo : 0x10000;
+
+	while (lo + size - 1 > hi)
+		size /= 2;
+	return size;
+}
+
+static inline unsigned port_blocks(uint32_t lo, uint32_t hi)
+{
+	unsigned n = 0;
+
+	for (; lo <= hi; lo += port_block(lo, hi))
+		n++;
+	return n;
+}
 
 enum app_side { SIDE_SERVER = 1, SIDE_CLIENT = 2, SIDE_BOTH = 3 };
 

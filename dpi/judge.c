@@ -19,7 +19,7 @@
  *
  * Frames that are not held went on already; where their source can stop a flow by its tuple (FRAME_ENFORCEABLE) the verdict is carried out
  * from that frame on, by whoever is told (dpi_ops.refused). That is not so for flows inside tunnels and behind VLAN tags, for transports
- * without ports, and for datagrams that are judged one by one: to stop one would stop the others.
+ * without ports (but for echoes, which have an id), and for datagrams that are judged one by one: to stop one would stop the others.
  *
  * Of a workload in quarantine everything is refused, what is never judged too: no policy is asked. */
 #include "dpi/tunnel.h"
@@ -279,11 +279,11 @@ enum verdict judge_answer(struct dpi *d, struct flow *f, const struct frame *fr)
 
 bool judge_can_stop(const struct flow *f, const struct frame *fr)
 {
-	bool ports = f->key.ipproto == IPPROTO_TCP || f->key.ipproto == IPPROTO_UDP || f->key.ipproto == IPPROTO_SCTP;
+	bool told_apart = f->key.ipproto == IPPROTO_TCP || f->key.ipproto == IPPROTO_UDP || f->key.ipproto == IPPROTO_SCTP || is_echo(f);	/* by ports, an echo by its id */
 
 	if (f->reason == REASON_QUARANTINE)	/* filters stop all of it */
 		return fr->held || fr->flags & FRAME_ENFORCEABLE;
-	return fr->held || (fr->flags & FRAME_ENFORCEABLE && ports && flow_by_tuple(f) && (is_stream(f) || !f->by_facts));
+	return fr->held || (fr->flags & FRAME_ENFORCEABLE && told_apart && flow_by_tuple(f) && (is_stream(f) || !f->by_facts));
 }
 
 void judge_refused(const struct px *x, enum verdict v)

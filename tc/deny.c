@@ -12,8 +12,9 @@
 #include <linux/pkt_cls.h>
 
 #define NONE UINT32_MAX
-#define WAY_TABLES 4		/* DENY_S4 to DENY_D6 */
+#define WAY_TABLES 6		/* DENY_S4 to DENY_I6 */
 #define IP6_FRAGMENT 44u
+#define BEYOND 0x1000000	/* of any packet, with all that BIG TCP makes of it; within an int with all that is added */
 #define NODE(place, variant) (1u + 2u * (place) + (variant))
 
 struct entry {
@@ -111,6 +112,15 @@ static uint32_t take_entry(struct deny_set *s)
 	return s->n++;
 }
 
+static bool is_echo(const struct deny_way *w) { return w->ipproto == IPPROTO_ICMP || w->ipproto == IPPROTO_ICMPV6; }
+
+static unsigned table_of(const struct deny_way *w)
+{
+	unsigned by = is_echo(w) ? DENY_I4 : w->to_client ? DENY_D4 : DENY_S4;
+
+	return addr_is_v4(&w->src) ? by : by + DENY_S6;
+}
+
 static unsigned bucket_of(const struct deny_set *s, const struct deny_way *w)
 {
 	struct { struct addr src, dst; uint16_t sport, dport; uint32_t ipproto; } k = { w->src, w->dst, w->sport, w->dport, w->ipproto };
@@ -122,7 +132,7 @@ static unsigned bucket_of(const struct deny_set *s, const struct deny_way *w)
 
 int deny_add(struct deny_set *s, int hook, const struct deny_way *w, uint32_t owner, uint32_t *id, uint32_t *oldest)
 {
-	unsigned table = (addr_is_v4(&w->src) ? DENY_S4 : DENY_S6) + w->to_client, no = bucket_of(s, w);
+	unsigned table = table_of(w), no = bucket_of(s, w);
 	uint32_t last = NONE;
 	struct bucket *b;
 	struct entry *e;
@@ -209,7 +219,12 @@ unsigned deny_filters(const struct deny_set *s, uint32_t id, int to, struct u32_
 			.handle = U32_HANDLE(DENY_TABLE(e->hook, e->table), e->bucket, NODE(e->place, i)), .pref = v4 ? PREF_DENY4(e->hook) : PREF_DENY6(e->hook),
 			.ethertype = v4 ? ETH_P_IP : ETH_P_IPV6, .flags = TC_U32_TERMINAL, .mirror_to = to, .redirect = true,
 		};
-		key(f, (uint32_t)w->sport << 16 | w->dport, 0xffffffff, 0, true);
+		if (is_echo(w)) {	/* request or reply: types 8 and 0, 128 and 129 (RFC 792, RFC 4443) */
+			key(f, v4 ? 0 : 0x80000000, v4 ? 0xf7000000 : 0xfe000000, 0, true);
+			key(f, (uint32_t)w->sport << 16, 0xffff0000, 4, true);
+		} else {
+			key(f, (uint32_t)w->sport << 16 | w->dport, 0xffffffff, 0, true);
+		}
 		key_addr(f, &w->src, 128, v4 ? 12 : 8);
 		key_addr(f, &w->dst, 128, v4 ? 16 : 24);
 		if (v4) {
@@ -253,15 +268,30 @@ static void add_table(struct builder *b, enum deny_table t, bool v4, unsigned di
 	add(b, &f);
 }
 
-/* Nodes `no` and `no` + 1: on to the ways by source port and by destination port of the header that stands `head` bytes on. */
-static void add_links(struct builder *b, struct u32_filter f, enum deny_table by_source, unsigned head)
+static struct u32_key ipproto_key(bool v4, bool fragment, uint8_t ipproto)
 {
+	if (v4)
+		return (struct u32_key){ .value = (uint32_t)ipproto << 16, .mask = 0x00ff0000, .off = 8 };
+	if (fragment)
+		return (struct u32_key){ .value = (uint32_t)ipproto << 24, .mask = 0xff000000, .off = 40 };
+	return (struct u32_key){ .value = (uint32_t)ipproto << 8, .mask = 0x0000ff00, .off = 4 };
+}
+
+/* Three nodes from this one on: to the ways by source port, by destination port and by id of the header that stands `head` bytes on. */
+#define LINKS 3
+static void add_links(struct builder *b, struct u32_filter f, unsigned head)
+{
+	static const uint32_t byte[LINKS] = { 0x00ff0000, 0x000000ff, 0x00ff0000 };
+	bool v4 = f.ethertype == ETH_P_IP;
+
 	f.flags = TC_U32_OFFSET;
 	f.off = (uint16_t)head;
-	f.hoff = (int16_t)head;
-	for (unsigned d = 0; d < 2; d++) {
-		f.link = DENY_TABLE(b->hook, by_source + d);
-		f.hmask = d ? 0x000000ff : 0x00ff0000;
+	for (unsigned i = 0; i < LINKS; i++) {
+		f.hoff = (int16_t)(i == DENY_I4 ? head + 4 : head);
+		f.link = DENY_TABLE(b->hook, i + (v4 ? DENY_S4 : DENY_S6));
+		f.hmask = byte[i];
+		if (i == DENY_I4)
+			f.key[f.nkeys++] = ipproto_key(v4, !v4 && head > 40, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 		add(b, &f);
 		f.handle++;
 	}
@@ -272,16 +302,16 @@ int deny_ground(int hook, struct u32_list *out)
 	struct builder b = { .out = out, .hook = hook };
 	struct u32_filter f;
 
-	for (unsigned t = DENY_S4; t <= DENY_D6; t++)
-		add_table(&b, (enum deny_table)t, t <= DENY_D4, DENY_BUCKETS);
+	for (unsigned t = DENY_S4; t <= DENY_I6; t++)
+		add_table(&b, (enum deny_table)t, !deny_table_is6(t), DENY_BUCKETS);
 	add_table(&b, DENY_OPTIONS, true, 1);
 	for (unsigned words = 6; words <= 15; words++) {
-		f = node(&b, true, DENY_TABLE(hook, DENY_OPTIONS), 1 + 2 * (words - 6));
+		f = node(&b, true, DENY_TABLE(hook, DENY_OPTIONS), 1 + LINKS * (words - 6));
 		key(&f, words << 24, 0x0f000000, 0, false);
-		add_links(&b, f, DENY_S4, 4 * words);
+		add_links(&b, f, 4 * words);
 	}
 	for (unsigned i = 0; i < 2; i++) {	/* 6 and 7, 8 to 15 words of header; no later fragment (RFC 791) */
-		f = node(&b, true, U32_ROOT, 3 + i);
+		f = node(&b, true, U32_ROOT, 1 + LINKS + i);
 		key(&f, i ? 0x08000000 : 0x06000000, i ? 0x08000000 : 0x0e000000, 0, false);
 		key(&f, 0, 0x1fff, 4, false);
 		f.link = DENY_TABLE(hook, DENY_OPTIONS);
@@ -290,90 +320,130 @@ int deny_ground(int hook, struct u32_list *out)
 	f = node(&b, true, U32_ROOT, 1);
 	key(&f, 0x05000000, 0x0f000000, 0, false);
 	key(&f, 0, 0x1fff, 4, false);
-	add_links(&b, f, DENY_S4, 20);
+	add_links(&b, f, 20);
 	f = node(&b, false, U32_ROOT, 1);
 	key(&f, IP6_FRAGMENT << 8, 0xff00, 4, false);
 	key(&f, 0, 0xfff8, 40, false);
-	add_links(&b, f, DENY_S6, 48);
-	add_links(&b, node(&b, false, U32_ROOT, 3), DENY_S6, 40);
+	add_links(&b, f, 48);
+	add_links(&b, node(&b, false, U32_ROOT, 1 + LINKS), 40);
 	return b.rc;
 }
 
 /* ---- fences ---- */
 
-/* The largest block of ports that begins at lo and ends within hi: its size, a power of two. */
-static uint32_t block(uint32_t lo, uint32_t hi)
-{
-	uint32_t size = lo ? lo & -lo : 0x10000;
+unsigned deny_fence_cost(const struct fence *f) { return port_blocks(f->lo, f->hi) * port_blocks(f->from_lo, f->from_hi); }
 
-	while (lo + size - 1 > hi)
-		size /= 2;
-	return size;
-}
+static bool is_v4(const struct fence *f) { return f->peer.len >= 96 && addr_is_v4(&f->peer.net); }
 
-unsigned deny_fence_cost(const struct tcp_fence *f)
-{
-	unsigned n = 0;
+/* The kinds, in the order that roots stand in. */
+static const struct kind {
+	uint8_t ipproto4, ipproto6;
+	enum deny_table table;		/* IPv4's; IPv6's is the next */
+	unsigned max;
+} kinds[] = {
+	{ IPPROTO_TCP, IPPROTO_TCP, DENY_TCP4, FENCES_MAX }, { IPPROTO_UDP, IPPROTO_UDP, DENY_UDP4, FENCES_EACH_MAX }, { IPPROTO_ICMP, IPPROTO_ICMPV6, DENY_ECHO4, FENCES_EACH_MAX },
+};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+#define ROOT_FENCE (1 + 2 * LINKS)	/* behind the roots of ways */
 
-	for (uint32_t lo = f->lo; lo <= f->hi; lo += block(lo, f->hi))
-		n++;
-	return n;
-}
+static bool is_kind(const struct fence *f, const struct kind *k, bool v4) { return is_v4(f) == v4 && f->ipproto == (v4 ? k->ipproto4 : k->ipproto6); }
 
-static bool is_v4(const struct tcp_fence *f) { return f->peer.len >= 96 && addr_is_v4(&f->peer.net); }
-
-static void add_fence(struct builder *b, const struct tcp_fence *t, int to, unsigned *no)
+/* Destination ports, and as many times source ports. */
+static void add_fence(struct builder *b, const struct fence *t, const struct kind *k, int to, unsigned *no)
 {
 	bool v4 = is_v4(t);
 
 	for (uint32_t lo = t->lo, size; lo <= t->hi; lo += size) {
-		struct u32_filter f = node(b, v4, DENY_TABLE(b->hook, v4 ? DENY_FENCE4 : DENY_FENCE6), ++*no);
+		size = port_block(lo, t->hi);
+		for (uint32_t from = t->from_lo, many; from <= t->from_hi; from += many) {
+			struct u32_filter f = node(b, v4, DENY_TABLE(b->hook, k->table + !v4), ++*no);
+			uint32_t mask;
 
-		size = block(lo, t->hi);
-		key_addr(&f, &t->peer.net, t->peer.len, b->hook ? (v4 ? 12 : 8) : (v4 ? 16 : 24));
-		if (size < 0x10000)
-			key(&f, lo, 0xffffu & ~(size - 1), 0, true);
-		f.flags = TC_U32_TERMINAL;
-		f.mirror_to = to;
-		f.redirect = true;
-		add(b, &f);
+			many = port_block(from, t->from_hi);
+			mask = (0xffffu & ~(many - 1)) << 16 | (0xffffu & ~(size - 1));
+			key_addr(&f, &t->peer.net, t->peer.len, b->hook ? (v4 ? 12 : 8) : (v4 ? 16 : 24));
+			if (k->table == DENY_ECHO4)	/* requests: 8 and 128 */
+				key(&f, v4 ? 0x08000000 : 0x80000000, 0xff000000, 0, true);
+			else if (mask)
+				key(&f, from << 16 | lo, mask, 0, true);
+			if (t->pass) {
+				key(&f, 1, 1, BEYOND, false);
+			} else {
+				f.flags = TC_U32_TERMINAL;
+				f.mirror_to = to;
+				f.redirect = true;
+			}
+			add(b, &f);
+		}
 	}
 }
 
-int deny_fences(int hook, int to, const struct tcp_fence *t, unsigned n, struct u32_list *out)
+/* False: there is no room for this one, nor for what comes behind it, which it might have let pass. */
+static bool fits(const struct fence *f, const struct kind *k, unsigned *filters)
+{
+	*filters += deny_fence_cost(f);
+	return *filters <= k->max;
+}
+
+unsigned deny_fences_over(const struct fence *t, unsigned n)
+{
+	unsigned filters[2][KINDS] = { { 0 } }, over = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		for (size_t k = 0; k < KINDS; k++)
+			over += is_kind(&t[i], &kinds[k], is_v4(&t[i])) && !fits(&t[i], &kinds[k], &filters[is_v4(&t[i])][k]);
+	return over;
+}
+
+/* The root behind the IP header, first fragments only, and where TCP's SYNs are told from the rest. */
+static void add_fence_roots(struct builder *b, const struct kind *k, bool v4)
+{
+	unsigned table = DENY_TABLE(b->hook, k->table + !v4);
+	struct u32_filter f;
+
+	if (k->table == DENY_TCP4) {
+		f = node(b, v4, DENY_TABLE(b->hook, v4 ? DENY_SYN4 : DENY_SYN6), 1);
+		key(&f, 0x00020000, 0x00120000, 12, true);	/* SYN without ACK (RFC 9293, 3.1) */
+		f.link = table;
+		add(b, &f);
+		table = DENY_TABLE(b->hook, v4 ? DENY_SYN4 : DENY_SYN6);
+	}
+	f = node(b, v4, U32_ROOT, ROOT_FENCE + (unsigned)(k - kinds));
+	f.key[f.nkeys++] = ipproto_key(v4, false, v4 ? k->ipproto4 : k->ipproto6);
+	if (v4)
+		key(&f, 0, 0x1fff, 4, false);
+	f.flags = v4 ? TC_U32_VAROFFSET : TC_U32_OFFSET;
+	f.offmask = v4 ? 0x0f00 : 0;
+	f.offshift = v4 ? 6 : 0;
+	f.off = v4 ? 0 : 40;
+	f.link = table;
+	add(b, &f);
+}
+
+static void add_kind(struct builder *b, const struct kind *k, bool v4, int to, const struct fence *t, unsigned n)
+{
+	unsigned filters = 0, no = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!is_kind(&t[i], k, v4) || !fits(&t[i], k, &filters))
+			continue;
+		if (!no && k->table == DENY_TCP4)
+			add_table(b, v4 ? DENY_SYN4 : DENY_SYN6, v4, 1);
+		if (!no)
+			add_table(b, k->table + !v4, v4, 1);
+		add_fence(b, &t[i], k, to, &no);
+	}
+	if (no)
+		add_fence_roots(b, k, v4);
+}
+
+int deny_fences(int hook, int to, const struct fence *t, unsigned n, struct u32_list *out)
 {
 	struct builder b = { .out = out, .hook = hook };
 
-	for (int v4 = 1; v4 >= 0; v4--) {
-		enum deny_table syn = v4 ? DENY_SYN4 : DENY_SYN6;
-		unsigned no = 0;
-		struct u32_filter f;
-
-		for (unsigned i = 0; i < n; i++)
-			no += is_v4(&t[i]) == !!v4;
-		if (!no)
-			continue;
-		no = 0;
-		add_table(&b, syn, v4, 1);
-		add_table(&b, (enum deny_table)(syn + 1), v4, 1);
-		for (unsigned i = 0; i < n; i++)
-			if (is_v4(&t[i]) == !!v4 && no + deny_fence_cost(&t[i]) <= FENCES_MAX)
-				add_fence(&b, &t[i], to, &no);
-		f = node(&b, v4, DENY_TABLE(hook, syn), 1);
-		key(&f, 0x00020000, 0x00120000, 12, true);	/* SYN without ACK (RFC 9293, 3.1) */
-		f.link = DENY_TABLE(hook, syn + 1);
-		add(&b, &f);
-		f = node(&b, v4, U32_ROOT, 5);
-		key(&f, IPPROTO_TCP << (v4 ? 16 : 8), v4 ? 0x00ff0000 : 0x0000ff00, v4 ? 8 : 4, false);
-		if (v4)
-			key(&f, 0, 0x1fff, 4, false);
-		f.flags = v4 ? TC_U32_VAROFFSET : TC_U32_OFFSET;
-		f.offmask = v4 ? 0x0f00 : 0;
-		f.offshift = v4 ? 6 : 0;
-		f.off = v4 ? 0 : 40;
-		f.link = DENY_TABLE(hook, syn);
-		add(&b, &f);
-	}
+	for (int v4 = 1; v4 >= 0; v4--)
+		for (size_t k = 0; k < KINDS; k++)
+			add_kind(&b, &kinds[k], v4, to, t, n);
 	return b.rc;
 }
 
@@ -383,7 +453,7 @@ bool deny_is_way(const struct u32_filter *f)
 {
 	unsigned t = U32_TABLE(f->handle);
 
-	return !f->divisor && ((t >= DENY_TABLE(0, DENY_S4) && t <= DENY_TABLE(0, DENY_D6)) || (t >= DENY_TABLE(1, DENY_S4) && t <= DENY_TABLE(1, DENY_D6)));
+	return !f->divisor && ((t >= DENY_TABLE(0, DENY_S4) && t <= DENY_TABLE(0, DENY_I6)) || (t >= DENY_TABLE(1, DENY_S4) && t <= DENY_TABLE(1, DENY_I6)));
 }
 
 /* The way whose filter has this handle. */

@@ -35,7 +35,7 @@ struct tc_want {		/* what one veth should have */
 	bool quarantine;	/* all but ARP and neighbour discovery goes to the bridges instead of on; needs them up: a redirect to a bridge that is down is a hole */
 	const struct deny_set *deny;	/* borrowed: denied flows; NULL: none are, and nothing is made ready for them. Not with u32 on shared blocks */
 	struct flowmap *denied;		/* borrowed: tc_denied(); with `deny` in the bpf engine */
-	const struct tcp_fence *fence[2];	/* borrowed, by hook; only with `deny`. u32's in both engines. Not on shared blocks */
+	const struct fence *fence[2];	/* borrowed, by hook; only with `deny`. u32's in both engines. Not on shared blocks */
 	unsigned nfence[2];
 };
 

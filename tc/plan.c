@@ -324,7 +324,7 @@ static uint16_t table_pref(int hook, uint32_t handle)
 
 	if (t < DENY_TABLE_FIRST)
 		return PREF_IP4(hook);
-	return d == DENY_S6 || d == DENY_D6 || d == DENY_SYN6 || d == DENY_FENCE6 ? PREF_DENY6(hook) : PREF_DENY4(hook);
+	return deny_table_is6(d) ? PREF_DENY6(hook) : PREF_DENY4(hook);
 }
 
 /* A wanted table stands with other buckets, or under another preference (nobody of ours made it so): the hook's exclusions are

@@ -11,7 +11,7 @@
 
 #include <netlink/msg.h>
 
-#define U32_KEYS_MAX 11
+#define U32_KEYS_MAX 12
 #define U32_ROOT 0x800u
 #define U32_HANDLE(table, bucket, node) ((uint32_t)(table) << 20 | (uint32_t)(bucket) << 12 | (uint32_t)(node))
 #define U32_TABLE(handle) ((handle) >> 20)

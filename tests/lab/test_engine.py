@@ -116,6 +116,7 @@ def test_ports_and_addresses_before_the_first_packet():
 def test_datagrams():
     with by_program():
         test_enforce.test_datagrams()
+        test_enforce.test_datagrams_and_echoes_before_the_first_packet()
 
 
 def test_two_hundred_at_once_and_the_end_of_flows():

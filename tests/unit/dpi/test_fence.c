@@ -60,11 +60,15 @@ static struct policy *policy_at_random(void)
 
 static struct group_set bits(bool one, bool two) { return (struct group_set){ { (uint64_t)one << 1 | (uint64_t)two << 2 } }; }
 
+static const char *const kind_name[] = { "TCP", "UDP", "echo" };
+
+static uint8_t proto_of(enum fence_kind kind, bool v4) { return kind == FENCE_TCP ? IPPROTO_TCP : kind == FENCE_UDP ? IPPROTO_UDP : v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6; }
+
 /* Verdict at the first packet. */
-static bool refused(const struct policy *p, const struct addr *from, const struct group_set *fb, const struct addr *to, const struct group_set *tb, uint16_t port)
+static bool refused(const struct policy *p, enum fence_kind kind, const struct addr *from, const struct group_set *fb, const struct addr *to, const struct group_set *tb, uint16_t port)
 {
 	struct group_set f, t;
-	struct policy_query q = { .from = &f, .to = &t, .ipproto = IPPROTO_TCP, .port = port, .mode = MODE_DISCOVER };
+	struct policy_query q = { .from = &f, .to = &t, .ipproto = proto_of(kind, addr_is_v4(from)), .port = kind == FENCE_ECHO ? 0 : port, .mode = MODE_DISCOVER };
 	struct policy_answer a;
 
 	policy_groups(p, from, fb, &f);
@@ -77,20 +81,71 @@ static bool refused(const struct policy *p, const struct addr *from, const struc
 	return a.enforce && verdict_stops(a.verdict);
 }
 
-static bool fenced(const struct tcp_fence *f, unsigned n, const struct addr *peer, uint16_t port)
+/* Is a packet between it and this peer stopped? */
+static bool fenced(const struct fence *f, unsigned n, enum fence_kind kind, const struct addr *peer, uint16_t to, uint16_t from)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (addr_is_v4(peer) == (f[i].peer.len >= 96 && addr_is_v4(&f[i].peer.net)) && cidr_has(&f[i].peer, peer) && port >= f[i].lo && port <= f[i].hi)
-			return true;
+		if (f[i].ipproto == proto_of(kind, addr_is_v4(peer)) && addr_is_v4(peer) == (f[i].peer.len >= 96 && addr_is_v4(&f[i].peer.net)) && cidr_has(&f[i].peer, peer) &&
+		    to >= f[i].lo && to <= f[i].hi && from >= f[i].from_lo && from <= f[i].from_hi)
+			return !f[i].pass;
 	return false;
 }
 
-/* The same, once only: fences do not overlap. */
-static void test_exact(void)
+/* What a packet of these ports is, told without a state: refused whoever began. */
+static bool stops(const struct fence_want *w, const struct addr *me, const struct addr *peer, const struct group_set *bits, uint16_t to, uint16_t from)
+{
+	const struct group_set *mine = w->groups;
+	bool v4 = addr_is_v4(me), is = w->entering ? refused(w->policy, w->kind, peer, bits, me, mine, to) : refused(w->policy, w->kind, me, mine, peer, bits, to);
+
+	if (w->kind != FENCE_UDP)
+		return is;
+	if (v4 ? to == 67 || to == 68 : to == 546 || to == 547)
+		return false;
+	return is && (w->entering ? refused(w->policy, w->kind, me, mine, peer, bits, from) : refused(w->policy, w->kind, peer, bits, me, mine, from));
+}
+
+struct seen { unsigned many, peers, partial, answers; };
+
+static void try_kind(uint32_t again, const struct fence_want *w, struct seen *seen)
 {
 	static const char *const others[] = { "10.1.2.2", "10.1.3.4", "10.200.0.1", "8.8.8.8", "192.0.2.255", "192.0.3.0", "9.255.255.255", "11.0.0.0", "fd00:1::8", "fd00:2::", "2001:db8::1", "fc00::1" };
-	static const uint16_t ports[] = { 0, 1, 22, 80, 100, 199, 200, 8080, 8081, 40000, 65535 };
-	unsigned many = 0, peers_fenced = 0, partial = 0;
+	static const uint16_t ports[] = { 0, 1, 22, 66, 67, 68, 80, 100, 199, 200, 546, 8080, 8081, 40000, 65535 };
+	static struct fence out[FENCE_OUT_MAX];
+	const unsigned nports = sizeof ports / sizeof ports[0], nothers = sizeof others / sizeof others[0];
+	struct fence_left left;
+	unsigned n = fence_find(w, out, &left);
+	bool part = left.out || left.capped;
+
+	seen->partial += part;
+	seen->many += n > 0;
+	for (unsigned k = 0; k < nports * (w->kind == FENCE_UDP ? nports : 1); k++) {
+		uint16_t to = ports[k % nports], from = ports[(k + k / nports) % nports];
+
+		for (unsigned i = 0; i < nothers + w->npeers; i++) {	/* peers' queues own what they own */
+			const struct fence_peer *peer = i < nothers ? NULL : &w->peers[i - nothers];
+			struct addr a = peer ? peer->addr : parse(others[i]);
+			bool is = stops(w, &w->addrs[!addr_is_v4(&a)], &a, peer ? peer->groups : NULL, to, from), owned = false;
+			bool in = fenced(out, n, w->kind, &a, to, from);
+
+			if (peer && peer->queued && w->kind == FENCE_TCP)
+				owned = peer->queued->all || to == 8080;
+			else if (peer && peer->queued && w->kind == FENCE_UDP)
+				owned = peer->queued->all;
+			is = is && !owned && (!part || in);
+			CU_ASSERT_EQUAL(in, is);
+			if (in != is)
+				fprintf(stderr, "    seed %u %s %s %s ports %u > %u: stopped %d\n", again, kind_name[w->kind], w->entering ? "from" : "to", i < nothers ? others[i] : "a peer", from, to, in);
+			seen->peers += is && peer;
+			seen->answers += !is && w->kind == FENCE_UDP && stops(&(struct fence_want){ .policy = w->policy, .groups = w->groups, .kind = FENCE_TCP, .entering = w->entering }, &w->addrs[!addr_is_v4(&a)], &a,
+									   peer ? peer->groups : NULL, to, from);
+		}
+	}
+}
+
+/* What is stopped is what is refused whoever began, and nothing else. */
+static void test_exact(void)
+{
+	struct seen seen[FENCE_KINDS] = { { 0 } };
 
 	for (uint32_t again = 1; again < 1500; again++) {
 		seed = again * 7919;
@@ -102,35 +157,17 @@ static void test_exact(void)
 			{ parse("10.1.2.9"), &theirs[0], NULL }, { parse("fd00:1::9"), &theirs[0], NULL }, { parse("172.16.0.1"), &theirs[1], &queued }, { parse("fd00:9::1"), &theirs[1], &all },
 		};
 		struct fence_want w = { .policy = p, .groups = &mine, .addrs = self, .naddrs = 2, .peers = peers, .npeers = 4, .entering = roll(2) };
-		static struct tcp_fence out[FENCE_OUT_MAX];
-		struct fence_left left;
-		unsigned n = fence_find(&w, out, &left);
 
-		partial += left.out || left.capped;
-		many += n > 0;
-		for (size_t k = 0; k < sizeof ports / sizeof ports[0]; k++) {
-			for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-				struct addr a = parse(others[i]), *me = &self[!addr_is_v4(&a)];
-				bool is = w.entering ? refused(p, &a, NULL, me, &mine, ports[k]) : refused(p, me, &mine, &a, NULL, ports[k]);
-
-				is = is && (!(left.out || left.capped) || fenced(out, n, &a, ports[k]));
-				CU_ASSERT_EQUAL(fenced(out, n, &a, ports[k]), is);
-				if (fenced(out, n, &a, ports[k]) != is)
-					fprintf(stderr, "    seed %u %s %s port %u: fenced %d\n", again, w.entering ? "from" : "to", others[i], ports[k], !is);
-			}
-			for (unsigned i = 0; i < 4; i++) {
-				const struct addr *a = &peers[i].addr, *me = &self[!addr_is_v4(a)];
-				bool is = w.entering ? refused(p, a, peers[i].groups, me, &mine, ports[k]) : refused(p, me, &mine, a, peers[i].groups, ports[k]);
-
-				is = is && i != 3 && !(i == 2 && ports[k] == 8080);		/* a queue's */
-				is = is && (!(left.out || left.capped) || fenced(out, n, a, ports[k]));
-				CU_ASSERT_EQUAL(fenced(out, n, a, ports[k]), is);
-				peers_fenced += is;
-			}
+		for (unsigned kind = 0; kind < FENCE_KINDS; kind++) {
+			w.kind = (enum fence_kind)kind;
+			if (again % (kind == FENCE_UDP ? 4 : 1) == 0)
+				try_kind(again, &w, &seen[kind]);
 		}
 		policy_unref(p);
 	}
-	CU_ASSERT(many > 100 && peers_fenced > 100 && partial < 10);
+	CU_ASSERT(seen[FENCE_TCP].many > 100 && seen[FENCE_TCP].peers > 100 && seen[FENCE_TCP].partial < 10);
+	CU_ASSERT(seen[FENCE_UDP].many > 30 && seen[FENCE_UDP].peers > 100 && seen[FENCE_UDP].answers > 100 && seen[FENCE_UDP].partial < 30);
+	CU_ASSERT(seen[FENCE_ECHO].many > 100 && seen[FENCE_ECHO].peers > 100 && !seen[FENCE_ECHO].partial);
 }
 
 static struct policy *deny_all_but(uint16_t port, enum app app)
@@ -147,7 +184,7 @@ static struct policy *deny_all_but(uint16_t port, enum app app)
 
 static void test_known(void)
 {
-	static struct tcp_fence out[FENCE_OUT_MAX];
+	static struct fence out[FENCE_OUT_MAX];
 	struct addr self = parse("10.0.0.2"), six = parse("fe80::1");
 	struct app_ports queued = { .n = 2, .port = { { IPPROTO_TCP, 443 }, { IPPROTO_UDP, 53 } } }, all = { .all = true };
 	struct group_set none = { { 0 } };
@@ -156,20 +193,25 @@ static void test_known(void)
 	struct fence_left left;
 	unsigned n = fence_find(&w, out, &left);
 
-	/* Nothing of IPv6: it has no address there. In IPv4 all ports but one. */
+	/* Nothing of IPv6: it has no address there. In IPv4 one port passes, the rest does not. */
 	CU_ASSERT(n == 2 && !left.out && !left.capped);
 	for (unsigned i = 0; i < n; i++)
-		CU_ASSERT(out[i].peer.len == 96 && addr_is_v4(&out[i].peer.net) && ((out[i].lo == 0 && out[i].hi == 79) || (out[i].lo == 81 && out[i].hi == 65535)));
-	for (unsigned i = 1; i < n; i++)
-		CU_ASSERT(out[i].peer.len >= out[i - 1].peer.len);
+		CU_ASSERT(out[i].peer.len == 96 && addr_is_v4(&out[i].peer.net) && out[i].pass == !i && out[i].lo == (i ? 0 : 80) && out[i].hi == (i ? 65535 : 80));
 	w.addrs = &six;
 	CU_ASSERT_EQUAL(fence_find(&w, out, &left), 0);		/* link-local says nothing */
 	w.addrs = &self;
 	w.queued = &queued;
 	n = fence_find(&w, out, &left);
-	for (unsigned i = 0; i < n; i++)
-		CU_ASSERT(out[i].lo > 443 || out[i].hi < 443);
-	CU_ASSERT(n > 2);
+	self.b[15]++;
+	CU_ASSERT(n == 3 && !fenced(out, n, FENCE_TCP, &self, 443, 9) && !fenced(out, n, FENCE_TCP, &self, 80, 9) && fenced(out, n, FENCE_TCP, &self, 53, 9));
+	self.b[15]--;
+	w.kind = FENCE_UDP;	/* DHCP passes, what its queue owns passes in both directions */
+	n = fence_find(&w, out, &left);
+	self.b[15]++;
+	CU_ASSERT(n == 4 && !fenced(out, n, FENCE_UDP, &self, 53, 9) && !fenced(out, n, FENCE_UDP, &self, 9, 53) && !fenced(out, n, FENCE_UDP, &self, 67, 68) && !fenced(out, n, FENCE_UDP, &self, 68, 67) &&
+		  fenced(out, n, FENCE_UDP, &self, 9, 9));
+	self.b[15]--;
+	w.kind = FENCE_TCP;
 	w.queued = &all;
 	CU_ASSERT(fence_find(&w, out, &left) == 0 && !left.capped);
 	w.queued = NULL;

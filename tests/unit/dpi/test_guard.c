@@ -492,7 +492,7 @@ static void test_deny_enforceable(void)
 	static const struct { struct spec s; bool can; } t[] = {
 		{ { .flags = TCP_SYN, .seq = 9, .fflags = FRAME_ENFORCEABLE }, true }, { { .v6 = true, .flags = TCP_SYN, .seq = 9, .fflags = FRAME_ENFORCEABLE }, true },
 		{ { .udp = true, .p = "x", .n = 1, .fflags = FRAME_ENFORCEABLE }, true }, { { .flags = TCP_SYN, .seq = 9 }, false },
-		{ { .flags = TCP_SYN, .seq = 9, .vlan = 5, .fflags = FRAME_ENFORCEABLE }, false }, { { .icmp = true, .icmp_type = 8, .p = "xxxx", .n = 4, .fflags = FRAME_ENFORCEABLE }, false },
+		{ { .flags = TCP_SYN, .seq = 9, .vlan = 5, .fflags = FRAME_ENFORCEABLE }, false }, { { .icmp = true, .icmp_type = 8, .p = "xxxx", .n = 4, .fflags = FRAME_ENFORCEABLE }, true },
 	};
 	struct core c = { 0 };
 	struct spec up = { .flags = TCP_ACK | TCP_PSH, .seq = 101, .ack = 701, .p = "abc", .n = 3, .fflags = FRAME_ENFORCEABLE };

@@ -71,7 +71,10 @@ static struct tc_want want_of(unsigned i)
 		w.exclude_sport[0] = few;
 		break;
 	case 9: {
-		static struct tcp_fence fence[3] = { { .lo = 1, .hi = 65535 }, { .lo = 0, .hi = 65535 }, { .lo = 80, .hi = 80 } };
+		static struct fence fence[6] = {
+			{ .ipproto = 6, .lo = 1, .hi = 65535, .from_hi = 65535 }, { .ipproto = 6, .hi = 65535, .from_hi = 65535 }, { .ipproto = 6, .lo = 80, .hi = 80, .from_hi = 65535 },
+			{ .ipproto = 17, .lo = 53, .hi = 54, .from_lo = 1, .from_hi = 4 }, { .ipproto = 1, .hi = 65535, .from_hi = 65535 }, { .ipproto = 58, .hi = 65535, .from_hi = 65535 },
+		};
 		static struct deny_set *none;
 
 		fence[1].peer = (struct cidr){ addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 };
@@ -80,8 +83,10 @@ static struct tc_want want_of(unsigned i)
 			none = deny_new(NULL);
 		w.deny = none;
 		w.fence[0] = w.fence[1] = fence;
-		w.nfence[0] = 3;
-		w.nfence[1] = 2;
+		fence[3].peer = fence[4].peer = fence[1].peer;
+		fence[5].peer = fence[2].peer;
+		w.nfence[0] = 6;
+		w.nfence[1] = 4;
 		break;
 	}
 	default:
@@ -498,7 +503,7 @@ static void test_fence_blocks(void)
 	};
 
 	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
-		struct tcp_fence f = { .peer = { addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 }, .lo = t[i].lo, .hi = t[i].hi };
+		struct fence f = { .peer = { addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 }, .ipproto = 6, .lo = t[i].lo, .hi = t[i].hi, .from_hi = 65535 };
 		struct u32_list l = { .n = 0 };
 		unsigned hits = 0, right = 0;
 
@@ -518,10 +523,50 @@ static void test_fence_blocks(void)
 	}
 }
 
+/* UDP: each pair of ports in the rectangle by one filter, no other; what has no room is told. */
+static void test_fence_pairs(void)
+{
+	struct fence f[3] = { { .peer = { addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 }, .ipproto = 17, .lo = 3, .hi = 21, .from_lo = 1000, .from_hi = 1100 } };
+	struct u32_list l = { NULL, 0, 0 };
+	unsigned hits = 0, wrong = 0, cost = deny_fence_cost(&f[0]);
+
+	CU_ASSERT_EQUAL(cost, 5 * 6);	/* 3, 4-7, 8-15, 16-19, 20-21: five; 1000-1007, 1008-1023, 1024-1087, 1088-1095, 1096-1099, 1100 */
+	CU_ASSERT_EQUAL_FATAL(deny_fences(0, 9, f, 1, &l), 0);
+	CU_ASSERT_EQUAL(l.n, 1 + cost + 1);
+	for (uint32_t from = 990; from < 1110; from++)
+		for (uint32_t to = 0; to < 30; to++)
+			for (unsigned k = 1; k < 1 + cost; k++) {
+				const struct u32_key *p = &l.f[k].key[1];
+				bool hit = ((from << 16 | to) & p->mask) == p->value;
+
+				hits += hit;
+				wrong += hit && (to < 3 || to > 21 || from < 1000 || from > 1100);
+			}
+	CU_ASSERT(!wrong && hits == 19 * 101);
+	plan_list_free(&l);
+	f[0].pass = true;	/* the same, and none of them stops */
+	CU_ASSERT_EQUAL_FATAL(deny_fences(0, 9, f, 1, &l), 0);
+	for (unsigned k = 1; k < 1 + cost; k++)
+		CU_ASSERT(!l.f[k].redirect && !l.f[k].link && !l.f[k].flags && l.f[k].nkeys == 3 && l.f[k].key[2].off > 1 << 20);
+	plan_list_free(&l);
+	f[1] = f[2] = f[0];
+	CU_ASSERT_EQUAL(deny_fences_over(f, 2), 0);	/* 60 of 64 */
+	CU_ASSERT_EQUAL(deny_fences_over(f, 3), 1);
+	f[2].ipproto = 6;
+	CU_ASSERT_EQUAL(deny_fences_over(f, 3), 0);
+	f[1].from_hi = 60000;	/* no room for the second: what comes behind it has none either */
+	f[2] = f[0];
+	CU_ASSERT_EQUAL(deny_fences_over(f, 3), 2);
+	CU_ASSERT_EQUAL_FATAL(deny_fences(0, 9, f, 3, &l), 0);
+	CU_ASSERT_EQUAL(l.n, 1 + cost + 1);
+	plan_list_free(&l);
+}
+
 const struct unit_test tests_plan[] = {
 	{ "denied flows: places, caps, the oldest", test_ways },
 	{ "denied flows of the bpf engine: no bucket to fill", test_ways_hashed },
 	{ "fences: ranges of ports", test_fence_blocks },
+	{ "fences: pairs of ports", test_fence_pairs },
 	{ "every transition", test_every_transition },
 	{ "foreign filters", test_foreign },
 	{ "tampering", test_tampering },

@@ -255,7 +255,9 @@ static void quarantine_foreign(struct lab *l)
 
 /* ---- denied flows ---- */
 
-struct pkt { bool v6, frag, later, ext; uint8_t proto, words, flags; uint8_t src, dst; uint16_t sport, dport; };	/* last bytes of addresses; words of IPv4's header */
+struct pkt { bool v6, frag, later, ext; uint8_t proto, words, flags; uint8_t src, dst; uint16_t sport, dport; };	/* last bytes of addresses; words of IPv4's header; of ICMP flags is the type, sport the id */
+
+static bool is_icmp(uint8_t proto) { return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6; }
 
 static size_t build(const struct pkt *k, uint8_t p[128])
 {
@@ -293,6 +295,13 @@ static size_t build(const struct pkt *k, uint8_t p[128])
 		p[15] = k->src;
 		p[19] = k->dst;
 		memset(p + 20, 1, at - 20);
+	}
+	if (is_icmp(k->proto)) {
+		p[at] = k->flags;
+		p[at + 1] = 3;		/* a code that nobody looks at */
+		p[at + 4] = (uint8_t)(k->sport >> 8);
+		p[at + 5] = (uint8_t)k->sport;
+		return at + 8;
 	}
 	p[at] = (uint8_t)(k->sport >> 8);
 	p[at + 1] = (uint8_t)k->sport;
@@ -339,7 +348,15 @@ static void send_flow(struct stops *s, int hook, const struct pkt *flow, bool de
 	send_pkt(s, hook, &k, true);
 	k = *flow;
 	k.dport ^= 0x100;
-	send_pkt(s, hook, &k, true);
+	send_pkt(s, hook, &k, !(denied && is_icmp(k.proto)));
+	if (is_icmp(k.proto)) {
+		k.flags ^= k.v6 ? 1 : 8;	/* the reply */
+		send_pkt(s, hook, &k, !denied);
+		k.flags = k.v6 ? 1 : 3;		/* unreachable */
+		send_pkt(s, hook, &k, true);
+		k.flags = 13;
+		send_pkt(s, hook, &k, true);
+	}
 	k = *flow;
 	k.src ^= 1;
 	send_pkt(s, hook, &k, true);
@@ -364,6 +381,8 @@ static const struct pkt flows[] = {
 	{ .proto = IPPROTO_SCTP, .words = 5, .src = 2, .dst = 8, .sport = 40002, .dport = 2905 },
 	{ .v6 = true, .proto = IPPROTO_TCP, .words = 5, .src = 2, .dst = 8, .sport = 40000, .dport = 443, .flags = 0x02 },
 	{ .v6 = true, .proto = IPPROTO_UDP, .words = 5, .src = 2, .dst = 8, .sport = 0x0600, .dport = 1 },
+	{ .proto = IPPROTO_ICMP, .words = 5, .src = 2, .dst = 8, .sport = 0x1234, .dport = 0x1234, .flags = 8 },
+	{ .v6 = true, .proto = IPPROTO_ICMPV6, .words = 5, .src = 2, .dst = 8, .sport = 0x0600, .dport = 0x0600, .flags = 128 },
 };
 #define FLOWS (sizeof flows / sizeof flows[0])
 
@@ -417,7 +436,7 @@ static void denied_flows(struct lab *l)
 	judge(&s);
 	for (size_t i = 0; i < FLOWS; i++)
 		put_way(l, tc, &w, set, (int)i & 1, &flows[i], &id[i][0]);
-	LAB_CHECK(l, !tc_check(tc, &w, &st, &err) && st.complete && st.ways[0] == (bpf ? 3 : 4) && st.ways[1] == (bpf ? 2 : 3));	/* u32: another one for IPv6's fragments */
+	LAB_CHECK(l, !tc_check(tc, &w, &st, &err) && st.complete && st.ways[0] == (bpf ? 4 : 6) && st.ways[1] == (bpf ? 3 : 4));	/* u32: another one for IPv6's fragments */
 	LAB_CHECK(l, ensure(l, tc, &w));
 	for (size_t i = 0; i < FLOWS; i++)
 		send_flow(&s, (int)i & 1, &flows[i], true);
@@ -512,51 +531,104 @@ static void denied_full(struct lab *l)
 	tc_close(tc);
 }
 
-/* SYNs alone, from or to a prefix, to a range of ports. */
+#define EIGHT 8
+
+/* For both families: one address of the prefix passes, one port of it does; the prefix, and a single address whatever the ports. */
+static void eight_fences(struct fence out[EIGHT], uint8_t ipproto4, uint8_t ipproto6, const struct fence *ports)
+{
+	static const char *const peers[] = { "10.0.0.10/32", "fd00::a/128", "10.0.0.8/30", "fd00::8/126", "10.0.0.8/30", "fd00::8/126", "10.0.0.64/32", "fd00::40/128" };
+	const struct fence all = { .hi = 65535, .from_hi = 65535 };
+	bool echo = ipproto4 == IPPROTO_ICMP;
+
+	for (unsigned i = 0; i < EIGHT; i++) {
+		out[i] = i == 4 || i == 5 ? *ports : all;
+		if ((i == 2 || i == 3) && !echo)
+			out[i].lo = out[i].hi = 90;
+		cidr_parse(peers[i == 2 && echo ? 0 : i == 3 && echo ? 1 : i], &out[i].peer);
+		out[i].pass = i < 4;
+		out[i].ipproto = i & 1 ? ipproto6 : ipproto4;
+	}
+}
+
+/* A packet to or from who is in the prefix, beside it, and at the single address. */
+static void send_around(struct stops *s, int hook, const struct pkt *like, bool in, bool at_all)
+{
+	struct pkt k = *like;
+	uint8_t *peer = hook ? &k.src : &k.dst;
+
+	*(hook ? &k.dst : &k.src) = 2;
+	*peer = 9;
+	for (k.words = 5; k.words <= (k.v6 ? 5 : 8); k.words = (uint8_t)(k.words + 3))
+		send_pkt(s, hook, &k, !in);
+	k.words = 5;
+	k.frag = true;
+	send_pkt(s, hook, &k, k.v6 || !in);	/* IPv6's first fragment is not looked into */
+	k.frag = false;
+	*peer = 12;
+	send_pkt(s, hook, &k, true);
+	*peer = 10;
+	send_pkt(s, hook, &k, true);
+	*peer = 64;
+	send_pkt(s, hook, &k, !at_all);
+}
+
+/* From or to a prefix: of TCP SYNs alone, to a range of ports; of UDP what comes from and goes to ranges; echo requests. */
 static void fences(struct lab *l)
 {
 	static struct stops s;
 	static const struct { uint8_t flags; bool syn; } f[] = { { 0x02, true }, { 0xc2, true }, { 0x12, false }, { 0x10, false }, { 0x18, false }, { 0x04, false } };
-	static const struct { uint16_t port; bool in; } ports[] = { { 79, false }, { 80, true }, { 95, true }, { 96, true }, { 97, false }, { 336, false } };
+	static const struct { uint16_t port; bool in; } ports[] = { { 79, false }, { 80, true }, { 90, false }, { 95, true }, { 96, true }, { 97, false }, { 336, false } };
+	static const struct { uint16_t port; bool in; } from[] = { { 999, false }, { 1000, true }, { 2000, true }, { 2001, false } };
+	static const uint8_t icmp[2][6] = { { 8, 0, 3, 13, 9, 11 }, { 128, 129, 1, 144, 135, 130 } };
+	const struct fence tcp = { .lo = 80, .hi = 96, .from_hi = 65535 }, udp = { .lo = 80, .hi = 96, .from_lo = 1000, .from_hi = 2000 }, echo = { .hi = 65535, .from_hi = 65535 };
 	struct err err = { "" };
 	struct tc *tc = tc_open(&err);
 	struct tc_want w = lab_want(l);
-	struct tcp_fence fence[4] = { { .lo = 80, .hi = 96 }, { .lo = 80, .hi = 96 }, { .lo = 0, .hi = 65535 }, { .lo = 0, .hi = 65535 } };
+	struct deny_set *set = lab_denies(&w, tc);
+	struct fence fence[3 * EIGHT];
 
-	cidr_parse("10.0.0.8/30", &fence[0].peer);
-	cidr_parse("fd00::8/126", &fence[1].peer);
-	cidr_parse("10.0.0.64/32", &fence[2].peer);
-	cidr_parse("fd00::40/128", &fence[3].peer);
+	eight_fences(fence, IPPROTO_TCP, IPPROTO_TCP, &tcp);
+	eight_fences(fence + EIGHT, IPPROTO_UDP, IPPROTO_UDP, &udp);
+	eight_fences(fence + 2 * EIGHT, IPPROTO_ICMP, IPPROTO_ICMPV6, &echo);
 	open_stops(&s, l);
-	lab_denies(&w, tc);
 	for (int h = 0; h < 2; h++) {
 		w.fence[h] = fence;
-		w.nfence[h] = 4;
+		w.nfence[h] = 3 * EIGHT;
 	}
 	LAB_CHECK(l, ensure(l, tc, &w));
 	for (int hook = 0; hook < 2; hook++)
-		for (int v6 = 0; v6 < 2; v6++)
-			for (size_t i = 0; i < sizeof f / sizeof f[0]; i++)
-				for (size_t p = 0; p < sizeof ports / sizeof ports[0]; p++) {
-					struct pkt k = { .v6 = v6, .proto = IPPROTO_TCP, .words = 5, .src = hook ? 9 : 2, .dst = hook ? 2 : 9, .sport = 40000, .dport = ports[p].port, .flags = f[i].flags };
+		for (unsigned v6 = 0; v6 < 2; v6++) {
+			struct pkt k = { .v6 = v6, .proto = IPPROTO_TCP, .sport = 40000 };
 
-					send_pkt(&s, hook, &k, !(f[i].syn && ports[p].in));
-					k.words = 8;
-					if (!v6)
-						send_pkt(&s, hook, &k, !(f[i].syn && ports[p].in));
-					*(hook ? &k.src : &k.dst) = 12;		/* not in the prefix */
-					send_pkt(&s, hook, &k, true);
-					*(hook ? &k.src : &k.dst) = 64;		/* another fence: all ports */
-					send_pkt(&s, hook, &k, !f[i].syn);
-					k.proto = IPPROTO_UDP;
-					send_pkt(&s, hook, &k, true);
+			for (size_t p = 0; p < sizeof ports / sizeof ports[0]; p++) {
+				k.dport = ports[p].port;
+				for (size_t i = 0; i < sizeof f / sizeof f[0]; i++) {
+					k.flags = f[i].flags;
+					send_around(&s, hook, &k, f[i].syn && ports[p].in, f[i].syn);
 				}
-	judge(&s);
-	w.nfence[0] = w.nfence[1] = 2;
+			}
+			judge(&s);
+			k.proto = IPPROTO_UDP;
+			for (size_t p = 0; p < sizeof ports / sizeof ports[0]; p++)
+				for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+					k.dport = ports[p].port;
+					k.sport = from[i].port;
+					send_around(&s, hook, &k, ports[p].in && from[i].in, true);
+				}
+			k.proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+			for (size_t i = 0; i < 6; i++) {
+				k.flags = icmp[v6][i];
+				send_around(&s, hook, &k, !i, !i);
+			}
+			k.proto = IPPROTO_SCTP;
+			send_around(&s, hook, &k, false, false);
+			judge(&s);
+		}
+	w.nfence[0] = w.nfence[1] = 11;
 	LAB_CHECK(l, ensure(l, tc, &w));
 	w.nfence[0] = w.nfence[1] = 0;
 	LAB_CHECK(l, ensure(l, tc, &w));
-	deny_free((struct deny_set *)(uintptr_t)w.deny);
+	deny_free(set);
 	close_stops(&s);
 	tc_close(tc);
 }
@@ -585,11 +657,11 @@ const struct unit_test tests_stops[] = {
 	{ "quarantine: foreign filters behind, and after a crash", test_quarantine_foreign },
 	{ "denied flows: exactly they are stopped, options and fragments too", test_denied },
 	{ "denied flows: 4,096 both ways", test_full },
-	{ "fences: SYNs by prefix and ports", test_fences },
+	{ "fences: SYNs, datagrams and echo requests by prefix and ports", test_fences },
 	{ "bpf: quarantine: on, tampered with, off", test_bpf_quarantine },
 	{ "bpf: quarantine: foreign filters behind, and after a crash", test_bpf_quarantine_foreign },
 	{ "bpf: denied flows: exactly they are stopped, extension headers too", test_bpf_denied },
 	{ "bpf: denied flows: 4,096 both ways", test_bpf_full },
-	{ "bpf: fences: SYNs by prefix and ports", test_bpf_fences },
+	{ "bpf: fences: SYNs, datagrams and echo requests by prefix and ports", test_bpf_fences },
 	{ 0 },
 };
