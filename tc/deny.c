@@ -408,16 +408,22 @@ static void add_fence_roots(struct builder *b, const struct kind *k, bool v4)
 		add(b, &f);
 		table = DENY_TABLE(b->hook, v4 ? DENY_SYN4 : DENY_SYN6);
 	}
-	f = node(b, v4, U32_ROOT, ROOT_FENCE + (unsigned)(k - kinds));
-	f.key[f.nkeys++] = ipproto_key(v4, false, v4 ? k->ipproto4 : k->ipproto6);
-	if (v4)
-		key(&f, 0, 0x1fff, 4, false);
-	f.flags = v4 ? TC_U32_VAROFFSET : TC_U32_OFFSET;
-	f.offmask = v4 ? 0x0f00 : 0;
-	f.offshift = v4 ? 6 : 0;
-	f.off = v4 ? 0 : 40;
-	f.link = table;
-	add(b, &f);
+	for (unsigned fragment = 0; fragment < (v4 ? 1 : 2); fragment++) {
+		f = node(b, v4, U32_ROOT, ROOT_FENCE + 2 * (unsigned)(k - kinds) + fragment);
+		if (v4)
+			key(&f, 0, 0x1fff, 4, false);
+		else if (fragment) {
+			key(&f, IP6_FRAGMENT << 8, 0xff00, 4, false);
+			key(&f, 0, 0xfff8, 40, false);
+		}
+		f.key[f.nkeys++] = ipproto_key(v4, fragment, v4 ? k->ipproto4 : k->ipproto6);
+		f.flags = v4 ? TC_U32_VAROFFSET : TC_U32_OFFSET;
+		f.offmask = v4 ? 0x0f00 : 0;
+		f.offshift = v4 ? 6 : 0;
+		f.off = v4 ? 0 : fragment ? 48 : 40;
+		f.link = table;
+		add(b, &f);
+	}
 }
 
 static void add_kind(struct builder *b, const struct kind *k, bool v4, int to, const struct fence *t, unsigned n)

@@ -562,7 +562,7 @@ static void send_around(struct stops *s, int hook, const struct pkt *like, bool 
 		send_pkt(s, hook, &k, !in);
 	k.words = 5;
 	k.frag = true;
-	send_pkt(s, hook, &k, k.v6 || !in);	/* IPv6's first fragment is not looked into */
+	send_pkt(s, hook, &k, !in);
 	k.frag = false;
 	*peer = 12;
 	send_pkt(s, hook, &k, true);
