@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The ways of a set: an array of entries, a chain a bucket, one list of all in the order they came. A way's node number follows from the
  * place it has in its bucket (a bit of 64), twice that because IPv6 takes two filters. */
-#include "tc/deny.h"
+#include "tc/deny_parts.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/if_ether.h>
-#include <linux/pkt_cls.h>
-
 #define NONE UINT32_MAX
 #define WAY_TABLES 6		/* DENY_S4 to DENY_I6 */
-#define IP6_FRAGMENT 44u
-#define BEYOND 0x1000000	/* of any packet, with all that BIG TCP makes of it; within an int with all that is added */
 #define NODE(place, variant) (1u + 2u * (place) + (variant))
 
 struct entry {
@@ -188,23 +183,6 @@ void deny_del(struct deny_set *s, uint32_t id)
 
 /* ---- a way's filters ---- */
 
-static uint32_t word(const struct addr *a, unsigned at) { return (uint32_t)a->b[at] << 24 | (uint32_t)a->b[at + 1] << 16 | (uint32_t)a->b[at + 2] << 8 | a->b[at + 3]; }
-
-static void key(struct u32_filter *f, uint32_t value, uint32_t mask, int off, bool next)
-{
-	f->key[f->nkeys++] = (struct u32_key){ .value = value & mask, .mask = mask, .off = off, .next = next };
-}
-
-/* The first `len` bits of an address that stands at `off`. */
-static void key_addr(struct u32_filter *f, const struct addr *a, unsigned len, int off)
-{
-	for (unsigned i = addr_is_v4(a) ? 12 : 0, at = 0; i < 16 && len > 8 * i; i += 4, at += 4) {
-		unsigned bits = len - 8 * i;
-
-		key(f, word(a, i), bits >= 32 ? 0xffffffffu : ~(0xffffffffu >> bits), off + (int)at, false);
-	}
-}
-
 unsigned deny_filters(const struct deny_set *s, uint32_t id, int to, struct u32_filter out[DENY_FILTERS])
 {
 	const struct entry *e = &s->e[id];
@@ -241,44 +219,7 @@ unsigned deny_filters(const struct deny_set *s, uint32_t id, int to, struct u32_
 
 /* ---- what leads to them ---- */
 
-struct builder {
-	struct u32_list *out;
-	int hook;
-	int rc;
-};
-
-static void add(struct builder *b, const struct u32_filter *f)
-{
-	if (!b->rc)
-		b->rc = plan_list_add(b->out, f);
-}
-
-static struct u32_filter node(const struct builder *b, bool v4, unsigned table, unsigned no)
-{
-	return (struct u32_filter){
-		.handle = U32_HANDLE(table, 0, no), .pref = v4 ? PREF_DENY4(b->hook) : PREF_DENY6(b->hook), .ethertype = v4 ? ETH_P_IP : ETH_P_IPV6,
-	};
-}
-
-static void add_table(struct builder *b, enum deny_table t, bool v4, unsigned divisor)
-{
-	struct u32_filter f = node(b, v4, DENY_TABLE(b->hook, t), 0);
-
-	f.divisor = (uint16_t)divisor;
-	add(b, &f);
-}
-
-static struct u32_key ipproto_key(bool v4, bool fragment, uint8_t ipproto)
-{
-	if (v4)
-		return (struct u32_key){ .value = (uint32_t)ipproto << 16, .mask = 0x00ff0000, .off = 8 };
-	if (fragment)
-		return (struct u32_key){ .value = (uint32_t)ipproto << 24, .mask = 0xff000000, .off = 40 };
-	return (struct u32_key){ .value = (uint32_t)ipproto << 8, .mask = 0x0000ff00, .off = 4 };
-}
-
 /* Three nodes from this one on: to the ways by source port, by destination port and by id of the header that stands `head` bytes on. */
-#define LINKS 3
 static void add_links(struct builder *b, struct u32_filter f, unsigned head)
 {
 	static const uint32_t byte[LINKS] = { 0x00ff0000, 0x000000ff, 0x00ff0000 };
@@ -326,130 +267,6 @@ int deny_ground(int hook, struct u32_list *out)
 	key(&f, 0, 0xfff8, 40, false);
 	add_links(&b, f, 48);
 	add_links(&b, node(&b, false, U32_ROOT, 1 + LINKS), 40);
-	return b.rc;
-}
-
-/* ---- fences ---- */
-
-unsigned deny_fence_cost(const struct fence *f) { return port_blocks(f->lo, f->hi) * port_blocks(f->from_lo, f->from_hi); }
-
-static bool is_v4(const struct fence *f) { return f->peer.len >= 96 && addr_is_v4(&f->peer.net); }
-
-/* The kinds, in the order that roots stand in. */
-static const struct kind {
-	uint8_t ipproto4, ipproto6;
-	enum deny_table table;		/* IPv4's; IPv6's is the next */
-	unsigned max;
-} kinds[] = {
-	{ IPPROTO_TCP, IPPROTO_TCP, DENY_TCP4, FENCES_MAX }, { IPPROTO_UDP, IPPROTO_UDP, DENY_UDP4, FENCES_EACH_MAX }, { IPPROTO_ICMP, IPPROTO_ICMPV6, DENY_ECHO4, FENCES_EACH_MAX },
-};
-#define KINDS (sizeof kinds / sizeof kinds[0])
-#define ROOT_FENCE (1 + 2 * LINKS)	/* behind the roots of ways */
-
-static bool is_kind(const struct fence *f, const struct kind *k, bool v4) { return is_v4(f) == v4 && f->ipproto == (v4 ? k->ipproto4 : k->ipproto6); }
-
-/* Destination ports, and as many times source ports. */
-static void add_fence(struct builder *b, const struct fence *t, const struct kind *k, int to, unsigned *no)
-{
-	bool v4 = is_v4(t);
-
-	for (uint32_t lo = t->lo, size; lo <= t->hi; lo += size) {
-		size = port_block(lo, t->hi);
-		for (uint32_t from = t->from_lo, many; from <= t->from_hi; from += many) {
-			struct u32_filter f = node(b, v4, DENY_TABLE(b->hook, k->table + !v4), ++*no);
-			uint32_t mask;
-
-			many = port_block(from, t->from_hi);
-			mask = (0xffffu & ~(many - 1)) << 16 | (0xffffu & ~(size - 1));
-			key_addr(&f, &t->peer.net, t->peer.len, b->hook ? (v4 ? 12 : 8) : (v4 ? 16 : 24));
-			if (k->table == DENY_ECHO4)	/* requests: 8 and 128 */
-				key(&f, v4 ? 0x08000000 : 0x80000000, 0xff000000, 0, true);
-			else if (mask)
-				key(&f, from << 16 | lo, mask, 0, true);
-			if (t->pass) {
-				key(&f, 1, 1, BEYOND, false);
-			} else {
-				f.flags = TC_U32_TERMINAL;
-				f.mirror_to = to;
-				f.redirect = true;
-			}
-			add(b, &f);
-		}
-	}
-}
-
-/* False: there is no room for this one, nor for what comes behind it, which it might have let pass. */
-static bool fits(const struct fence *f, const struct kind *k, unsigned *filters)
-{
-	*filters += deny_fence_cost(f);
-	return *filters <= k->max;
-}
-
-unsigned deny_fences_over(const struct fence *t, unsigned n)
-{
-	unsigned filters[2][KINDS] = { { 0 } }, over = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		for (size_t k = 0; k < KINDS; k++)
-			over += is_kind(&t[i], &kinds[k], is_v4(&t[i])) && !fits(&t[i], &kinds[k], &filters[is_v4(&t[i])][k]);
-	return over;
-}
-
-/* The root behind the IP header, first fragments only, and where TCP's SYNs are told from the rest. */
-static void add_fence_roots(struct builder *b, const struct kind *k, bool v4)
-{
-	unsigned table = DENY_TABLE(b->hook, k->table + !v4);
-	struct u32_filter f;
-
-	if (k->table == DENY_TCP4) {
-		f = node(b, v4, DENY_TABLE(b->hook, v4 ? DENY_SYN4 : DENY_SYN6), 1);
-		key(&f, 0x00020000, 0x00120000, 12, true);	/* SYN without ACK (RFC 9293, 3.1) */
-		f.link = table;
-		add(b, &f);
-		table = DENY_TABLE(b->hook, v4 ? DENY_SYN4 : DENY_SYN6);
-	}
-	for (unsigned fragment = 0; fragment < (v4 ? 1 : 2); fragment++) {
-		f = node(b, v4, U32_ROOT, ROOT_FENCE + 2 * (unsigned)(k - kinds) + fragment);
-		if (v4)
-			key(&f, 0, 0x1fff, 4, false);
-		else if (fragment) {
-			key(&f, IP6_FRAGMENT << 8, 0xff00, 4, false);
-			key(&f, 0, 0xfff8, 40, false);
-		}
-		f.key[f.nkeys++] = ipproto_key(v4, fragment, v4 ? k->ipproto4 : k->ipproto6);
-		f.flags = v4 ? TC_U32_VAROFFSET : TC_U32_OFFSET;
-		f.offmask = v4 ? 0x0f00 : 0;
-		f.offshift = v4 ? 6 : 0;
-		f.off = v4 ? 0 : fragment ? 48 : 40;
-		f.link = table;
-		add(b, &f);
-	}
-}
-
-static void add_kind(struct builder *b, const struct kind *k, bool v4, int to, const struct fence *t, unsigned n)
-{
-	unsigned filters = 0, no = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (!is_kind(&t[i], k, v4) || !fits(&t[i], k, &filters))
-			continue;
-		if (!no && k->table == DENY_TCP4)
-			add_table(b, v4 ? DENY_SYN4 : DENY_SYN6, v4, 1);
-		if (!no)
-			add_table(b, k->table + !v4, v4, 1);
-		add_fence(b, &t[i], k, to, &no);
-	}
-	if (no)
-		add_fence_roots(b, k, v4);
-}
-
-int deny_fences(int hook, int to, const struct fence *t, unsigned n, struct u32_list *out)
-{
-	struct builder b = { .out = out, .hook = hook };
-
-	for (int v4 = 1; v4 >= 0; v4--)
-		for (size_t k = 0; k < KINDS; k++)
-			add_kind(&b, &kinds[k], v4, to, t, n);
 	return b.rc;
 }
 
