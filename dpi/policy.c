@@ -31,6 +31,21 @@ static struct named named(const struct policy_names *n, unsigned not, unsigned w
 	return (struct named){ 0, addr | later };
 }
 
+/* A word of groups some of which ask for names or members: held and gone are what workload and address say. */
+static void undecided_word(const struct policy *p, const struct policy_names *names, unsigned w, uint64_t held, uint64_t gone, struct nest_parts *own, struct group_set *out,
+			   struct group_set *sure)
+{
+	uint64_t fqdn = p->has_fqdn.bits[w], minus_fqdn = p->minus_fqdn.bits[w], nested = p->has_member.bits[w] | p->minus_member.bits[w];
+	struct named is = named(names, 0, w), isnt = named(names, 1, w);
+
+	own->held[0].bits[w] = held & (is.yes | ~fqdn);
+	own->held[1].bits[w] = held & (is.yes | is.may | ~fqdn);
+	own->gone[0].bits[w] = gone & (isnt.yes | ~minus_fqdn);
+	own->gone[1].bits[w] = gone & (isnt.yes | isnt.may | ~minus_fqdn);
+	sure->bits[w] = own->held[0].bits[w] & ~own->gone[1].bits[w] & ~nested;
+	out->bits[w] = own->held[1].bits[w] & ~own->gone[0].bits[w] & ~nested;
+}
+
 void policy_groups_named(const struct policy *p, const struct addr *a, const struct group_set *workload, const struct policy_names *names, struct group_set *out,
 			 struct group_set *sure)
 {
@@ -47,28 +62,14 @@ void policy_groups_named(const struct policy *p, const struct addr *a, const str
 	memset(out, 0, sizeof(*out));
 	memset(sure, 0, sizeof(*sure));
 	for (unsigned w = 0; w < group_words(p); w++) {
-		uint64_t cidr = p->has_cidr.bits[w], needs = p->needs_workload.bits[w], fqdn = p->has_fqdn.bits[w], member = p->has_member.bits[w];
-		uint64_t bits = workload ? workload->bits[w] : 0, minus = p->minus_workload.bits[w], minus_cidr = p->minus_cidr.bits[w], minus_fqdn = p->minus_fqdn.bits[w];
-		uint64_t minus_member = p->minus_member.bits[w], nested = member | minus_member;
-		uint64_t held = (cidr | needs | fqdn | member) & (in.bits[w] | ~cidr) & (bits | ~needs), held_may = held;
-		uint64_t gone = (minus_cidr | minus | minus_fqdn | minus_member) & (not.bits[w] | ~minus_cidr) & (bits | ~minus), gone_may = gone;
+		const struct group_keys *k = &p->keys[w];
+		uint64_t bits = workload ? workload->bits[w] : 0;
+		uint64_t held = k->asks & (in.bits[w] | ~k->cidr) & (bits | ~k->needs), gone = k->takes & (not.bits[w] | ~k->minus_cidr) & (bits | ~k->minus);
 
-		if (fqdn | minus_fqdn) {
-			struct named is = named(names, 0, w), isnt = named(names, 1, w);
-
-			held_may = held & (is.yes | is.may | ~fqdn);
-			held &= is.yes | ~fqdn;
-			gone_may = gone & (isnt.yes | isnt.may | ~minus_fqdn);
-			gone &= isnt.yes | ~minus_fqdn;
-		}
-		sure->bits[w] = held & ~gone_may & ~nested;
-		out->bits[w] = held_may & ~gone & ~nested;
-		if (nested) {
-			own.held[0].bits[w] = held;
-			own.held[1].bits[w] = held_may;
-			own.gone[0].bits[w] = gone;
-			own.gone[1].bits[w] = gone_may;
-		}
+		if (k->more)
+			undecided_word(p, names, w, held, gone, &own, out, sure);
+		else
+			sure->bits[w] = out->bits[w] = held & ~gone;
 	}
 	set_add(out, POLICY_GROUP_ANY);
 	set_add(sure, POLICY_GROUP_ANY);

@@ -435,6 +435,20 @@ static bool build_nets(struct policy *p, struct group_net *all, uint32_t n)
 	return prefix_map_build(&p->nets, prefixes, n);
 }
 
+static void build_keys(struct policy *p)
+{
+	for (unsigned w = 0; w < GROUP_WORDS; w++) {
+		uint64_t by_name = p->has_fqdn.bits[w] | p->minus_fqdn.bits[w], nested = p->has_member.bits[w] | p->minus_member.bits[w];
+
+		p->keys[w] = (struct group_keys){
+			.asks = p->has_cidr.bits[w] | p->needs_workload.bits[w] | p->has_fqdn.bits[w] | p->has_member.bits[w],
+			.takes = p->minus_cidr.bits[w] | p->minus_workload.bits[w] | p->minus_fqdn.bits[w] | p->minus_member.bits[w],
+			.cidr = p->has_cidr.bits[w], .needs = p->needs_workload.bits[w], .minus_cidr = p->minus_cidr.bits[w], .minus = p->minus_workload.bits[w],
+			.more = by_name | nested,
+		};
+	}
+}
+
 struct policy *policy_build(struct policy_builder *b)
 {
 	/* The one word in dpi/ that outlives a core: versions are compared across workers, so they are unique in the process. */
@@ -450,6 +464,7 @@ struct policy *policy_build(struct policy_builder *b)
 		for (enum app in = app_parent((enum app)a); in != APP_UNKNOWN; in = app_parent(in))
 			p->carried[in].bits[a / 64] |= UINT64_C(1) << (a % 64);
 	fqdn_sort(&p->fqdn);
+	build_keys(p);
 	ok = nest_build(p) && build_nets(p, b->net.p, b->net.n) && rule_index_build(p);
 	free(b->net.p);
 	free(b);

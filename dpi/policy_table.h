@@ -77,6 +77,12 @@ struct nest_parts {
 	struct group_set held[2], gone[2];
 };
 
+/* A word of the groups, for who goes through all of them: which ask for anything, which subtract anything, which of both hang on workloads and
+ * addresses, and which are not decided by these alone. */
+struct group_keys {
+	uint64_t asks, cidr, needs, takes, minus_cidr, minus, more;
+};
+
 struct policy {
 	atomic_uint refs;
 	unsigned version;
@@ -88,6 +94,7 @@ struct policy {
 	enum policy_mode group_mode[POLICY_GROUPS_MAX];	/* where has_mode */
 	struct group_set has_mode, has_cidr, needs_workload, minus_cidr, minus_workload, has_fqdn, minus_fqdn, has_member, minus_member;
 	struct group_set by_name;			/* groups that ask for names, or have such members */
+	struct group_keys keys[GROUP_WORDS];
 	struct nest nest;
 	struct fqdn fqdn;
 	struct prefix_map nets;
