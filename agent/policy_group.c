@@ -83,6 +83,13 @@ static int add_pattern(struct patterns *p, const char *s, struct err *e)
 	return 0;
 }
 
+static void patterns_free(struct patterns *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		free(p->v[i]);
+	free(p->v);
+}
+
 static int get_glob(struct loader *l, struct fy_node *item, void *ctx, struct err *e)
 {
 	const char *s = yaml_scalar(item);
@@ -298,6 +305,77 @@ static int get_match(struct loader *l, unsigned at, struct err *e)
 	return rc;
 }
 
+/* ---- groups that ask for the same ---- */
+
+static int gather(struct fy_node *node, const char *prefix, struct patterns *out, struct err *e);
+
+static int gather_value(const char *key, struct fy_node *value, const char *prefix, bool last, struct patterns *out, struct err *e)
+{
+	char *text = malloc(strlen(prefix) + strlen(key) + 2);
+	int rc;
+
+	if (!text)
+		return value_no_memory(e);
+	sprintf(text, "%s%s%s", prefix, key, last ? "" : "\x01");
+	rc = last ? add_pattern(out, text, e) : gather(value, text, out, e);
+	free(text);
+	return rc;
+}
+
+/* Everything that the node says, one text for each value: the keys that lead to it, and it. */
+static int gather(struct fy_node *node, const char *prefix, struct patterns *out, struct err *e)
+{
+	struct fy_node_pair *pair;
+	struct fy_node *item;
+	void *it = NULL;
+	int rc = 0;
+
+	if (fy_node_is_sequence(node)) {
+		while (!rc && (item = fy_node_sequence_iterate(node, &it)))
+			rc = gather(item, prefix, out, e);
+	} else if (fy_node_is_mapping(node)) {
+		while (!rc && (pair = fy_node_mapping_iterate(node, &it)))
+			rc = gather_value(yaml_scalar(fy_node_pair_key(pair)), fy_node_pair_value(pair), prefix, false, out, e);
+	} else {
+		rc = gather_value(yaml_scalar(node), NULL, prefix, true, out, e);
+	}
+	return rc;
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static bool same_patterns(const struct patterns *a, const struct patterns *b)
+{
+	bool same = a->n == b->n;
+
+	for (unsigned i = 0; same && i < a->n; i++)
+		same = !strcmp(a->v[i], b->v[i]);
+	return same;
+}
+
+static int find_same(struct loader *l, struct err *e)
+{
+	const struct policy_file *pf = l->pf;
+	struct patterns *said = calloc(pf->named + 1, sizeof *said);
+	int rc = said ? 0 : value_no_memory(e);
+
+	for (unsigned i = 0; i < pf->named && !rc; i++) {
+		unsigned k = 0;
+
+		rc = gather(l->match[i], "", &said[i], e);
+		if (said[i].n)
+			qsort(said[i].v, said[i].n, sizeof *said[i].v, by_text);
+		while (k < i && !same_patterns(&said[k], &said[i]))
+			k++;
+		if (!rc && k < i)
+			policy_group_same(l->b, pf->m[i].group, pf->m[k].group);
+	}
+	for (unsigned i = 0; said && i < pf->named; i++)
+		patterns_free(&said[i]);
+	free(said);
+	return rc;
+}
+
 int policy_get_matches(struct loader *l, struct err *e)
 {
 	struct err inner = { "" };
@@ -310,7 +388,7 @@ int policy_get_matches(struct loader *l, struct err *e)
 	l->path[0] = '\0';
 	if (!rc && policy_check_members(l->b, &group, &inner))
 		rc = policy_at_node(l, l->members[group], &inner, e);
-	return rc;
+	return rc ? rc : find_same(l, e);
 }
 
 /* ---- names and modes ---- */
@@ -356,13 +434,6 @@ int policy_get_group(struct loader *l, struct fy_node *node, struct err *e)
 	w.m->group = (unsigned)group;
 	w.m->name = strdup(name);
 	return w.m->name ? 0 : value_no_memory(e);
-}
-
-static void patterns_free(struct patterns *p)
-{
-	for (unsigned i = 0; i < p->n; i++)
-		free(p->v[i]);
-	free(p->v);
 }
 
 void policy_free_matcher(struct group_matcher *m)

@@ -90,6 +90,8 @@ int policy_group_member(struct policy_builder *, unsigned group, unsigned member
 /* Once all are there: 0; -ELOOP: a group would hold itself; -EINVAL: one that has a mode hangs on names by way of others. *group is where. policy_build
  * returns NULL for what this refuses. */
 int policy_check_members(struct policy_builder *, unsigned *group, struct err *);
+/* The group asks for the same as one before it (for policy_shadowed). */
+void policy_group_same(struct policy_builder *, unsigned group, unsigned as);
 int policy_add_rule(struct policy_builder *, const struct rule_spec *, struct err *);
 /* Freezes; takes the builder. Never fails for lack of rules; NULL when the system has no memory. Initial reference 1. */
 struct policy *policy_build(struct policy_builder *);
@@ -175,8 +177,8 @@ enum policy_why {
 const char *policy_why_text(enum policy_why);
 /* Tells of each rule in order, up to the first that matches, why it is not (or is) the answer: the obvious walk, without the index. */
 void policy_explain(const struct policy *, const struct policy_query *, void (*fn)(void *ctx, uint32_t rule, unsigned line, enum policy_why), void *ctx);
-/* Rules that can never match, because one before them matches all that they would: `by` is that rule. For `policy check`; O(rules^2). */
-void policy_shadowed(const struct policy *, void (*fn)(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line), void *ctx);
+/* Rules that can never match, because one before them matches all that they would: `by` is that rule. For `policy check`. False: no memory. */
+bool policy_shadowed(const struct policy *, void (*fn)(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line), void *ctx);
 
 /* A rule that refuses, or leaves what it does not allow to a refusal behind it, only once the application, a request or a
  * name is known. */

@@ -199,6 +199,12 @@ int policy_group_member(struct policy_builder *b, unsigned group, unsigned membe
 
 int policy_check_members(struct policy_builder *b, unsigned *group, struct err *e) { return nest_check(b->p, group, e); }
 
+void policy_group_same(struct policy_builder *b, unsigned group, unsigned as)
+{
+	if (group_exists(b->p, group) && group_exists(b->p, as))
+		b->p->same_as[group] = (uint16_t)as;
+}
+
 /* ---- rules ---- */
 
 static int check_groups(const struct policy_builder *b, const struct rule_spec *r, const char *key, const uint16_t *list, unsigned n, struct err *e)

@@ -93,6 +93,7 @@ struct policy {
 	char **group_name;
 	enum policy_mode group_mode[POLICY_GROUPS_MAX];	/* where has_mode */
 	struct group_set has_mode, has_cidr, needs_workload, minus_cidr, minus_workload, has_fqdn, minus_fqdn, has_member, minus_member;
+	uint16_t same_as[POLICY_GROUPS_MAX];		/* a group that asks for the same; 0: none is known */
 	struct group_set by_name;			/* groups that ask for names, or have such members */
 	struct group_keys keys[GROUP_WORDS];
 	struct nest nest;

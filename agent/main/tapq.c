@@ -340,7 +340,8 @@ static int policy_check(const struct tapq *t)
 		return fail(&err);
 	p = policy_file_policy(pf);
 	found = (struct shadows){ t->argv[2], t->json ? json_array() : NULL, NULL };
-	policy_shadowed(p, on_shadowed, &found);
+	if (!policy_shadowed(p, on_shadowed, &found))
+		fprintf(stderr, "%s: no memory to look for rules that never match\n", t->argv[2]);
 	if (config)
 		rc = check_paths(t, pf, config, &found);
 	else if (policy_file_strict(pf))

@@ -264,6 +264,32 @@ static void query_cidrs(struct query *q, unsigned groups)
 	q->app = app_of[pick(10)];
 }
 
+/* ---- half of the groups are groups of others, up to three deep, some less another; rules name these ---- */
+
+static void write_nested(FILE *f, unsigned rules, unsigned groups)
+{
+	unsigned base = groups / 2;
+
+	fprintf(f, "version: 1\ndefault: {mode: protect}\ngroups:\n");
+	for (unsigned g = 0; g < groups; g++) {
+		unsigned below = g < base + base / 3 ? base : g < base + 2 * base / 3 ? base + base / 3 : base + 2 * base / 3;
+
+		if (g < base)
+			fprintf(f, "  - {name: g%u, match: {workload: \"app%u-*\"}}\n", g, g);
+		else
+			fprintf(f, "  - {name: g%u, match: {group: [g%u, g%u, g%u]%s}}\n", g, pick(below), pick(below), pick(below), g % 4 ? "" : ", not: {group: g1}");
+	}
+	fprintf(f, "rules:\n");
+	for (unsigned i = 1; i <= rules; i++)
+		fprintf(f, "  - {id: %u, from: g%u, to: g%u, ports: [tcp/%u], action: %s}\n", i, base + pick(groups - base), base + pick(groups - base), ports[pick(10)], i % 7 ? "allow" : "deny");
+}
+
+static void query_nested(struct query *q, unsigned groups)
+{
+	query_wide(q, groups / 2);
+	q->port = (uint16_t)ports[pick(10)];
+}
+
 /* ---- the worst that the language allows: both ends are in every group ---- */
 
 static void write_everyone(FILE *f, unsigned rules, unsigned groups)
@@ -338,6 +364,7 @@ static const struct shape shapes[] = {
 	{ "denies", "one pair of groups, all rules refuse by app or request", write_denies, query_pair, NULL },
 	{ "wide", "no ports, each end in 20 groups", write_wide, query_wide, NULL },
 	{ "cidrs", "10 networks of any length in each group", write_cidrs, query_cidrs, NULL },
+	{ "nested", "groups of groups", write_nested, query_nested, NULL },
 	{ "everyone", "both ends in every group", write_everyone, query_wide, NULL },
 	{ "common", "both ends in every group, ten ports", write_common, query_common, NULL },
 	{ "lists", "one pair of groups, all rules refuse by lists of apps", write_lists, query_pair, NULL },

@@ -144,6 +144,92 @@ static void test_nested(void)
 	policy_file_free(pf);
 }
 
+/* ---- rules that never match ---- */
+
+static void on_shadow(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line)
+{
+	uint32_t *of = ctx;
+
+	(void)line;
+	(void)by_line;
+	of[rule] = by;
+}
+
+/* Groups that hold what another one does, as far as it can be read off; and those that only look so. */
+static void test_held_by_another(void)
+{
+	static const struct { const char *first, *then; bool told; } cases[] = {
+		{ "workload: a", "workload: a", true },			/* the same, said in another way */
+		{ "workload: [a, b], labels: {x: y, z: w}", "labels: {z: w, x: y}, workload: [b, a]", true },
+		{ "cidr: 10.0.0.0/8, not: {workload: a, group: any}", "not: {group: [any], workload: [a]}, cidr: [10.0.0.0/8]", true },
+		{ "workload: a", "workload: b", false },
+		{ "workload: a", "image: a", false },
+		{ "workload: a", "workload: a, not: {image: b}", false },	/* true, but not told */
+		{ "cidr: 10.0.0.0/8", "cidr: [10.1.0.0/16, 10.2.0.1]", true },	/* prefixes around each of its own */
+		{ "cidr: [10.0.0.0/8, \"::/0\"]", "cidr: [10.1.0.0/16, \"fd00::/8\"], labels: {x: y}", true },
+		{ "cidr: 10.0.0.0/8", "cidr: [10.1.0.0/16, 11.0.0.1]", false },
+		{ "cidr: \"::/0\"", "cidr: 10.1.0.0/16", false },
+		{ "cidr: 10.0.0.0/8, not: {cidr: 10.1.2.0/24}", "cidr: 10.1.0.0/16", false },
+		{ "cidr: 10.0.0.0/8, labels: {x: y}", "cidr: 10.1.0.0/16", false },
+		{ "cidr: 10.0.0.0/8", "labels: {x: y}, not: {cidr: 10.1.0.0/16}", false },
+		{ "group: [m1, m2]", "group: m1", true },		/* members */
+		{ "group: [m1, m2]", "group: [m2, m1], labels: {x: y}, not: {cidr: 10.0.0.0/8}", true },
+		{ "group: m1", "group: [m1, m2]", false },
+		{ "group: [m1, m2], not: {group: m3}", "group: m1", false },
+		{ "group: [m1, m2], labels: {x: y}", "group: m1", false },
+		{ "group: [m3, n1]", "group: m1, labels: {x: y}", true },	/* n1 is m1 and m2 */
+		{ "group: n1", "workload: m1", true },			/* what m1 asks for */
+		{ "group: n2", "cidr: 10.1.2.3", true },		/* n2 is m4, which is 10.0.0.0/8 */
+		{ "group: any", "labels: {x: y}", true },
+		{ "group: n3", "group: any", true },			/* n3 is any */
+	};
+
+	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+		for (unsigned side = 0; side < 2; side++) {
+			uint32_t by[4] = { 0 };
+			struct err e = { "" };
+			struct policy_file *pf;
+			char text[2048];
+
+			snprintf(text, sizeof text, "version: 1\ngroups:\n  - {name: b, match: {%s}}\n  - {name: a, match: {%s}}\n  - {name: m1, match: {workload: m1}}\n  - {name: m2, match: {image: m2}}\n"
+				 "  - {name: m3, match: {netns: m3}}\n  - {name: n1, match: {group: [m1, m2]}}\n  - {name: m4, match: {cidr: 10.0.0.0/8}}\n  - {name: n2, match: {group: m4}}\n"
+				 "  - {name: n3, match: {group: [any, m1]}}\nrules:\n  - {id: 1, from: %s, to: %s, ports: tcp/1-9, action: allow}\n  - {id: 2, from: %s, to: %s, ports: tcp/2, action: deny}\n"
+				 "  - {id: 3, from: %s, to: %s, ports: tcp/10, action: deny}\n", cases[i].then, cases[i].first, side ? "any" : "[m3, a]", side ? "[m3, a]" : "any", side ? "m3" : "b",
+				 side ? "b" : "m3", side ? "m3" : "b", side ? "b" : "m3");
+			pf = policy_file_parse(text, "p", &e);
+			CU_ASSERT_STRING_EQUAL(e.text, "");
+			CU_ASSERT_PTR_NOT_NULL_FATAL(pf);
+			CU_ASSERT_TRUE(policy_shadowed(policy_file_policy(pf), on_shadow, by));
+			if ((by[2] == 1) != cases[i].told || by[3]) {
+				printf("\n    %s | %s: %u %u\n", cases[i].first, cases[i].then, by[2], by[3]);
+				CU_FAIL("what is told never to match");
+			}
+			policy_file_free(pf);
+		}
+	}
+}
+
+/* Where a name is lost an allow rule does not hold and one that refuses does: the second is reached. */
+static void test_names_shadow_alike_only(void)
+{
+	static const char *const actions[] = { "allow", "deny" };
+
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t by[3] = { 0 };
+		struct err e = { "" };
+		struct policy_file *pf;
+		char text[512];
+
+		snprintf(text, sizeof text, "version: 1\ngroups:\n  - {name: g, match: {group: n}}\n  - {name: n, match: {fqdn: \"*.x\"}}\nrules:\n  - {id: 1, from: any, to: g, action: %s}\n"
+			 "  - {id: 2, from: any, to: g, ports: tcp/1, action: %s}\n", actions[i / 2], actions[i % 2]);
+		pf = policy_file_parse(text, "p", &e);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(pf);
+		CU_ASSERT_TRUE(policy_shadowed(policy_file_policy(pf), on_shadow, by));
+		CU_ASSERT_EQUAL(by[2], i / 2 == i % 2);
+		policy_file_free(pf);
+	}
+}
+
 /* ---- random policies ---- */
 
 #define NGROUPS 10
@@ -366,19 +452,23 @@ static void end_groups(const struct policy_file *pf, const struct end *e, struct
 
 static void test_random(void)
 {
-	unsigned cases = 0, wrong = 0, matched[NRULES + 1] = { 0 }, enforced = 0, in[2] = { 0, 0 };
+	unsigned cases = 0, wrong = 0, matched[NRULES + 1] = { 0 }, enforced = 0, in[2] = { 0, 0 }, shadowed = 0;
 	uint64_t s = 20261130;
 
 	for (unsigned round = 0; round < 2000; round++) {
 		struct slow_group g[NGROUPS];
 		struct slow_rule r[NRULES];
 		char *text = random_file(&s, g, r);
+		uint32_t by[NRULES + 1] = { 0 };
 		struct err e = { "" };
 		struct policy_file *pf = policy_file_parse(text, "p", &e);
 
 		if (!pf)
 			printf("\n%s%s\n", text, e.text);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(pf);
+		CU_ASSERT_TRUE(policy_shadowed(policy_file_policy(pf), on_shadow, by));
+		for (unsigned i = 1; i <= NRULES; i++)
+			shadowed += by[i] != 0;
 		for (unsigned i = 0; i < 50; i++, cases++) {
 			struct end end[2];
 			struct group_set got[2];
@@ -404,6 +494,7 @@ static void test_random(void)
 			a = policy_judge(policy_file_policy(pf), &q);
 			wrong += a.rule != (no < NRULES ? no + 1 : 0) || (no < NRULES && (int)a.verdict != r[no].verdict) ||
 				a.enforce != ((no < NRULES && r[no].mode >= 0 ? r[no].mode : (int)mode) == MODE_PROTECT);
+			wrong += no < NRULES && by[no + 1];	/* what is told never to match did */
 			matched[no]++;
 			enforced += a.enforce;
 		}
@@ -416,6 +507,7 @@ static void test_random(void)
 	}
 	CU_ASSERT_EQUAL(cases, 100000);
 	CU_ASSERT(enforced > 10000 && enforced < 90000 && in[0] > 400000 && in[1] > 400000);
+	CU_ASSERT(shadowed > 1000);
 	for (unsigned i = 0; i <= NRULES; i++)
 		CU_ASSERT(matched[i] > 1000);
 }
@@ -497,6 +589,8 @@ static void test_broken(void)
 const struct unit_test tests_policy_groups[] = {
 	{ "each key", test_keys },
 	{ "groups of groups", test_nested },
+	{ "groups that another one holds", test_held_by_another },
+	{ "names are lost for some actions only", test_names_shadow_alike_only },
 	{ "100,000 random cases against a slow evaluator", test_random },
 	{ "20,000 broken files", test_broken },
 	{ 0 },
