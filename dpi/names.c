@@ -89,9 +89,11 @@ int app_by_name(const char *name)
 
 bool app_is(enum app a, enum app what)
 {
-	while (a != what && a != APP_UNKNOWN)
-		a = app_parent(a);
-	return a == what;
+	enum app in = a;
+
+	while (in != what && in != APP_UNKNOWN)
+		in = app_parent(in);
+	return in == what && (what != APP_UNKNOWN || a == APP_UNKNOWN);	/* that there is no parent does not make it unknown */
 }
 
 const char *event_type_name(enum event_type t)

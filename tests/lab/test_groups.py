@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Groups by image, network namespace and other groups, enforced on both paths, IPv4 and IPv6."""
-from lablib import Lab
+"""Groups by image, network namespace and other groups, enforced on both paths, IPv4 and IPv6; and what a rule means behind NAT."""
+from lablib import Lab, run
 from test_policy import refused
-from traffic import http_get
+from traffic import Echo, connect, http_get
 
 # web is of an image; client and db are of namespaces; who may talk is a group of groups.
 POLICY = '''version: 1
@@ -78,3 +78,55 @@ rules:
             assert http_get(lab.ns('client'), v('web'), 8080)[1] == 200
             assert refused(lab, 'client', v('db'), 8080) == 'refused'
         assert lab.stop_tapqd() == 0
+
+
+NAT = '''version: 1
+default: {{mode: protect}}
+groups:
+  - {{name: far, match: {{workload: far}}}}
+  - {{name: service, match: {{cidr: [{service}]}}}}
+  - {{name: web, match: {{workload: web}}}}
+rules:
+{rules}  - {{id: 90, from: any, to: any, ports: [tcp/9091], action: allow}}
+'''
+
+
+def behind_a_service(tool, service, v6, mode, rules, want):
+    """far asks a service address, port 80, which is web's port 9090: far's end is judged by the one, web's by the other (CONTRACT 3, point 11)."""
+    with Lab(outside=False) as lab:
+        lab.add_routed('far', 1)
+        web = lab.v6('web') if v6 else lab.v4('web')
+        run(tool, '-t', 'nat', '-A', 'PREROUTING', '-d', service, '-p', 'tcp', '--dport', '80', '-j', 'DNAT', '--to-destination', '[%s]:9090' % web if v6 else web + ':9090', ns=lab.ns('node'))
+        echo = Echo(lab.ns('web'), 9090)
+        lab.start_tapqd(mode=mode, apps=('tcp/80', 'tcp/9090'), policy=NAT.format(service=service, rules=rules))
+        try:
+            s = connect(lab.ns('far'), service, 80, timeout=1.5)
+            s.sendall(b'x' * 50)
+            got = 'open' if s.recv(100) else 'closed'
+            s.close()
+        except (ConnectionError, TimeoutError):
+            got = 'refused'
+        assert got == want, (rules, got)
+        assert lab.stop_tapqd() == 0
+        echo.close()
+        return {(e['dest_ip'], e['dest_port'], e['tapq']['verdict'], e['tapq']['rule']) for e in lab.events('flow') if e['proto'] == 'TCP'}
+
+
+def by_the_tuple_seen_there(tool, service, v6):
+    both = '  - {id: 10, from: far, to: service, ports: [tcp/80], action: allow}\n  - {id: 20, from: any, to: web, ports: [tcp/9090], action: allow}\n'
+    for mode in ('mixed', 'tc'):
+        flows = behind_a_service(tool, service, v6, mode, both, 'open')
+        assert {f[1:] for f in flows} == {(80, 'allow', 10), (9090, 'allow', 20)}, flows
+        # what names web's own port means nothing at far's end, and the other way round
+        flows = behind_a_service(tool, service, v6, mode, both.split('\n')[1] + '\n', 'refused')
+        assert {f[1:] for f in flows} == {(80, 'deny', 0)}, flows
+        flows = behind_a_service(tool, service, v6, mode, both.split('\n')[0] + '\n', 'refused')
+        assert {f[1:] for f in flows} == {(80, 'allow', 10), (9090, 'deny', 0)}, flows
+
+
+def test_behind_nat_the_tuple_seen_at_that_workload_v4():
+    by_the_tuple_seen_there('iptables-nft', '10.96.0.1', False)
+
+
+def test_behind_nat_the_tuple_seen_at_that_workload_v6():
+    by_the_tuple_seen_there('ip6tables-nft', 'fd96::1', True)

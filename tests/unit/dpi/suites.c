@@ -39,6 +39,7 @@ extern const struct unit_test tests_aerospike[];
 extern const struct unit_test tests_afp[];
 extern const struct unit_test tests_match[];
 extern const struct unit_test tests_policy[];
+extern const struct unit_test tests_contract[];
 extern const struct unit_test tests_policy_random[];
 extern const struct unit_test tests_requests[];
 extern const struct unit_test tests_hold[];
@@ -155,6 +156,7 @@ const struct unit_suite unit_suites[] = {
 	{ "afp", tests_afp },
 	{ "match", tests_match },
 	{ "policy", tests_policy },
+	{ "contract", tests_contract },
 	{ "policy, random", tests_policy_random },
 	{ "requests", tests_requests },
 	{ "hold", tests_hold },
