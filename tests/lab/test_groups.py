@@ -130,3 +130,31 @@ def test_behind_nat_the_tuple_seen_at_that_workload_v4():
 
 def test_behind_nat_the_tuple_seen_at_that_workload_v6():
     by_the_tuple_seen_there('ip6tables-nft', 'fd96::1', True)
+
+
+def test_learned_where_a_group_of_groups_discovers():
+    """The mode of a group of groups is that of who is in it; what is learned there names none of them and holds under protect."""
+    text = '''version: 1
+default: {{mode: protect}}
+groups:
+  - {{name: watched, match: {{group: [shop, clients]}}, mode: discover}}
+  - {{name: shop, match: {{image: "shop*"}}}}
+  - {{name: clients, match: {{netns: "{prefix}-client"}}}}
+'''
+    with Lab(outside=False) as lab:
+        lab.nginx('web')
+        lab.nginx('db')
+        lab.start_tapqd(mode='mixed', policy=text.format(prefix=lab.prefix), per={'web': 'image: "shop:1"'})
+        for v in (lab.v4, lab.v6):
+            assert http_get(lab.ns('client'), v('web'), 8080)[1] == 200
+            assert refused(lab, 'client', v('db'), 8080) == 'refused'       # db is protected
+        learned = lab.tapq('policy', 'learned').stdout
+        assert 'web' in learned and 'client' in learned and 'db' not in learned and 'watched' not in learned, learned
+        with open(lab.path('learned.yaml'), 'w') as f:
+            f.write(learned)
+        assert not lab.tapq('policy', 'check', lab.path('learned.yaml')).stderr
+        lab.tapq('policy', 'load', lab.path('learned.yaml'))
+        for v in (lab.v4, lab.v6):
+            assert http_get(lab.ns('client'), v('web'), 8080)[1] == 200
+            assert refused(lab, 'db', v('web'), 8080) == 'refused'
+        assert lab.stop_tapqd() == 0
