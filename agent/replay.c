@@ -159,6 +159,8 @@ static int run_file(struct run *n, const char *file, struct err *err)
 		return -EIO;
 	while ((count = src->ops->batch(src, f, BATCH, err)) > 0 && !__atomic_load_n(&n->r->write_error, __ATOMIC_RELAXED)) {
 		for (int i = 0; i < count; i++) {
+			if (i % DPI_AHEAD == 0)
+				dpi_ahead(n->dpi, &f[i], (unsigned)(count - i));
 			if (f[i].ts > n->ticked && (uint64_t)f[i].ts - (uint64_t)n->ticked >= TICK_NS) {
 				dpi_tick(n->dpi, f[i].ts);
 				while (dpi_due(n->dpi))

@@ -266,8 +266,12 @@ bool frames_run(struct worker *w, struct entry *e, unsigned turns)
 			if (e->passing)
 				f->flags |= FRAME_SHUNTABLE;
 			count_traffic(w, f);
-			if (!relayed(w, e, f))
-				inspect(w, e, f);
+		}
+		for (int i = 0; i < n; i++) {
+			if (i % DPI_AHEAD == 0)
+				dpi_ahead(w->dpi, &w->frames[i], (unsigned)(n - i));
+			if (!relayed(w, e, &w->frames[i]))
+				inspect(w, e, &w->frames[i]);
 		}
 		if (offload_due(w->offload)) {
 			e->src->ops->flush(e->src);

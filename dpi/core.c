@@ -11,6 +11,7 @@
 #define DEFRAG_QUEUES_MAX 4096u
 #define EXPECTED_MAX 4096u
 #define WAITING_MAX 1024u
+#define AHEAD_FLOWS 4096u
 
 static int conf_check(const struct dpi_conf *c, struct err *err)
 {
@@ -66,6 +67,7 @@ struct dpi *dpi_new(const struct dpi_conf *conf, const struct dpi_ops *ops, stru
 	d->ops = *ops;
 	d->px.d = d;
 	d->conf.max_waiting = conf->max_waiting ? conf->max_waiting : WAITING_MAX;
+	d->conf.ahead_flows = conf->ahead_flows ? conf->ahead_flows : AHEAD_FLOWS;
 	set_limits(d);
 	d->policy_version = 1;
 	d->protos = proto_list;

@@ -323,11 +323,29 @@ static enum verdict icmp_packet(struct dpi *d, const struct packet *p, uint32_t 
 	return judge_answer(d, NULL, p->frame);
 }
 
-/* A whole packet that came in so many frames with so many bytes. */
-static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t frames, uint64_t bytes)
+/* The flow of a packet, or NULL; its key (in *own, or as it is known) and hash, and whether its sender is key.hi. */
+static inline struct flow *flow_of(struct dpi *d, const struct packet *p, const struct ahead *known, struct flow_key *own, const struct flow_key **key, uint64_t *hash, bool *hi)
+{
+	if (known) {
+		*key = &known->key;
+		*hash = known->hash;
+		*hi = known->hi;
+	} else {
+		*key = own;
+		*hi = flow_key_of(p, own);
+		if (p->tunnel)
+			return tunnel_find(d, p, own, *hi, hash);
+		*hash = flow_hash(&d->flows, own);
+	}
+	return flow_find(&d->flows, *key, *hash);
+}
+
+/* A whole packet that came in so many frames with so many bytes. known: its flow's key, or NULL. */
+static enum verdict ip_packet(struct dpi *d, const struct packet *p, const struct ahead *known, uint32_t frames, uint64_t bytes)
 {
 	struct px *x = &d->px;
-	struct flow_key k;
+	const struct flow_key *k;
+	struct flow_key own;
 	bool hi, fresh = false, renewed = false;
 	uint64_t hash;
 	struct flow *f;
@@ -335,13 +353,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 	if (is_icmp_without_flow(p))
 		return icmp_packet(d, p, frames);
 	core_make_room(d);
-	hi = flow_key_of(p, &k);
-	if (p->tunnel) {
-		f = tunnel_find(d, p, &k, hi, &hash);
-	} else {
-		hash = flow_hash(&d->flows, &k);
-		f = flow_find(&d->flows, &k, hash);
-	}
+	f = flow_of(d, p, known, &own, &k, &hash, &hi);
 	count(d, DPI_C_FLOW_LOOKUPS);
 	count_n(d, DPI_C_FLOW_PROBES, d->flows.probes);
 	x->f = f;
@@ -353,7 +365,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		x->dir = flow_dir(f, p, hi);
 	if (within(p) && f)
 		goes_with_outer(x);
-	switch (passes(d, p, &k, f, frames)) {
+	switch (passes(d, p, k, f, frames)) {
 	case PASS_NOT:
 		return judge_answer(d, NULL, p->frame);
 	case PASS_COPY:
@@ -375,7 +387,7 @@ static enum verdict ip_packet(struct dpi *d, const struct packet *p, uint32_t fr
 		f = NULL;
 	}
 	if (!f) {
-		f = flow_begin(x, &k, hash, hi);
+		f = flow_begin(x, k, hash, hi);
 		if (!f)
 			return judge_answer(d, NULL, p->frame);
 		fresh = true;
@@ -416,25 +428,27 @@ static enum verdict fragment(struct dpi *d, const struct packet *p, struct packe
 		return judge_answer(d, NULL, p->frame);
 	}
 	tunnel_of_wraps(d, whole, t);
-	return ip_packet(d, whole, out.pieces, out.bytes);
+	return ip_packet(d, whole, NULL, out.pieces, out.bytes);
 }
 
 /* ---- one level: the frame's own packet, or one that another carries ---- */
 
 struct level {
-	struct packet p, whole;		/* whole: what p completes, where it is a fragment */
+	struct packet *p;		/* own, or one that was decoded before */
+	const struct ahead *known;	/* the key of its flow, or NULL */
+	struct packet own, whole;	/* whole: what p completes, where it is a fragment */
 	struct tunnel around, t, t_whole;	/* around: what it came in; the others where sessions, labels or AH are between */
 };
 
 static enum verdict level_packet(struct dpi *d, struct level *l, enum decode_result r)
 {
-	struct packet *p = &l->p;
+	struct packet *p = l->p;
 
 	d->carrier.p = NULL;
 	if (r == DECODE_OK) {
 		if (p->nwrap)
 			tunnel_of_wraps(d, p, &l->t);
-		return p->fragment ? fragment(d, p, &l->whole, &l->t_whole) : ip_packet(d, p, 1, p->iplen);
+		return p->fragment ? fragment(d, p, &l->whole, &l->t_whole) : ip_packet(d, p, l->known, 1, p->iplen);
 	}
 	count(d, DPI_C_NOT_IP);
 	if (p->ethertype == ETHERTYPE_ARP) {
@@ -468,7 +482,9 @@ static enum verdict inner_packets(struct dpi *d, const struct carrier *first, st
 	for (unsigned i = 0; c.p; i ^= 1) {
 		struct level *l = &level[i];
 
-		if (!tunnel_open(d, &c, b, &l->around, &l->p, &r))
+		l->p = &l->own;
+		l->known = NULL;
+		if (!tunnel_open(d, &c, b, &l->around, l->p, &r))
 			break;
 		v = stricter(v, level_packet(d, l, r));
 		if (verdict_stops(v))
@@ -498,6 +514,7 @@ static enum verdict carried(struct dpi *d, enum verdict v)
 static enum verdict inspect(struct dpi *d, const struct frame *fr)
 {
 	struct level l;
+	struct ahead *a;
 	enum dpi_counter why = DPI_C_NOT_IP;
 	enum decode_result r;
 	enum verdict v;
@@ -507,11 +524,20 @@ static enum verdict inspect(struct dpi *d, const struct frame *fr)
 	if (fr->held)
 		count(d, DPI_C_HELD);
 	core_clock(d, fr->ts);
-	r = decode_frame(fr, &l.p, &why);
+	if (d->ahead_n && (a = ahead_take(d, fr))) {
+		l.p = &a->p;
+		l.known = a->keyed ? a : NULL;
+		r = a->decoded;
+		why = a->why;
+	} else {
+		l.p = &l.own;
+		l.known = NULL;
+		r = decode_frame(fr, l.p, &why);
+	}
 	if (r == DECODE_BAD) {
 		count(d, why);
 		if (why != DPI_C_DECODE_LINKTYPE)
-			tell_packet_anomaly(d, &l.p, ANOM_DECODE_BAD);
+			tell_packet_anomaly(d, l.p, ANOM_DECODE_BAD);
 		if (fr->held && (why == DPI_C_DECODE_IPV6_EXT_DEEP || why == DPI_C_DECODE_IPV6_ROUTING)) {
 			count(d, DPI_C_VERDICT_DROP);	/* a kernel that is set up for it could take what cannot be judged */
 			return VERDICT_DROP;

@@ -94,6 +94,7 @@ struct dpi_conf {
 	uint32_t pending_bytes, pending_packets;	/* recognition gives up after these; 0: what the policy says (by default 16 KiB, 16, 5 s) */
 	int64_t pending_time;	/* ns */
 	uint32_t max_waiting;	/* held frames that wait for their answer (hold.h); 0: 1024 */
+	uint32_t ahead_flows;	/* where so many flows are in use dpi_ahead() looks ahead; 0: 4096, whose entries fill a processor's second cache */
 	int64_t flow_report;	/* ns between reports of a long flow; 0: only at its end */
 	uint64_t event_mask;	/* bit per enum event_type that somebody takes; others are not built */
 	struct hash_key key;	/* random in production, fixed in replay */
@@ -107,6 +108,10 @@ void dpi_free(struct dpi *);
 
 /* Inspects one frame. Every path out gives a verdict, or says that it comes later; what cannot be decoded is ALLOW and counted. */
 struct answer dpi_inspect(struct dpi *, const struct frame *);
+/* Optional, and changes no answer and no event: of the n frames at f, which come next, the core looks at the first DPI_AHEAD together, so that what it has of
+ * their flows is at hand by then. A frame that is inspected at its place here is the same as now until then or until the next call; any may be left out. */
+#define DPI_AHEAD 16u
+void dpi_ahead(struct dpi *, const struct frame *f, unsigned n);
 
 /* ---- decided flows ----
  * Where an answer says ANSWER_FINAL, the caller may let the rest of the flow by (or, where it is refused, drop it) without the core, as long as it counts. */

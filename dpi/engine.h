@@ -74,6 +74,18 @@ struct carrier {
 	enum app app;
 };
 
+/* A frame that comes next (ahead.c). */
+struct ahead {
+	const struct frame *frame;
+	struct packet p;
+	enum decode_result decoded;
+	enum dpi_counter why;
+	bool keyed;		/* and its flow's key is known: */
+	bool hi;
+	struct flow_key key;
+	uint64_t hash;
+};
+
 struct dpi {
 	struct px px;
 	struct dpi_conf conf;
@@ -115,6 +127,8 @@ struct dpi {
 	struct { int64_t second; uint32_t n; uint64_t left; } anomaly_rate[ANOM_COUNT];
 	uint64_t counters[DPI_C_COUNT];
 	uint64_t app_flows[APP_COUNT];
+	struct ahead ahead[DPI_AHEAD];
+	unsigned ahead_at, ahead_n;	/* those not inspected yet: [at, n) */
 	struct record record;		/* of the protocol at work */
 	struct record told;		/* of the core's own events, which may come in the middle of that */
 };
@@ -122,6 +136,10 @@ struct dpi {
 static inline void count(struct dpi *d, enum dpi_counter c) { counter_add(&d->counters[c], 1); }
 static inline void count_n(struct dpi *d, enum dpi_counter c, uint64_t n) { counter_add(&d->counters[c], n); }
 static inline bool wanted(const struct dpi *d, enum event_type t) { return d->events >> (unsigned)t & 1; }
+
+/* ---- ahead.c ---- */
+/* What was found out about the frame, or NULL. */
+struct ahead *ahead_take(struct dpi *, const struct frame *);
 
 /* ---- stream.c: the flow's TCP packet at hand ---- */
 void stream_packet(struct px *);

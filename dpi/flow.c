@@ -14,6 +14,7 @@
 
 #define LINE 64u
 #define HOLDER_LOOKS 16u
+#define AHEAD_PROBES 8u		/* a line of slots */
 
 static uint32_t slots_for(uint32_t max)
 {
@@ -141,6 +142,35 @@ struct flow *flow_find(struct flow_table *t, const struct flow_key *k, uint64_t 
 	return NULL;
 }
 
+static void entry_ahead(const struct flow *f)
+{
+	for (size_t line = 0; line < sizeof(*f); line += LINE)
+		__builtin_prefetch((const char *)f + line, 1);
+}
+
+struct flow *flow_ahead(const struct flow_table *t, uint64_t hash)
+{
+	uint32_t tag = (uint32_t)hash, i = tag & t->mask;
+
+	for (unsigned n = 0; n < AHEAD_PROBES && t->slots[i].no; n++, i = (i + 1) & t->mask) {
+		if (t->slots[i].tag == tag) {
+			struct flow *f = flow_at(t, t->slots[i].no);
+
+			entry_ahead(f);
+			return f;
+		}
+	}
+	return NULL;
+}
+
+void flow_neighbours_ahead(const struct flow_table *t, const struct flow *f)
+{
+	if (f->older)
+		__builtin_prefetch(&flow_at(t, f->older)->newer, 1);
+	if (f->newer)
+		__builtin_prefetch(&flow_at(t, f->newer)->older, 1);
+}
+
 uint32_t flow_domain(const struct flow *f)
 {
 	return f->key.place == PLACE_DOMAIN ? f->key.net : flow_tunnelled(f) ? f->tunnel->outer.domain : 0;
@@ -218,12 +248,6 @@ static enum flow_lru lru_of(enum flow_state s)
 		return LRU_OPEN;
 	}
 	return LRU_OPEN;
-}
-
-static void entry_ahead(const struct flow *f)
-{
-	for (size_t line = 0; line < sizeof(*f); line += LINE)
-		__builtin_prefetch((const char *)f + line, 1);
 }
 
 /* Under a flood the next one will be asked for soon: its slot, and the entry behind it, are on their way by then. */

@@ -215,6 +215,10 @@ size_t flow_table_fixed(uint32_t max);	/* bytes beside the pieces of mem */
 bool flow_key_of(const struct packet *, struct flow_key *);
 uint64_t flow_hash(const struct flow_table *, const struct flow_key *);
 struct flow *flow_find(struct flow_table *, const struct flow_key *, uint64_t hash);
+/* Memory that will be asked for is on its way, one step after the other: the slot; the entry behind it (what has that tag, or NULL); its neighbours, if it will be young again. */
+static inline void flow_slot_ahead(const struct flow_table *t, uint64_t hash) { __builtin_prefetch(&t->slots[hash & t->mask]); }
+struct flow *flow_ahead(const struct flow_table *, uint64_t hash);
+void flow_neighbours_ahead(const struct flow_table *, const struct flow *);
 /* A new entry in state NEW, cleared but for key; NULL when there is no room: make some and ask again. */
 struct flow *flow_insert(struct flow_table *, const struct flow_key *, uint64_t hash, int64_t now);
 /* The flow that should go first when there is no room, or NULL. */

@@ -23,12 +23,13 @@ def flow_entry():
 
 
 def idle_flows(rounds):
-    """A million connections that are opened and then idle, beside 200 that talk."""
+    """A million connections that are opened and then idle, beside 200 that talk; and empty segments of any of the million, beside those of any of a thousand."""
     got = {}
     for _ in range(rounds):
         text = output(os.path.join(BUILD, 'floods'), '--full', 'idle connections')
         got.setdefault('idle flows, memory', []).append(int(re.search(r'memory: (\d+) KiB reserved', text).group(1)) / 1024)
         got.setdefault('idle flows, packet', []).append(float(re.search(r'conversations takes ([\d.]+) of a quiet one', text).group(1)))
+        got.setdefault('any flow, packet', []).append(float(re.search(r'flows takes ([\d.]+) of one of any', text).group(1)))
     return got
 
 
@@ -152,6 +153,7 @@ ROWS = (	# name, what it is, unit, what it should not be over
     ('flow entry', 'a flow entry', 'bytes', 384),
     ('idle flows, memory', '1,000,000 idle flows', 'MiB', 512),
     ('idle flows, packet', 'a packet of others beside 1,000,000 idle flows, of one beside none', 'x', 2),
+    ('any flow, packet', 'an empty segment of any of 1,000,000 flows, of one of any of 1,000', 'x', 4),
     ('rules, packet', 'a packet with 10,000 rules, of one with 10 (HTTP capture)', 'x', 1.2),
     ('rules, compiled', '10,000 rules compiled', 'ms', 1000),
     ('workloads, packet', 'a packet with 500 workloads, of one with 1 (HTTP capture)', 'x', 1.1),

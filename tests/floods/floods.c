@@ -8,6 +8,7 @@
  *   memory     what the core reserved stays under the cap and, once the flood has had half of its time, grows by new entries at most
  *   kept       the 200 flows are the ones from the beginning (by id), and each request that had its answer was told
  *   probes     slots looked at per lookup, on average and at most
+ *   awake      (idle connections only) what an empty segment of any of them takes, of one where there are a thousand
  *   time       ns per packet of the whole mixture, and of the HTTP packets alone, over that of a core with nothing but the HTTP
  *              conversations; quiet and flood take turns, the ratio is the median over the turns
  * The last flood is of tuples that collide under a key of the attacker's; the same tuples against a core that really has that key show
@@ -29,6 +30,7 @@
 #define BATCH_HTTP 32u		/* ... and packets of the conversations among them */
 #define MS INT64_C(1000000)
 #define RATIO_MAX 2.0
+#define AWAKE_MAX 4.0		/* memory's own time is in it: 2.1, and 8 where each packet waits for it alone */
 #define PROBES_MAX 3.0
 
 static const struct hash_key key_ours = { { 0x5ca1ab1e0ddba11, 0xfeedfacecafebeef } }, key_wrong = { { 1, 2 } };
@@ -145,8 +147,11 @@ static int64_t inspect(struct bed *b, const struct wire *w, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		f[i] = wire_frame(&w[i], b->now += b->step);
 	t = cpu_now();
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (i % DPI_AHEAD == 0)
+			dpi_ahead(b->d, &f[i], n - i);
 		dpi_inspect(b->d, &f[i]);
+	}
 	return cpu_now() - t;
 }
 
@@ -246,10 +251,15 @@ static void make_udp(struct flood *f, struct wire *w)
 }
 
 /* Connections that are opened, half of them with a word that says nothing, and then idle: four packets a flow. */
+static struct ends idle_ends(uint32_t flow)
+{
+	return (struct ends){ .client = flow >> 4, .cport = (uint16_t)(1024 + (flow & 15)), .sport = 9999, .v6 = flow >> 2 & 1 };
+}
+
 static void make_idle(struct flood *f, struct wire *w)
 {
 	uint32_t flow = (uint32_t)(f->n / 4);
-	struct ends e = { .client = flow >> 4, .cport = (uint16_t)(1024 + (flow & 15)), .sport = 9999, .v6 = flow >> 2 & 1 };
+	struct ends e = idle_ends(flow);
 
 	switch (f->n++ & 3) {
 	case 0:
@@ -376,6 +386,43 @@ static void flood_batch(struct flood *f, struct bed *b, unsigned n, int64_t ns[2
 	ns[1] += inspect(b, pen, n);
 }
 
+/* ns that an empty segment of any of so many idle connections takes: the packet with least to do beside finding its flow. */
+static double awake(struct bed *b, uint32_t flows, uint64_t seed)
+{
+	uint64_t n = 40 * BATCH;
+	int64_t ns = 0;
+
+	for (uint64_t i = 0; i < n; i += BATCH) {
+		for (unsigned k = 0; k < BATCH; k++) {
+			uint32_t flow = mixed(seed + i + k) % flows;
+			struct ends e = idle_ends(flow);
+
+			wire_tcp(&pen[k], &e, &(struct tcp){ .seq = flow & 1 ? 103 : 101, .ack = 501, .flags = TCP_ACK }, NULL, 0);
+		}
+		ns += inspect(b, pen, BATCH);
+	}
+	return (double)ns / (double)n;
+}
+
+/* Each of them may speak again: what such a packet takes, of one where there are a thousand. */
+static void judge_awake(const struct flood *f, struct bed *many)
+{
+	struct flood thousand = { .name = f->name };
+	struct bed few;
+	double ratio[TURNS];
+	uint32_t flows = (uint32_t)(f->packets / 4);
+
+	bed_open(&few, 4096, 8 << 20, f->step, &key_ours);
+	while (thousand.n < 4000) {
+		f->make(&thousand, &pen[0]);
+		inspect(&few, pen, 1);
+	}
+	for (unsigned turn = 0; turn < TURNS; turn++)
+		ratio[turn] = awake(many, flows, turn * INT64_C(1000000)) / awake(&few, 1000, turn * INT64_C(1000000));
+	check(median(ratio, TURNS) <= AWAKE_MAX, "time: a packet of any of %u flows takes %.2f of one of any of 1,000", flows, median(ratio, TURNS));
+	dpi_free(few.d);
+}
+
 struct looks { double all[TURNS], http[TURNS]; };
 
 static void run_turn(struct flood *f, struct bed *b, struct bed *quiet, unsigned turn, struct looks *l)
@@ -459,6 +506,8 @@ static void run(struct flood *f, bool full)
 	for (int i = 0; !judge_time(f, &l, i == 2); i++)
 		for (unsigned turn = 0; turn < TURNS; turn++)
 			run_turn(f, &b, &quiet, turn, &l);
+	if (f->grows)
+		judge_awake(f, &b);
 	if (quiet.told[EV_HTTP] != http_requests(&quiet.http))
 		check(false, "parsed: a quiet core missed requests");
 	dpi_free(b.d);

@@ -87,6 +87,7 @@ static struct dpi *core(void)
 {
 	struct dpi_conf c = {
 		.max_flows = 64, .memcap = 16 << 20, .midstream = true, .flow_report = 10 * 1000 * MS, .event_mask = EVENTS_ALL, .key = { { 1, 2 } }, .flow_id_seed = 3,
+		.ahead_flows = 1,
 	};
 	struct dpi_ops ops = { .owner = on_owner, .ends = on_ends, .learn = on_learn, .answer = on_answer, .emit = on_emit };
 	struct err err;
@@ -121,6 +122,8 @@ struct answer fuzz_give(struct dpi *d, struct frame *f, const uint8_t *p, size_t
 	f->caplen = (uint32_t)n;
 	if (f->wirelen < f->caplen)
 		f->wirelen = f->caplen;
+	if (n & 1)
+		dpi_ahead(d, f, 1);
 	a = dpi_inspect(d, f);
 	free(copy);
 	return a;

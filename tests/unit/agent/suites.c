@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/unit.h"
 
+#if __has_include("dpi/engine.h")	/* as test_replay.c */
+extern const struct unit_test tests_ahead[];
+#endif
 extern const struct unit_test tests_config[];
 extern const struct unit_test tests_container[];
 extern const struct unit_test tests_control[];
@@ -24,6 +27,9 @@ extern const struct unit_test tests_world[];
 extern const struct unit_test tests_yaml[];
 
 const struct unit_suite unit_suites[] = {
+#if __has_include("dpi/engine.h")
+	{ "ahead", tests_ahead },
+#endif
 	{ "config", tests_config },
 	{ "container", tests_container },
 	{ "control", tests_control },
