@@ -47,8 +47,10 @@ static void open_conntrack(const struct node *n, struct workload *w)
 
 static void close_conntrack(struct node *n, struct wl_queue *q)
 {
+	pthread_mutex_lock(&n->shared);
 	for (unsigned i = 0; q->conntrack && i < n->nworkers; i++)
 		worker_drop_offloaded(n->workers[i], q->conntrack);
+	pthread_mutex_unlock(&n->shared);
 	if (q->conntrack)
 		conntrack_close(q->conntrack);
 	conntrack_unref(q->conntrack);
@@ -83,7 +85,9 @@ static int open_queue(struct node *n, struct workload *w)
 	}
 	open_conntrack(n, w);
 	q->worker = n->workers[w->id % n->nworkers];
+	pthread_mutex_lock(&n->shared);
 	rc = worker_add_source(q->worker, q->source, refuse, w, q->conntrack, &q->error);
+	pthread_mutex_unlock(&n->shared);
 	if (rc) {
 		close_conntrack(n, q);
 		q->source->ops->close(q->source);
@@ -99,10 +103,13 @@ static void close_queue(struct node *n, struct workload *w)
 	struct wl_queue *q = &w->queue;
 
 	if (q->source) {
+		pthread_mutex_lock(&n->shared);
 		node_keep_stats(n, PATH_NFQ, q->source);
 		n->closed[PATH_NFQ].passed_unseen += unseen_total(&q->unseen);
-		memset(&q->unseen, 0, sizeof q->unseen);
 		worker_remove_source(q->worker, q->source);
+		pthread_mutex_unlock(&n->shared);
+		q->source->ops->close(q->source);	/* not under the lock, nor by the worker: it waits for what was deleted from the tables before */
+		memset(&q->unseen, 0, sizeof q->unseen);
 	}
 	close_conntrack(n, q);
 	reset_close(q->reset);
@@ -142,7 +149,9 @@ static bool gone(int rc) { return rc == -ENOENT || rc == -ENODEV || rc == -ENXIO
 /* Keeps what failed with the workload; a netns or veth that vanished half-way is not an error to log. */
 static int failed(struct node *n, struct workload *w, const char *what, int rc, const struct err *e)
 {
+	pthread_mutex_lock(&n->shared);
 	counter_add(&n->counters[NODE_C_ATTACH_FAILED], 1);
+	pthread_mutex_unlock(&n->shared);
 	if (gone(rc))
 		log_debug(AGENT, "workload %s: %s: %s", w->name, what, e->text);
 	else
@@ -167,6 +176,16 @@ bool attach_track(struct node *n, struct workload *w)
 	return rc > 0;
 }
 
+static bool queue_broken(struct node *n, const struct wl_queue *q)
+{
+	bool broken;
+
+	pthread_mutex_lock(&n->shared);
+	broken = worker_source_broken(q->worker, q->source);
+	pthread_mutex_unlock(&n->shared);
+	return broken;
+}
+
 int attach_queue(struct node *n, struct workload *w, const struct peer_port *peers, unsigned npeers)
 {
 	struct wl_queue *q = &w->queue;
@@ -179,7 +198,7 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 
 	q->error = none;
 	/* What the socket was opened with (FAIL_OPEN) follows the options: open it anew when that changed. */
-	if (q->source && (q->bypass != want.bypass || q->offload != n->config->offload || worker_source_broken(q->worker, q->source)))
+	if (q->source && (q->bypass != want.bypass || q->offload != n->config->offload || queue_broken(n, q)))
 		close_queue(n, w);
 	opened = !q->source;
 	if (!opened && q->bypass)	/* before the rules' counters are gone */
@@ -196,6 +215,7 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 		conntrack_set_on(q->conntrack, q->ready && q->rules.offload);
 	q->quarantined = want.quarantine;
 	w->seen = want.seen;
+	w->peers_key = attach_peers_key(peers, npeers);
 	memset(&w->cut, 0, sizeof w->cut);	/* the queue's rules bring the chains */
 	if (rc)
 		return failed(n, w, "queue", rc, &q->error);
@@ -214,20 +234,40 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 	return 0;
 }
 
-void detach_queue(struct node *n, struct workload *w, bool netns_gone)
+/* Nobody else's rules are near ours: the queue is closed, what comes then passes by its bypass, and the tables go at once. */
+static bool rules_away_alone(struct node *n, struct workload *w)
 {
 	struct err err = { "" };
-	int rc = netns_gone ? 0 : rules_unhook(w->nsfd, &err), rest;
+
+	if (!w->queue.source || !w->queue.bypass || rules_alone(w->nsfd, &err) <= 0)
+		return false;
+	close_queue(n, w);
+	return rules_drop_own(w->nsfd, &err) > 0;
+}
+
+/* The hooks first, so that no packet meets a rule whose queue is closed. */
+static void rules_away(struct node *n, struct workload *w)
+{
+	struct err err = { "" };
+	int rc = rules_unhook(w->nsfd, &err), rest;
 
 	if (rc < 0)
 		failed(n, w, "rules away", rc, &err);
 	close_queue(n, w);
-	rest = netns_gone ? 0 : rules_remove(w->nsfd, &err);
+	rest = rules_remove(w->nsfd, &err);
 	if (rest < 0)
 		failed(n, w, "rules away", rest, &err);
 	rc = rest > 0 ? rest : rc;
 	if (rc > 0 && rules_drop_tables(w->nsfd, &err))
 		log_debug(NFQ, "workload %s: %s", w->name, err.text);
+}
+
+void detach_queue(struct node *n, struct workload *w, bool netns_gone)
+{
+	if (netns_gone)
+		close_queue(n, w);
+	else if (!rules_away_alone(n, w))
+		rules_away(n, w);
 	memset(&w->queue.rules, 0, sizeof w->queue.rules);
 	memset(&w->queue.apps, 0, sizeof w->queue.apps);
 	w->queue.error.text[0] = 0;
@@ -440,7 +480,7 @@ static bool check_queue(struct node *n, struct workload *w)
 		unseen_look(&q->unseen, w->nsfd, n->config->queue_base, &q->rules, q->source);
 	if (tables_untouched(n, w, q->generation))
 		return true;
-	want = rules_wanted(n, w, peers, attach_peers(n, w, peers));
+	want = rules_wanted(n, w, peers, attach_peers(n, w, false, peers));
 	rc = rules_check(w->nsfd, &want, &q->rules, &err);
 	if (rc || !q->rules.complete) {
 		q->ready = false;
@@ -485,9 +525,9 @@ bool attach_check(struct node *n, struct workload *w, bool all)
 static unsigned add_peers(const struct workload *server, struct peer_port *out, unsigned n)
 {
 	const struct link_end *e = &server->links[0].end;
+	const struct app_ports *p = server->queue.ready ? &server->queue.apps : &server->opts.apps;
 
 	for (unsigned a = 0; a < e->naddrs; a++) {
-		const struct app_ports *p = &server->queue.apps;
 
 		if (addr_is_linklocal(&e->addrs[a]) || addr_is_loopback(&e->addrs[a]))
 			continue;
@@ -501,14 +541,28 @@ static unsigned add_peers(const struct workload *server, struct peer_port *out, 
 	return n;
 }
 
-unsigned attach_peers(const struct node *n, const struct workload *client, struct peer_port out[ATTACH_PEERS_MAX])
+uint64_t attach_peers_key(const struct peer_port *peers, unsigned npeers)
+{
+	uint64_t h = npeers ? 0xcbf29ce484222325 : 0;
+
+	for (unsigned i = 0; i < npeers; i++) {
+		for (size_t k = 0; k < sizeof peers[i].addr.b; k++)
+			h = (h ^ peers[i].addr.b[k]) * 0x100000001b3;
+		h = (h ^ ((uint64_t)peers[i].port << 8 | peers[i].ipproto)) * 0x100000001b3;
+	}
+	return h;
+}
+
+unsigned attach_peers(const struct node *n, const struct workload *client, bool soon, struct peer_port out[ATTACH_PEERS_MAX])
 {
 	unsigned count = 0;
 
 	if (!client->queue.wanted || !(client->opts.side & SIDE_CLIENT))
 		return 0;
 	for (const struct workload *s = n->reg.first; s; s = s->next) {
-		if (s == client || !s->queue.ready || !(s->queue.side & SIDE_SERVER))
+		bool ready = s->queue.ready, comes = !ready && soon && s->todo && s->queue.wanted;
+
+		if (s == client || !(ready || comes) || !((ready ? s->queue.side : s->opts.side) & SIDE_SERVER))
 			continue;
 		count = add_peers(s, out, count);
 		if (count > ATTACH_PEERS_MAX)

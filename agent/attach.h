@@ -2,7 +2,8 @@
 /* attach: one workload's kernel state: queue socket and rules in its netns, filters on its veths.
  *
  * Each step is wanted/present: running it twice does nothing. Failures are kept in the workload (and counted); the reconciler
- * tries again. Order matters and is the caller's (node_reconcile). */
+ * tries again. Order matters and is the caller's (node_reconcile). The steps in the netns, attach_track, attach_queue and detach_queue, may run for
+ * several workloads at a time (agent/crew.h). */
 #ifndef TQ_AGENT_ATTACH_H
 #define TQ_AGENT_ATTACH_H
 
@@ -11,7 +12,9 @@
 /* Ports of local servers whose queue owns them: the client rules of others let these pass. More than this many: none are
  * written, the guard alone keeps such packets from being inspected twice. */
 #define ATTACH_PEERS_MAX 64
-unsigned attach_peers(const struct node *, const struct workload *client, struct peer_port out[ATTACH_PEERS_MAX]);
+/* soon: servers whose queue is being made within this reconcile count too. */
+unsigned attach_peers(const struct node *, const struct workload *client, bool soon, struct peer_port out[ATTACH_PEERS_MAX]);
+uint64_t attach_peers_key(const struct peer_port *peers, unsigned npeers);	/* 0: none */
 
 /* Sets *_wanted from the options. */
 void attach_want(struct workload *);

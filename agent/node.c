@@ -217,6 +217,7 @@ struct node *node_start(const struct node_args *args, int *exit_code, struct err
 		return NULL;
 	}
 	n->args = *args;
+	pthread_mutex_init(&n->shared, NULL);
 	n->mode_switched = -1;
 	n->epfd = n->sigfd = n->timerfd = n->sink_wake = n->bypassed_fd = -1;
 	n->started = node_now();
@@ -293,6 +294,7 @@ void node_stop(struct node *n)
 	for (int *fd = (int[]){ n->epfd, n->sigfd, n->timerfd, n->sink_wake, n->bypassed_fd, -2 }; *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
+	pthread_mutex_destroy(&n->shared);
 	free(n);
 }
 

@@ -7,6 +7,7 @@
 #define TQ_AGENT_NODE_H
 
 #include <jansson.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 
@@ -94,6 +95,7 @@ struct node {
 	unsigned still[WORKERS_MAX];	/* looks since it last moved */
 	bool world_changed;
 	uint64_t counters[NODE_C_COUNT];
+	pthread_mutex_t shared;		/* within crew_run(): held for workers, sums and counters, by whoever works for the main thread */
 	struct source_stats closed[PATH_COUNT];	/* sums of sources that were closed since the start */
 };
 

@@ -114,12 +114,11 @@ static void cut_off(struct node *n, struct workload *w)
 		mirror(n, w);
 	else
 		node_publish(n, true, 0);
-	npeers = attach_peers(n, w, peers);
+	npeers = attach_peers(n, w, false, peers);
 	if (w->queue.wanted)
 		attach_queue(n, w, peers, npeers);
 	else
 		attach_cut(n, w);
-	w->peers = npeers;
 	if (!bridge && reconcile_bridge(n, false, &err))
 		log_error(BRIDGE, "%s", err.text);
 	if (!bridge)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/attach.h"
+#include "agent/crew.h"
 #include "agent/fences.h"
 #include "base/log.h"
 #include "tc/mirror.h"
@@ -37,6 +38,7 @@ static void close_rings(struct node *n)
 		if (n->mirrors[i]) {
 			node_keep_stats(n, PATH_TC, n->mirrors[i]);
 			worker_remove_source(n->workers[i], n->mirrors[i]);
+			n->mirrors[i]->ops->close(n->mirrors[i]);
 		}
 		n->mirrors[i] = NULL;
 	}
@@ -240,26 +242,99 @@ static bool switches(const struct workload *w)
 	return (w->queue.ready || mirrored(w)) && (!attach_queue_current(w) || mirror_wanted(w) != mirrored(w));
 }
 
-/* New path: the queue and its rules, the mirror without exclusions where the queue's ports change. */
-static void new_path(struct node *n, struct workload *w)
-{
+/* Steps in the netns of those that they are for, side by side. */
+struct crew_job {
+	struct workload *w;
 	struct peer_port peers[ATTACH_PEERS_MAX];
-	unsigned npeers = attach_peers(n, w, peers);
+	unsigned npeers;
+	bool did;
+};
 
-	if (mirror_wanted(w) && !attach_queue_current(w) && (w->queue.ready || mirrored(w)))
-		attach_mirror(n, w, false);
-	if (w->queue.wanted)
-		attach_queue(n, w, peers, npeers);
-	else if (mirror_wanted(w) && !mirrored(w))
-		attach_mirror(n, w, false);
-	w->peers = npeers;
+struct crew_list {
+	struct node *n;
+	struct crew_job *job;		/* room for all workloads */
+	unsigned count;
+};
+
+static struct crew_job *list_add(struct crew_list *l, struct workload *w)
+{
+	struct crew_job *j = &l->job[l->count++];
+
+	j->w = w;
+	j->npeers = 0;
+	j->did = false;
+	return j;
+}
+
+static void track_job(void *ctx, unsigned i)
+{
+	struct crew_list *l = ctx;
+
+	l->job[i].did = attach_track(l->n, l->job[i].w);
+}
+
+static void attach_job(void *ctx, unsigned i)
+{
+	struct crew_list *l = ctx;
+
+	attach_queue(l->n, l->job[i].w, l->job[i].peers, l->job[i].npeers);
+}
+
+static void detach_job(void *ctx, unsigned i)
+{
+	struct crew_list *l = ctx;
+
+	detach_queue(l->n, l->job[i].w, false);
+}
+
+/* True when conntrack was turned on somewhere: open connections then need a moment. */
+static bool track_all(struct crew_list *l)
+{
+	bool did = false;
+
+	l->count = 0;
+	for (struct workload *w = l->n->reg.first; w; w = w->next)
+		if (w->todo && w->queue.wanted && !w->queue.source)
+			list_add(l, w);
+	crew_run(l->count, track_job, l);
+	for (unsigned i = 0; i < l->count; i++)
+		did |= l->job[i].did;
+	return did;
+}
+
+/* New paths: mirrors without exclusions where the queue's ports change, then queues and their rules. */
+static void new_paths(struct crew_list *l)
+{
+	struct node *n = l->n;
+
+	l->count = 0;
+	for (struct workload *w = n->reg.first; w; w = w->next) {
+		struct crew_job *j;
+
+		if (!w->todo)
+			continue;
+		if (mirror_wanted(w) && ((!attach_queue_current(w) && (w->queue.ready || mirrored(w))) || (!w->queue.wanted && !mirrored(w))))
+			attach_mirror(n, w, false);
+		if (!w->queue.wanted)
+			continue;
+		j = list_add(l, w);
+		j->npeers = attach_peers(n, w, !w->queue.ready, j->peers);
+	}
+	crew_run(l->count, attach_job, l);
+}
+
+static void old_queues(struct crew_list *l)
+{
+	l->count = 0;
+	for (struct workload *w = l->n->reg.first; w; w = w->next)
+		if (w->todo && !w->queue.wanted && w->queue.source)
+			list_add(l, w);
+	crew_run(l->count, detach_job, l);
 }
 
 /* The old path away, and what depends on the new one's success. */
 static void old_path(struct node *n, struct workload *w)
 {
-	if (!w->queue.wanted && w->queue.source)
-		detach_queue(n, w, false);
 	if (mirror_wanted(w))
 		attach_mirror(n, w, attach_excludes(w));
 	else if (mirrored(w))
@@ -269,19 +344,20 @@ static void old_path(struct node *n, struct workload *w)
 }
 
 /* Client rules follow the queues of local servers: rewritten when these came or went. */
-static void follow_peers(struct node *n)
+static void follow_peers(struct crew_list *l)
 {
-	for (struct workload *w = n->reg.first; w; w = w->next) {
-		struct peer_port peers[ATTACH_PEERS_MAX];
-		unsigned npeers;
+	l->count = 0;
+	for (struct workload *w = l->n->reg.first; w; w = w->next) {
+		struct crew_job *j;
 
 		if (!w->queue.ready || !(w->queue.side & SIDE_CLIENT))
 			continue;
-		npeers = attach_peers(n, w, peers);
-		if (npeers || w->peers)
-			attach_queue(n, w, peers, npeers);
-		w->peers = npeers;
+		j = list_add(l, w);
+		j->npeers = attach_peers(l->n, w, false, j->peers);
+		if (attach_peers_key(j->peers, j->npeers) == w->peers_key)
+			l->count--;
 	}
+	crew_run(l->count, attach_job, l);
 }
 
 static bool has_device(void *ctx, int ifindex)
@@ -307,7 +383,8 @@ static void forget_gone(struct node *n)
 
 void node_reconcile(struct node *n, bool all)
 {
-	bool any = false, overlap = false, queues = false, settling = false;
+	bool any = false, overlap = false, queues = false;
+	struct crew_list l = { .n = n };
 
 	for (struct workload *w = n->reg.first; w; w = w->next) {
 		if (w->backoff && !all && !w->changed) {
@@ -323,9 +400,14 @@ void node_reconcile(struct node *n, bool all)
 	}
 	if (!any)
 		return;
-	for (struct workload *w = n->reg.first; w; w = w->next)
-		settling |= w->todo && attach_track(n, w);
-	if (settling)
+	l.job = calloc(n->reg.count, sizeof *l.job);
+	if (!l.job) {
+		log_error(AGENT, "no memory to attach workloads: tried again");
+		for (struct workload *w = n->reg.first; w; w = w->next)
+			w->changed |= w->todo;
+		return;
+	}
+	if (track_all(&l))
 		nanosleep(&(struct timespec){ 0, ATTACH_SETTLE_MS * 1000000L }, NULL);
 	fences_refresh(n);
 	forget_gone(n);
@@ -335,15 +417,15 @@ void node_reconcile(struct node *n, bool all)
 	}
 	if (overlap)
 		begin_overlap(n);
-	for (struct workload *w = n->reg.first; w; w = w->next)
-		if (w->todo)
-			new_path(n, w);
+	new_paths(&l);
 	node_publish(n, false, overlap ? OVERLAP_OPEN : 0);
+	old_queues(&l);
 	for (struct workload *w = n->reg.first; w; w = w->next)
 		if (w->todo)
 			old_path(n, w);
 	if (queues)
-		follow_peers(n);
+		follow_peers(&l);
+	free(l.job);
 	for (struct workload *w = n->reg.first; w; w = w->next)
 		w->todo = false;
 	if (overlap) {
@@ -386,14 +468,21 @@ unsigned node_check(struct node *n)
 
 void reconcile_all_away(struct node *n)
 {
+	struct crew_list l = { .n = n, .job = calloc(n->reg.count + 1, sizeof *l.job) };
+
 	for (struct workload *w = n->reg.first; w; w = w->next) {
 		if (!n->keep) {
 			detach_mirror(n, w, true);
-			detach_queue(n, w, false);
+			if (l.job)
+				list_add(&l, w);
+			else
+				detach_queue(n, w, false);
 		} else if (w->queue.source) {
 			detach_queue(n, w, true);
 		}
 	}
+	crew_run(l.count, detach_job, &l);
+	free(l.job);
 	close_rings(n);
 	if (n->keep)	/* filters of flows are of no use to the next start, and nobody would take them away meanwhile */
 		enforce_flush(n->enforce);

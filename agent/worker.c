@@ -207,8 +207,12 @@ static void *worker_main(void *arg)
 		evring_wake(w->conf.events);
 		counter_add(&w->beats, 1);
 	}
-	while (w->n)
-		frames_remove(w, w->entries[0]->src);
+	while (w->n) {
+		struct source *src = w->entries[0]->src;
+
+		frames_remove(w, src);
+		src->ops->close(src);
+	}
 	do
 		frames_run_relayed(w);
 	while (w->behind);

@@ -54,7 +54,7 @@ typedef void (*worker_refuse)(void *ctx, const struct frame *, bool ask);
 int worker_add_source(struct worker *, struct source *, worker_refuse refuse, void *refuse_ctx, struct conntrack *ct, struct err *);
 /* Decided bulk of this source, a mirror of the bpf engine's, may pass uncopied (a reference is taken). */
 void worker_let_pass(struct worker *, struct source *, struct flowmap *);
-/* Reads what is still there, answers it, closes the source. */
+/* Reads what is still there and answers it. The source is the caller's again, to close. */
 void worker_remove_source(struct worker *, struct source *);
 /* Flows that go by because of this table come back, with their last counters: before it is closed, by every worker. */
 void worker_drop_offloaded(struct worker *, const struct conntrack *ct);

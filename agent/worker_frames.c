@@ -405,7 +405,6 @@ void frames_remove(struct worker *w, const struct source *src)
 	frames_flush(w);	/* it may be among what was answered */
 	if (e->passing)
 		shunt_take_back(w->shunt, w->dpi);
-	e->src->ops->close(e->src);
 	conntrack_unref(e->ct);
 	flowmap_unref(e->passing);
 	__atomic_store_n(&w->nbroken, w->nbroken - e->broken, __ATOMIC_RELAXED);

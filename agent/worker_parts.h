@@ -70,7 +70,7 @@ void ask_fill(struct worker *, struct dpi_ops *);
 /* ---- worker_frames.c ---- */
 struct entry *frames_find(struct worker *, const struct source *);	/* NULL: it is not here */
 int frames_add(struct worker *, const struct entry *);		/* copies; -ENOMEM, or what epoll says */
-/* Reads what is still there, has everything answered, closes and forgets. */
+/* Reads what is still there, has everything answered, and forgets it; it is not closed. */
 void frames_remove(struct worker *, const struct source *);
 /* Runs one source until it has nothing more or its turn is over; true when it should be asked again at once. */
 bool frames_run(struct worker *, struct entry *, unsigned turns);

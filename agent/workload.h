@@ -86,7 +86,7 @@ struct workload {
 	} cut;
 	struct rules_watch *watch;	/* tells whether somebody changed a table of it; NULL: not asked yet */
 	bool seen;			/* what its rules were last written with: its veth shows what leaves it in quarantine */
-	unsigned peers;			/* local servers' ports that its client rules let pass */
+	uint64_t peers_key;		/* of the local servers' ports that its client rules were written to let pass; 0: none */
 	bool todo;			/* within one reconcile: this one is being worked on */
 	bool changed;			/* links or options changed: to be reconciled */
 	int64_t lifted;			/* ns since the epoch: until then nothing is excluded from its mirror, because it sends past its queue */

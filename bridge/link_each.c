@@ -20,6 +20,7 @@
 #include "bridge/netns.h"
 #include "bridge/nlroute.h"
 
+#define TRIES 3			/* dumps that change under way are read again; after that what was seen is taken */
 #define WANTED_MAX 16384	/* namespaces; more are not looked for (told) */
 
 struct want {
@@ -73,8 +74,12 @@ static int by_nsid(const void *a, const void *b)
 static int read_wanted(struct search *s, struct err *err)
 {
 	size_t out = 0;
-	int rc = nlroute_each_link(s->sk, "veth", 0, add_want, s, err);
+	int rc = -EINTR;
 
+	for (int i = 0; i < TRIES && rc == -EINTR; i++) {
+		s->n = s->cut = 0;
+		rc = nlroute_each_link(s->sk, "veth", 0, add_want, s, err);
+	}
 	if (rc && rc != -EINTR)		/* what a change under way hid comes with its own event */
 		return rc;
 	if (s->cut)

@@ -349,13 +349,20 @@ static int counts(void *ctx, struct err *err)
 /* Tables of nf_tables that ours may have stood in, as far as they hold nothing now. */
 static int drop_tables(void *ctx, struct err *err)
 {
-	static const enum ipt_table tables[] = { IPT_TABLE_FILTER, IPT_TABLE_SECURITY, IPT_TABLE_MANGLE };
-	int rc = 0;
-
 	(void)ctx;
-	for (int f = 0; f < IPT_FAMILIES; f++)
-		for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !rc; i++)
-			rc = nft_drop_empty((enum ipt_family)f, ipt_table_name(tables[i]), err);
+	return nft_drop_empty(err);
+}
+
+/* Ours may stand in legacy tables too, which go by the program only. */
+static int drop_own(void *ctx, struct err *err)
+{
+	const bool *drop = ctx;
+	char names[1024];
+	bool acct;
+	int rc = ipt_legacy_names(IPT_V4, names, sizeof names) || ipt_legacy_names(IPT_V6, names, sizeof names) ? 0 : nft_drop_own(*drop, &acct, err);
+
+	if (rc > 0 && *drop && acct && acct_write(false, err))
+		return -EIO;
 	return rc;
 }
 
@@ -531,6 +538,20 @@ int rules_unhook(int nsfd, struct err *err)
 	int rc = netns_run(nsfd, unhook, &w, err);
 
 	return rc ? rc : (int)w.found;
+}
+
+int rules_alone(int nsfd, struct err *err)
+{
+	bool drop = false;
+
+	return netns_run(nsfd, drop_own, &drop, err);
+}
+
+int rules_drop_own(int nsfd, struct err *err)
+{
+	bool drop = true;
+
+	return netns_run(nsfd, drop_own, &drop, err);
 }
 
 int rules_drop_tables(int nsfd, struct err *err)

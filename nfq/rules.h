@@ -83,6 +83,10 @@ int rules_remove(int nsfd, struct err *);
 /* Then deletes the nf_tables tables that iptables made for our first rule, if they hold nothing of anybody's. Only when our queues are closed: with
  * a table go its hooks, and with a hook every packet that waits in a queue of the netns (nf_queue_nf_hook_drop() in net/netfilter/nf_queue.c). */
 int rules_drop_tables(int nsfd, struct err *);
+/* The same as all of these at once, without running a program: 1 where our rules stand in nf_tables' tables in which nobody else has anything. So nothing of
+ * anybody's is jumped over either when a queue with bypass is closed before its rules go, which rules_drop_own() wants. 0: it takes the steps above. */
+int rules_alone(int nsfd, struct err *);
+int rules_drop_own(int nsfd, struct err *);		/* 1: done; 0: somebody came in between, or rules_alone() is not so */
 /* Preflight in a netns of its own: back ends and tables usable here. */
 struct rules_probe { bool nft, legacy, security, nfqueue, conntrack, offload; };
 int rules_probe(struct rules_probe *, struct err *);

@@ -106,11 +106,12 @@ class Ready:
 
 
 def usage(pid):
+    """Processor seconds, with those of the programs that it ran, and resident MiB."""
     with open('/proc/%d/stat' % pid) as f:
         fields = f.read().rsplit(')', 1)[1].split()
     with open('/proc/%d/status' % pid) as f:
         rss = int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1))
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK'), rss / 1024
+    return sum(int(x) for x in fields[11:15]) / os.sysconf('SC_CLK_TCK'), rss / 1024
 
 
 def start(lab, count):
@@ -120,7 +121,15 @@ def start(lab, count):
     lab.start_tapqd(ready=False, env={'NOTIFY_SOCKET': ready.path}, mode='mixed', static=False, extra='workloads: {discover: [netns]}\n')
     ready.wait(120)
     said = time.monotonic() - begin
-    wait_for('all are covered', lambda: lab.tapq('status', check=False).returncode == 0 and lab.tapq_json('status')['covered'] == count, 120, 0.01)
+
+    def covered():
+        if lab.tapqd.poll() is not None:
+            raise RuntimeError('tapqd ended with %d: %s' % (lab.tapqd.returncode, lab.log()[-600:]))
+        return lab.tapq('status', check=False).returncode == 0 and lab.tapq_json('status')['covered'] == count
+    try:
+        wait_for('all are covered', covered, 120, 0.01)
+    except AssertionError as e:
+        raise RuntimeError('%s: %s %s' % (e, lab.tapq('status', check=False).stdout[:600], lab.log()[-600:])) from e
     return said, time.monotonic() - begin
 
 
@@ -139,14 +148,36 @@ def five_hundred(seconds):
         make_workloads(lab, 500)
         covered = start(lab, 500)[1]
         pid = lab.tapqd.pid
-        time.sleep(2)
+        attached = usage(pid)[0]
+        time.sleep(4)
         before, began = usage(pid)[0], time.monotonic()
         time.sleep(seconds)
         cpu, rss = usage(pid)
         idle = (cpu - before) / (time.monotonic() - began) * 100
-        began = time.monotonic()
+        began, so_far = time.monotonic(), os.times()
         lab.stop_tapqd(seconds=120)
-        return {'500 attached': [covered], '500 removed': [time.monotonic() - began], '500 idle, processor': [idle], '500 idle, memory': [rss]}
+        removed, ended = time.monotonic() - began, os.times()
+        whole = ended.children_user + ended.children_system - so_far.children_user - so_far.children_system     # of its life: it is waited for here
+        return {'500 attached': [covered], '500 attached, processor': [attached], '500 removed': [removed], '500 removed, processor': [whole - cpu],
+                '500 idle, processor': [idle], '500 idle, memory': [rss]}
+
+
+def go_by_themselves(lab, count):
+    """Seconds from the first namespace that is deleted to the last workload that is gone."""
+    began = time.monotonic()
+    for i in range(count):
+        run('ip', 'netns', 'del', lab.ns('m%d' % i))
+    wait_for('all are gone', lambda: lab.tapq_json('status')['workloads'] == 0, 120, 0.1)
+    return time.monotonic() - began
+
+
+def five_hundred_go():
+    with Lab(containers=(), outside=False) as lab:
+        make_workloads(lab, 500)
+        start(lab, 500)
+        gone = go_by_themselves(lab, 500)
+        lab.stop_tapqd(seconds=120)
+        return {'500 gone': [gone]}
 
 
 ROWS = (	# name, what it is, unit, what it should not be over
@@ -159,7 +190,10 @@ ROWS = (	# name, what it is, unit, what it should not be over
     ('workloads, packet', 'a packet with 500 workloads, of one with 1 (HTTP capture)', 'x', 1.1),
     ('ready with 10', 'tapqd ready with 10 workloads, mixed', 'ms', 400),
     ('500 attached', '500 workloads attached, mixed', 's', 10),
+    ('500 attached, processor', 'processor time of that, programs that are run included', 's', 10),
     ('500 removed', '500 workloads removed at the stop', 's', 10),
+    ('500 removed, processor', 'processor time of that', 's', 10),
+    ('500 gone', '500 namespaces deleted one by one, and noticed', 's', 10),
     ('500 idle, processor', 'idle agent with 500 workloads', '% of a core', 0.5),
     ('500 idle, memory', 'idle agent with 500 workloads', 'MiB', 128),
 )
@@ -168,7 +202,7 @@ ROWS = (	# name, what it is, unit, what it should not be over
 def run_all(rounds, idle):
     got = {}
     for part in (flow_entry, lambda: idle_flows(rounds), lambda: many_rules(rounds), lambda: compiled(rounds), lambda: many_workloads(rounds), lambda: ten(rounds),
-                 lambda: five_hundred(idle)):
+                 lambda: five_hundred(idle), five_hundred_go):
         for name, values in part().items():
             got[name] = spread(values)
             say('%-24s %s' % (name, '  '.join('%.4g' % v for v in values)))

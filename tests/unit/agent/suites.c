@@ -7,6 +7,7 @@ extern const struct unit_test tests_ahead[];
 extern const struct unit_test tests_config[];
 extern const struct unit_test tests_container[];
 extern const struct unit_test tests_control[];
+extern const struct unit_test tests_crew[];
 extern const struct unit_test tests_eve[];
 extern const struct unit_test tests_evring[];
 extern const struct unit_test tests_fqdn[];
@@ -33,6 +34,7 @@ const struct unit_suite unit_suites[] = {
 	{ "config", tests_config },
 	{ "container", tests_container },
 	{ "control", tests_control },
+	{ "crew", tests_crew },
 	{ "eve", tests_eve },
 	{ "evring", tests_evring },
 	{ "fqdn", tests_fqdn },

@@ -228,6 +228,61 @@ static void test_empty_tables_go(void)
 	nslab_close(&l);
 }
 
+/* Where nobody else is near, ours go with their tables at once, and counting is off again; else nothing is touched. */
+static void test_alone(void)
+{
+	static const char *const others_in[] = {	/* and away again */
+		"iptables-nft -A OUTPUT -p tcp --dport 25 -j DROP", "iptables-nft -D OUTPUT -p tcp --dport 25 -j DROP",
+		"iptables-nft -I INPUT -p icmp -j NV_INPUT_PROXYMESH", "iptables-nft -D INPUT -p icmp -j NV_INPUT_PROXYMESH",
+		"ip6tables-nft -N mine", "ip6tables-nft -X mine",
+		"iptables-nft -P FORWARD DROP", "iptables-nft -P FORWARD ACCEPT",
+		"nft add set ip filter s '{ type ipv4_addr; }'", "nft delete set ip filter s",
+		"nft add counter ip6 filter c", "nft delete counter ip6 filter c",
+		"iptables-legacy -N mine", NULL,	/* the table stays for good */
+	};
+	struct rules_want w = wanted(IPT_NFT);
+	struct err err = { "" };
+	unsigned changes;
+	struct nslab l;
+	char *s;
+
+	if (!nslab_open(&l))
+		return;
+	w.table = IPT_TABLE_FILTER;
+	w.offload = true;
+	CU_ASSERT_EQUAL(rules_alone(l.a, &err), 0);
+	CU_ASSERT_EQUAL(rules_drop_own(l.a, &err), 0);
+	for (size_t i = 0; i < sizeof others_in / sizeof others_in[0]; i += 2) {
+		char *before, *after;
+
+		ensure(l.a, &w, &changes);
+		CU_ASSERT_EQUAL(rules_alone(l.a, &err), 1);
+		CU_ASSERT_EQUAL(ns_sh(l.a, "%s", others_in[i]), 0);
+		before = ns_out(l.a, "nft list ruleset 2>/dev/null");
+		CU_ASSERT_EQUAL(rules_alone(l.a, &err), 0);
+		CU_ASSERT_EQUAL(rules_drop_own(l.a, &err), 0);
+		after = ns_out(l.a, "nft list ruleset 2>/dev/null");
+		CU_ASSERT_STRING_EQUAL(before, after);
+		CU_ASSERT(strstr(before, "NV_INPUT_PROXYMESH") != NULL);
+		free(before);
+		free(after);
+		if (!others_in[i + 1])
+			break;
+		CU_ASSERT_EQUAL(ns_sh(l.a, "%s", others_in[i + 1]), 0);
+		CU_ASSERT_EQUAL(ns_sh(l.a, "nft add table ip theirs; iptables-nft -t nat -A OUTPUT -p tcp --dport 25 -j RETURN"), 0);	/* not where ours are */
+		s = ns_out(l.a, "cat /proc/sys/net/netfilter/nf_conntrack_acct");
+		CU_ASSERT_STRING_EQUAL(s, "1\n");
+		free(s);
+		CU_ASSERT_EQUAL(rules_drop_own(l.a, &err), 1);
+		s = ns_out(l.a, "nft list tables; cat /proc/sys/net/netfilter/nf_conntrack_acct");
+		CU_ASSERT_STRING_EQUAL(s, "table ip theirs\ntable ip nat\n0\n");
+		free(s);
+		CU_ASSERT_EQUAL(ns_sh(l.a, "nft flush ruleset"), 0);
+	}
+	CU_ASSERT_EQUAL(err.text[0], 0);
+	nslab_close(&l);
+}
+
 static unsigned lines_of_ours(int ns, const char *program, const char *table)
 {
 	char *s = ns_out(ns, "%s -t %s 2>/dev/null | grep -c NV_", program, table);
@@ -458,6 +513,7 @@ const struct unit_test tests_rules_live[] = {
 	{ "tampering is noticed and put right", test_tampering },
 	{ "rules and policies of others stay", test_others_untouched },
 	{ "empty tables go", test_empty_tables_go },
+	{ "ours alone go with their tables", test_alone },
 	{ "from table to table and back end to back end", test_moving },
 	{ "the back end is chosen without creating anything", test_choosing_the_back_end },
 	{ "tables of nft's own", test_native_nft },
