@@ -71,7 +71,7 @@ static void run_threads(bool doze)
 		got++;
 	}
 	CU_ASSERT_EQUAL(got + evring_dropped(r), EVENTS);
-	CU_ASSERT(got > 1000);
+	CU_ASSERT(got > 100);	/* a ring full at least: the consumer may not have run before the producer was done */
 	evring_free(r);
 	close(fd);
 }
