@@ -272,7 +272,7 @@ static enum policy_mode policy_mode_of_workload(const struct node *n, const stru
 
 static int answer_workloads(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
 {
-	static const char *const sides[] = { "", "server", "client", "both" }, *const modes[] = { "discover", "monitor", "protect" };
+	static const char *const sides[] = { "", "server", "client", "both" };
 
 	(void)r;
 	(void)err;
@@ -290,7 +290,7 @@ static int answer_workloads(struct node *n, const struct control_request *r, str
 		jb_u64(out, "cookie", w->cookie);
 		jb_u64(out, "pid", (uint64_t)w->pid);
 		jb_str(out, "mode", mode_name(w->opts.mode));
-		jb_str(out, "policy_mode", n->policy ? modes[policy_mode_of_workload(n, w)] : "none");
+		jb_str(out, "policy_mode", n->policy ? policy_mode_name(policy_mode_of_workload(n, w)) : "none");
 		jb_bool(out, "quarantined", w->quarantined);
 		jb_str(out, "side", sides[w->opts.side]);
 		jb_bool(out, "loopback", w->opts.loopback);

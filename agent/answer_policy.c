@@ -315,7 +315,6 @@ static void put_ends(struct jbuf *out, const struct policy_file *pf, const struc
 static void put_answer(struct jbuf *out, const struct policy_file *pf, const struct policy_query *q, const struct test_end ends[2])
 {
 	const struct policy *p = pf->policy;
-	static const char *const modes[] = { "discover", "monitor", "protect" };
 	struct policy_answer a = policy_judge(p, q);
 	struct telling t = { .out = out };
 
@@ -324,7 +323,7 @@ static void put_answer(struct jbuf *out, const struct policy_file *pf, const str
 	jb_bool(out, "enforced", a.enforce && verdict_stops(a.verdict));
 	jb_u64(out, "rule", a.rule);
 	jb_str(out, "reason", reason_name(a.reason));
-	jb_str(out, "mode", modes[q->mode]);
+	jb_str(out, "mode", policy_mode_name(q->mode));
 	put_ends(out, pf, ends);
 	jb_arr(out, "rules");
 	policy_explain(p, q, tell_rule, &t);

@@ -434,7 +434,6 @@ static void write_rules(struct writer *w)
 
 static void write_head(struct writer *w)
 {
-	static const char *const modes[] = { "discover", "monitor", "protect" };
 	int64_t first = INT64_MAX, last = INT64_MIN;
 	char from[64], to[64];
 
@@ -452,7 +451,7 @@ static void write_head(struct writer *w)
 		fprintf(w->out, "# The policy in force has rules of its own: join these groups and rules to it, before a rule that refuses everything.\n");
 	if (w->l->stats.left_out)
 		fprintf(w->out, "# NOT WHOLE: %llu times something new was seen when the table was full.\n", (unsigned long long)w->l->stats.left_out);
-	fprintf(w->out, "version: 1\ndefault: {mode: %s}\n", modes[w->conf->mode]);
+	fprintf(w->out, "version: 1\ndefault: {mode: %s}\n", policy_mode_name((enum policy_mode)w->conf->mode));
 }
 
 static void number(struct writer *w)

@@ -228,7 +228,9 @@ enum app flow_hint(const struct flow *);
 void tell_fill(const struct px *, enum event_type, struct event *);
 void tell_emit(struct dpi *, struct event *, const struct record *);
 void tell_flow(struct px *, const char *reason);
-void tell_alert(struct px *, const struct record *);		/* NULL: no request was judged */
+/* An alert on the flow's verdict, to which more may be added; NULL: nobody takes alerts. */
+struct record *tell_alert_begin(struct px *);
+void tell_alert_end(struct px *, struct record *, const struct record *request);	/* request NULL: none was judged */
 void tell_learn(struct px *, const struct record *);		/* NULL: the flow as such. Nothing unless it was let pass for want of a rule */
 void tell_anomaly(struct px *, enum anomaly);			/* once per flow and kind */
 void tell_bad(struct px *, const char *event);

@@ -26,6 +26,8 @@
 
 #include <netinet/in.h>
 
+#define TOLD_GROUPS_MAX 16u	/* names of an end's groups in an alert */
+
 static bool is_echo(const struct flow *f) { return f->key.ipproto == IPPROTO_ICMP || f->key.ipproto == IPPROTO_ICMPV6; }
 
 static bool is_dhcp(const struct flow *f)
@@ -88,16 +90,25 @@ static struct dpi_ends ask_ends(const struct px *x)
 	return out;
 }
 
-static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends *e, const struct facts *facts)
+/* What the policy is asked of a flow, with all that the question points at. */
+struct asking {
+	struct policy_query q;
+	struct group_set groups[2], sure[2];
+	struct policy_names names[2];
+	bool local[2];
+	enum policy_mode mode[2];	/* of the local ends */
+};
+
+static void ask_begin(const struct px *x, const struct dpi_ends *e, const struct facts *facts, struct asking *k)
 {
 	const struct policy *p = x->d->policy;
 	const struct flow *f = x->f;
-	struct group_set from, to, sure[2], nobody = { { 0 } };
-	struct policy_names names[2];
+	const struct group_set nobody = { { 0 } };
 	bool named = policy_asks_names(p);
-	struct policy_query q = {
-		.from = &from,
-		.to = &to,
+
+	k->q = (struct policy_query){
+		.from = &k->groups[0],
+		.to = &k->groups[1],
 		.ipproto = f->key.ipproto,
 		.port = is_echo(f) ? 0 : flow_port(f, DIR_TOCLIENT),
 		.app = (enum app)f->app,
@@ -105,40 +116,89 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 		.app_open = !facts && f->feed == FEED_PARSE,
 		.any_app = flow_hit(f, F_APP_KNOWN) && flow_hit(f, F_MIDSTREAM) && !f->tracked && f->app == APP_UNKNOWN,
 		.facts = facts,
+		.mode = MODE_DISCOVER,
 	};
-	struct policy_answer a;
-	bool local = false;
-
 	if (named) {
-		judge_names(x, e, facts, names);
-		q.from_sure = &sure[0];
-		q.to_sure = &sure[1];
-		q.names_lost = names[1].shown == SHOWN_LOST;
-		q.names_unseen = names[1].shown != SHOWN_LOST && names[1].shown != SHOWN_LATER && names_unseen(x->d, f);
+		judge_names(x, e, facts, k->names);
+		k->q.from_sure = &k->sure[0];
+		k->q.to_sure = &k->sure[1];
+		k->q.names_lost = k->names[1].shown == SHOWN_LOST;
+		k->q.names_unseen = k->names[1].shown != SHOWN_LOST && k->names[1].shown != SHOWN_LATER && names_unseen(x->d, f);
 	}
-	policy_groups_named(p, flow_addr(f, DIR_TOSERVER), e->groups[0], named ? &names[0] : NULL, &from, &sure[0]);
-	policy_groups_named(p, flow_addr(f, DIR_TOCLIENT), e->groups[1], named ? &names[1] : NULL, &to, &sure[1]);
-	q.mode = MODE_DISCOVER;
 	for (int i = 0; i < 2; i++) {
-		enum policy_mode m;
-
-		if (!e->workload[i] && !e->groups[i])
+		policy_groups_named(p, flow_addr(f, i ? DIR_TOCLIENT : DIR_TOSERVER), e->groups[i], named ? &k->names[i] : NULL, &k->groups[i], &k->sure[i]);
+		k->local[i] = e->workload[i] || e->groups[i];
+		if (!k->local[i])
 			continue;
-		local = true;
-		m = policy_mode_of(p, i ? &to : &from);
-		if (m > q.mode)
-			q.mode = m;
+		k->mode[i] = policy_mode_of(p, &k->groups[i]);
+		if (k->mode[i] > k->q.mode)
+			k->q.mode = k->mode[i];
 	}
-	if (!local)
-		q.mode = policy_mode_of(p, &nobody);
-	a = policy_judge(p, &q);
-	if (q.mode == MODE_DISCOVER && a.verdict == VERDICT_ALLOW && a.reason == REASON_NO_RULE)
+	if (!k->local[0] && !k->local[1])
+		k->q.mode = policy_mode_of(p, &nobody);
+}
+
+static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends *e, const struct facts *facts)
+{
+	struct asking k;
+	struct policy_answer a;
+
+	ask_begin(x, e, facts, &k);
+	a = policy_judge(x->d->policy, &k.q);
+	if (k.q.mode == MODE_DISCOVER && a.verdict == VERDICT_ALLOW && a.reason == REASON_NO_RULE)
 		flow_set(x->f, F_LEARNED);
 	return a;
 }
 
-/* Takes the answer. r: the request that was judged, NULL: the flow as such. */
-static void settle(struct px *x, const struct policy_answer *a, const struct record *r)
+/* For an alert: the groups of each end, and what a local one's own mode makes of the rule that decided. */
+static void tell_ends(const struct px *x, const struct dpi_ends *e, const struct facts *facts, struct record *r)
+{
+	static const struct fact ends[2] = { { "src", FACT_PLAIN }, { "dest", FACT_PLAIN } }, groups = { "groups", FACT_PLAIN }, mode = { "mode", FACT_PLAIN },
+		verdict = { "verdict", FACT_PLAIN }, enforced = { "enforced", FACT_PLAIN };
+	const struct policy *p = x->d->policy;
+	struct policy_answer a;
+	struct asking k;
+
+	ask_begin(x, e, facts, &k);
+	for (int i = 0; i < 2; i++) {
+		unsigned told = 0;
+
+		rec_obj(r, &ends[i]);
+		rec_arr(r, &groups);
+		for (unsigned g = POLICY_GROUP_ANY + 1; g < policy_group_count(p); g++) {
+			if (!set_has(&k.groups[i], g))
+				continue;
+			if (told++ == TOLD_GROUPS_MAX)
+				break;
+			rec_cstr(r, NULL, policy_group_name(p, g));
+		}
+		rec_end(r);
+		if (k.local[i]) {
+			k.q.mode = k.mode[i];
+			a = policy_judge(p, &k.q);
+			rec_cstr(r, &mode, policy_mode_name(k.mode[i]));
+			rec_cstr(r, &verdict, verdict_name(a.verdict));
+			rec_bool(r, &enforced, a.enforce && verdict_stops(a.verdict));
+		}
+		rec_end(r);
+		if (told > TOLD_GROUPS_MAX)
+			rec_partial(r);
+	}
+}
+
+static void alert(struct px *x, const struct policy_answer *a, const struct dpi_ends *e, const struct facts *facts, const struct record *request)
+{
+	struct record *r = tell_alert_begin(x);
+
+	if (!r)
+		return;
+	if (a->reason != REASON_QUARANTINE)
+		tell_ends(x, e, facts, r);
+	tell_alert_end(x, r, request);
+}
+
+/* Takes the answer. r: the request that was judged, NULL: the flow as such; facts: what the policy was asked with. */
+static void settle(struct px *x, const struct policy_answer *a, const struct dpi_ends *e, const struct facts *facts, const struct record *r)
 {
 	struct flow *f = x->f;
 
@@ -152,7 +212,7 @@ static void settle(struct px *x, const struct policy_answer *a, const struct rec
 		flow_set(f, F_ENFORCE);
 	if (a->verdict >= VERDICT_ALERT && !flow_hit(f, F_ALERTED)) {
 		flow_set(f, F_ALERTED);
-		tell_alert(x, r);
+		alert(x, a, e, facts, r);
 	}
 }
 
@@ -185,6 +245,7 @@ void judge_flow(struct px *x)
 	struct flow *f = x->f;
 	struct policy_answer a = { .verdict = VERDICT_ALLOW, .reason = REASON_NONE };
 	const struct facts past = { .unseen = true };	/* of a flow that is not parsed any more */
+	const struct facts *facts;
 	bool fresh = f->policy != d->policy_version;
 	struct dpi_ends e = { 0 };
 
@@ -195,6 +256,7 @@ void judge_flow(struct px *x)
 		return;
 	f->policy = d->policy_version;
 	flow_clear(f, F_LEARNED | F_STOPPED);
+	facts = f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL;
 	e = ask_ends(x);
 	f->workload[0] = e.workload[0];
 	f->workload[1] = e.workload[1];
@@ -202,11 +264,11 @@ void judge_flow(struct px *x)
 		a = (struct policy_answer){ .verdict = VERDICT_DROP, .reason = REASON_QUARANTINE, .enforce = true };
 		flow_set(f, F_STOPPED);		/* a mirrored packet too: it was sent to us instead of on */
 	} else if (d->policy && is_judged(f)) {
-		a = ask_policy(x, &e, f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL);
+		a = ask_policy(x, &e, facts);
 	}
 	f->by_facts = a.verdict == VERDICT_PENDING && flow_hit(f, F_APP_KNOWN);
 	f->refusable = d->policy && (a.hold || (!is_stopped(&a) && carried_may_stop(x, &e)));
-	settle(x, &a, NULL);
+	settle(x, &a, &e, facts, NULL);
 	if (flow_hit(f, F_APP_KNOWN))
 		tell_learn(x, NULL);
 }
@@ -222,7 +284,7 @@ void judge_request(struct px *x, const struct record *r, uint32_t later)
 	if (f->by_facts && !flow_refused(f)) {
 		e = ask_ends(x);
 		a = ask_policy(x, &e, &facts);
-		settle(x, &a, r);
+		settle(x, &a, &e, &facts, r);
 	}
 	tell_learn(x, r);
 }

@@ -102,6 +102,8 @@ void policy_unref(struct policy *);			/* NULL is fine */
 unsigned policy_version(const struct policy *);		/* unique per built policy in this process, > 0 */
 int policy_group_by_name(const struct policy *, const char *name);	/* number or -1 */
 unsigned policy_group_count(const struct policy *);
+const char *policy_group_name(const struct policy *, unsigned group);	/* as long as the policy */
+const char *policy_mode_name(enum policy_mode);
 unsigned policy_rule_count(const struct policy *);
 uint32_t policy_last_id(const struct policy *);		/* the largest id of a rule; 0: no rules */
 bool policy_discovers(const struct policy *);		/* is the mode discover for anybody? */

@@ -499,6 +499,15 @@ void policy_unref(struct policy *p)
 
 unsigned policy_version(const struct policy *p) { return p->version; }
 unsigned policy_group_count(const struct policy *p) { return p->ngroups; }
+const char *policy_group_name(const struct policy *p, unsigned group) { return p->group_name[group]; }
+
+const char *policy_mode_name(enum policy_mode mode)
+{
+	static const char *const names[] = { "discover", "monitor", "protect" };
+
+	return names[mode];
+}
+
 unsigned policy_rule_count(const struct policy *p) { return p->nrules; }
 
 uint32_t policy_last_id(const struct policy *p)

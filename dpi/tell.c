@@ -160,14 +160,14 @@ void tell_flow(struct px *x, const char *reason)
 
 /* ---- alerts and anomalies ---- */
 
-void tell_alert(struct px *x, const struct record *request)
+struct record *tell_alert_begin(struct px *x)
 {
 	struct dpi *d = x->d;
 	struct record *r;
 	struct event ev;
 
 	if (!wanted(d, EV_ALERT))
-		return;
+		return NULL;
 	tell_fill(x, EV_ALERT, &ev);
 	r = record_begin(d);
 	rec_cstr(r, &fact_action, ev.enforced ? "blocked" : "allowed");
@@ -180,12 +180,20 @@ void tell_alert(struct px *x, const struct record *request)
 		rec_cstr(r, &fact_signature, "no rule allows it");
 	rec_cstr(r, &fact_category, ev.reason == REASON_QUARANTINE ? "quarantine" : "policy");
 	rec_u64(r, &fact_severity, 2);
+	return r;
+}
+
+void tell_alert_end(struct px *x, struct record *r, const struct record *request)
+{
+	struct event ev;
+
 	if (request && request->len) {
 		rec_obj(r, &fact_request);
 		rec_append(r, request->body, request->len);
 		rec_end(r);
 	}
-	tell_emit(d, &ev, r);
+	tell_fill(x, EV_ALERT, &ev);
+	tell_emit(x->d, &ev, r);
 }
 
 void tell_learn(struct px *x, const struct record *request)

@@ -239,6 +239,11 @@ rules:
         assert {a for a in alerts if a[0] == 'db'} == {('db', 8080, 0, 'blocked', 'deny', True)}, alerts
         assert ('web', 8081, 40, 'allowed', 'deny', False) in alerts and len(alerts) == 3, alerts
         assert [a for a in alerts if a[1] == 8080 and a[0] == 'web'][0][3:5] == ('allowed', 'alert'), alerts
+        # which policy was it? The groups of both ends, and what each end's own mode makes of it
+        ends = {(a['tapq']['dest_workload'], a['dest_port']): (a['alert']['src'], a['alert']['dest']) for a in lab.events('alert')}
+        client = {'groups': [], 'mode': 'discover', 'verdict': 'allow', 'enforced': False}
+        assert ends['db', 8080] == (client, {'groups': ['db'], 'mode': 'protect', 'verdict': 'deny', 'enforced': True}), ends
+        assert ends['web', 8081] == (dict(client, verdict='deny'), {'groups': ['web'], 'mode': 'monitor', 'verdict': 'deny', 'enforced': False}), ends
 
 
 def test_policy_load_judges_open_flows():

@@ -450,7 +450,7 @@ static void test_deny(void)
 	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_DENY);
 	CU_ASSERT_EQUAL(core_send(&c, &syn), VERDICT_DENY);
 	CU_ASSERT_EQUAL(c.told[EV_ALERT], 1);
-	CU_ASSERT(strstr(c.text, "alert {\"action\":\"blocked\",\"signature_id\":20,\"signature\":\"policy rule 20\",\"category\":\"policy\",\"severity\":2}") != NULL);
+	CU_ASSERT(strstr(c.text, "alert {\"action\":\"blocked\",\"signature_id\":20,\"signature\":\"policy rule 20\",\"category\":\"policy\",\"severity\":2,\"src\":{\"groups\":[]") != NULL);
 	CU_ASSERT(c.last[EV_ALERT].enforced);
 	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_VERDICT_DENY), 2);
 	syn.held = false;	/* nobody waits for an answer */
@@ -580,6 +580,50 @@ static void test_modes(void)
 	}
 }
 
+/* An alert names the groups of both ends, and what each local one's own mode makes of it. */
+static void test_alert_ends(void)
+{
+	static const struct { bool local, rule; const char *told; } cases[] = {
+		{ true, true, "\"src\":{\"groups\":[\"shop\",\"all\"],\"mode\":\"monitor\",\"verdict\":\"drop\",\"enforced\":false},"
+			"\"dest\":{\"groups\":[\"all\",\"db\"],\"mode\":\"protect\",\"verdict\":\"drop\",\"enforced\":true}" },
+		{ false, true, "\"src\":{\"groups\":[\"all\"]},\"dest\":{\"groups\":[\"all\",\"db\"],\"mode\":\"protect\",\"verdict\":\"drop\",\"enforced\":true}" },
+		{ true, false, "\"src\":{\"groups\":[\"shop\",\"all\"],\"mode\":\"monitor\",\"verdict\":\"alert\",\"enforced\":false},"
+			"\"dest\":{\"groups\":[\"all\",\"db\"],\"mode\":\"protect\",\"verdict\":\"deny\",\"enforced\":true}" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct policy_builder *b = policy_begin(MODE_DISCOVER);
+		const struct port_range port = { .ipproto = 6, .lo = cases[i].rule ? 80 : 443, .hi = cases[i].rule ? 80 : 443 };
+		struct group_set in[2] = { { { 0 } }, { { 0 } } };
+		struct core c = { 0 };
+		struct err e;
+		uint16_t shop = (uint16_t)policy_add_group(b, "shop", MODE_MONITOR, &e), all = (uint16_t)policy_add_group(b, "all", -1, &e),
+			db = (uint16_t)policy_add_group(b, "db", MODE_PROTECT, &e);
+		struct rule_spec r = { .id = 7, .from = &all, .to = &db, .nfrom = 1, .nto = 1, .ports = &port, .nports = 1, .action = VERDICT_DROP, .mode = RULE_MODE_NONE };
+		struct cidr everything;
+
+		policy_group_needs_workload(b, shop);
+		policy_group_needs_workload(b, db);
+		CU_ASSERT_EQUAL(cidr_parse("0.0.0.0/0", &everything), 0);
+		CU_ASSERT_EQUAL(policy_group_cidr(b, all, &everything, false, &e), 0);
+		CU_ASSERT_EQUAL(policy_add_rule(b, &r, &e), 0);
+		core_open(&c, NULL);
+		set_policy(&c, policy_build(b));
+		set_add(&in[0], shop);
+		set_add(&in[1], db);
+		c.groups[1] = &in[1];
+		c.workload[1] = 4;
+		if (cases[i].local) {
+			c.groups[0] = &in[0];
+			c.workload[0] = 3;
+		}
+		core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .held = true });
+		CU_ASSERT_EQUAL(c.told[EV_ALERT], 1);
+		CU_ASSERT(strstr(c.text, cases[i].told) != NULL);
+		core_close(&c);
+	}
+}
+
 /* Whoever is not recognised by the first segment is unknown. */
 static const struct dpi_conf hasty = { .max_flows = 64, .memcap = 16 << 20, .midstream = true, .pending_packets = 1 };
 
@@ -680,6 +724,7 @@ const struct unit_test tests_guard[] = {
 	{ "no policy", test_no_policy },
 	{ "deny", test_deny },
 	{ "ends", test_ends },
+	{ "ends in an alert", test_alert_ends },
 	{ "deny on a mirror", test_deny_mirrored },
 	{ "deny on a mirror whose flows can be stopped", test_deny_enforceable },
 	{ "modes", test_modes },
