@@ -78,6 +78,9 @@ def held(needs, serve, port, rules, talk, proto='tcp', request=None):
             lab.start_tapqd(mode='tc' if path == 'tc' else 'mixed', apps=('%s/%d' % (proto, port),), policy=rules, per=per)
             for host in (lab.v4('web'), lab.v6('web')):
                 talk(s, host, path == 'nfq')
+            if proto == 'tcp':      # what was dropped would be sent again, to a server that nobody guards then
+                s.run('ss', '-K', 'state', 'connected', 'sport = %d' % port)
+                s.say('ss', '-K', 'state', 'connected', 'dport = %d' % port)
             assert lab.stop_tapqd() == 0
             alerts = lab.events('alert')
             false = [a for a in alerts if a['alert']['signature_id'] not in acted]

@@ -3,6 +3,8 @@
 tests/servers/own has as much of MongoDB, SQL Server and Oracle as their clients need to be content. deny, drop and alert, each on both families."""
 from matchers import held, policy
 
+SIDE_BY_SIDE = 3        # they wait for clients that nobody answers
+
 
 # ---- kafka ----
 
