@@ -3,7 +3,7 @@
 import json, os, re, struct, time
 
 from lablib import BUILD, TOP, Lab, run, wait_for
-from traffic import http_get
+from traffic import KeptAlive, connect, http_get
 
 TAPQ = os.path.join(BUILD, 'tapq')
 HTTP_LINE = re.compile(r'^\d\d:\d\d:\d\d\.\d{6} http    nfq  client:\d+ +-> web:8080 +http +allow ')
@@ -47,6 +47,39 @@ def test_output_for_people():
         test = lab.tapq('policy', 'test', '--from', 'client', '--to', 'web', '--port', 'udp/53', '--app', 'dns').stdout.split('\n')
         assert ' '.join(test[:5]).split() == ['verdict', 'deny', 'enforced', 'true', 'rule', '11', 'reason', 'policy', 'mode', 'protect'], test
         assert test[5].split() == ['rule', '11', 'line', '4', 'matches'] and test[6:] == [''], test
+
+
+WEB = '''version: 1
+default: {mode: protect}
+groups:
+  - {name: web, match: {workload: web}}
+rules:
+  - {id: 10, from: any, to: web, apps: [http], action: allow}
+'''
+
+
+def test_flows_pending_offloaded_enforced():
+    """A connection that says nothing is pending, one whose requests nobody needs to see is offloaded, one that is refused is enforced: as JSON and for people."""
+    with Lab(outside=False) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='mixed', policy=WEB, sinks=False, extra='nfq: {apps: [tcp/8080]}\nevents:\n  - {type: file, path: %s, types: [flow, alert]}\n' % lab.path('eve.json'))
+        for addr in (lab.v4('web'), lab.v6('web')):
+            silent, kept, wrong = connect(lab.ns('client'), addr, 8080), KeptAlive(lab.ns('client'), addr, 8080), connect(lab.ns('client'), addr, 8080)
+            for _ in range(8):
+                assert kept.get() == 200
+            wrong.sendall(b'SSH-2.0-here_1\r\n')
+            ports = [c.getsockname()[1] for c in (silent, kept.s, wrong)]
+
+            def told():
+                flows = {f['src_port']: (f['verdict'], f['rule'], f['enforced'], f['offloaded']) for f in lab.tapq_json('flows')['flows'] if f['dest_ip'] == addr}
+                return [flows.get(p) for p in ports]
+            want = [('pending', 0, False, False), ('allow', 10, False, True), ('deny', 0, True, False)]
+            wait_for('all are told: %s' % told(), lambda: told() == want, 3)
+            rows = {int(r[1].rsplit(':', 1)[1]): r[7:9] for r in (line.split() for line in lab.tapq('flows').stdout.splitlines()[1:])}
+            assert [rows[p] for p in ports] == [['pending', 'no'], ['allow', 'yes'], ['deny!', 'no']], rows
+            for c in (silent, kept, wrong):
+                c.close()
+        assert lab.stop_tapqd() == 0
 
 
 SHOP = '''version: 1
