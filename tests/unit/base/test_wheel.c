@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/wheel.h"
 #include "tests/unit/unit.h"
@@ -143,6 +144,35 @@ static void test_far(void)
 	free(w);
 }
 
+/* Time costs what expires: while others expire, those that lie far ahead are not touched, however many they are (their pages cannot be). */
+static void test_far_ones_rest(void)
+{
+	const unsigned far = 16384, near = 1000;
+	const size_t bytes = far * sizeof(struct wheel_timer);
+	struct wheel_timer *f = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *n = calloc(near, sizeof *n);
+	struct wheel *w = malloc(sizeof *w);
+	unsigned expired = 0;
+
+	CU_ASSERT_FATAL(f != MAP_FAILED && n && w);
+	wheel_init(w, 1, 0);
+	for (unsigned i = 0; i < far; i++)
+		wheel_arm(w, &f[i], (1 << 17) + i);
+	for (unsigned i = 0; i < near; i++)
+		wheel_arm(w, &n[i], 1 + i * 65);
+	CU_ASSERT_EQUAL_FATAL(mprotect(f, bytes, PROT_NONE), 0);
+	for (int64_t now = 1; now <= 1 << 16; now++)
+		for (wheel_advance(w, now); wheel_next_due(w); expired++)
+			;
+	CU_ASSERT_EQUAL(expired, near);
+	CU_ASSERT_EQUAL_FATAL(mprotect(f, bytes, PROT_READ | PROT_WRITE), 0);
+	for (wheel_advance(w, (1 << 17) + far); wheel_next_due(w); expired++)
+		;
+	CU_ASSERT_EQUAL(expired, near + far);
+	munmap(f, bytes);
+	free(n);
+	free(w);
+}
+
 static void test_due_list(void)
 {
 	struct wheel *w = malloc(sizeof *w);
@@ -176,6 +206,7 @@ const struct unit_test tests_wheel[] = {
 	{ "random operations against a list", test_random },
 	{ "exact at the edges of the levels", test_exact },
 	{ "horizon and jumps", test_far },
+	{ "far ones rest while others expire", test_far_ones_rest },
 	{ "the due list, and times that have passed", test_due_list },
 	{ 0 },
 };
