@@ -126,7 +126,7 @@ def test_amqp_topic():
         ok, out = s.client_says('timeout', '2', '/usr/bin/python3', '-c', AMQP_VAULT, host)
         assert not inline or (not ok and 'vault' not in out), out
 
-    held(rabbitmq.NEEDS, rabbitmq.server, 5672, 
+    held(rabbitmq.NEEDS, rabbitmq.server, 5672,
          policy('amqp', deny='{operations: [basic.publish], topics: ["admin.*"]}', drop='{topics: ["vault.*"]}', alert='{operations: [queue.purge], topics: [orders]}'), talk,
          request={'operation': ('basic.publish', 'queue.purge'), 'routing_key': ('admin.shutdown', 'vault.open')})
 
@@ -161,7 +161,7 @@ def test_mqtt_topic():
             sub.terminate()
             sub.wait(5)
 
-    held(['mosquitto', 'mosquitto_passwd', 'mosquitto_pub', 'mosquitto_sub'], mqtt.server, 1883, 
+    held(['mosquitto', 'mosquitto_passwd', 'mosquitto_pub', 'mosquitto_sub'], mqtt.server, 1883,
          policy('mqtt', deny='{operations: [publish], topics: ["alarms/*"]}', drop='{topics: [vault/open]}', alert='{operations: [publish], topics: ["*/last"]}'), talk,
          request={'operation': 'publish', 'topic': ('alarms/plant/off', 'vault/open', 'plant/1/last')})
 
