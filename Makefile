@@ -115,7 +115,15 @@ $(B)/bench-policy: $(B)/tests/bench/policy.o $(foreach l,$(NEED_agent),$(B)/lib$
 	@$(if $(filter 1,$(V)),,echo "  LD    $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS) -lm
 
-.PHONY: bench-policy policy-count-run
+# What it costs to judge open flows by another policy (tests/bench/anew.c).
+$(B)/bench-anew: $(B)/tests/bench/anew.o $(B)/libdpi.a $(B)/libbase.a
+	@$(if $(filter 1,$(V)),,echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs nettle libnghttp2 libpcap)
+
+bench-anew: $(B)/bench-anew
+	@$(B)/bench-anew $(FLOWS)
+
+.PHONY: bench-anew bench-policy policy-count-run
 bench-policy: $(B)/bench-policy
 	@$(B)/bench-policy $(SHAPE)
 

@@ -35,6 +35,7 @@ const struct counter_desc enforce_counter_descs[ENFORCE_C_COUNT] = {
 
 struct message {
 	bool release;
+	uint32_t round;		/* of the world that it was judged by */
 	struct refusal r;	/* release: the tuple alone */
 };
 
@@ -68,6 +69,8 @@ struct enforce {
 	pthread_mutex_t lock;
 	unsigned nworkers;
 	struct spsc **ring;
+	uint32_t *adopted;	/* by worker: the round that it is in */
+	uint32_t next, round;	/* the last that began; the one that is heard */
 	int wake;
 	bool stopping, able;
 	int64_t unable_until;
@@ -341,13 +344,16 @@ static void release(struct enforce *e, const struct tuple *t)
 
 /* ---- the thread ---- */
 
-static void work(struct enforce *e, bool heard)
+/* What belongs to a round before is not heard; what belongs to the next waits. */
+static void work(struct enforce *e)
 {
 	const struct message *m;
 	size_t n;
 
 	for (unsigned i = 0; i < e->nworkers; i++)
-		while ((m = spsc_peek(e->ring[i], &n))) {
+		while ((m = spsc_peek(e->ring[i], &n)) && (int32_t)(m->round - e->round) <= 0) {
+			bool heard = m->round == e->round;
+
 			if (heard && m->release)
 				release(e, &m->r.tuple);
 			else if (heard)
@@ -368,7 +374,7 @@ static void *thread_main(void *arg)
 		if (read(e->wake, &times, sizeof times) < 0 && errno != EAGAIN)
 			break;
 		pthread_mutex_lock(&e->lock);
-		work(e, true);
+		work(e);
 		tell_owed(e);
 		if (!e->able && now_ns() > e->unable_until)
 			__atomic_store_n(&e->able, true, __ATOMIC_RELAXED);
@@ -387,10 +393,11 @@ static void free_device(struct device *d)
 static bool open_rings(struct enforce *e)
 {
 	e->ring = calloc(e->nworkers, sizeof *e->ring);
+	e->adopted = calloc(e->nworkers, sizeof *e->adopted);
 	for (unsigned i = 0; e->ring && i < e->nworkers; i++)
 		if (!(e->ring[i] = spsc_new(RING_BYTES, e->wake)))
 			return false;
-	return e->ring;
+	return e->ring && e->adopted;
 }
 
 static void free_all(struct enforce *e)
@@ -398,6 +405,7 @@ static void free_all(struct enforce *e)
 	for (unsigned i = 0; e->ring && i < e->nworkers; i++)
 		spsc_free(e->ring[i]);
 	free(e->ring);
+	free(e->adopted);
 	for (unsigned i = 0; i < e->ndevices; i++)
 		free_device(e->device[i]);
 	free(e->device);
@@ -463,17 +471,21 @@ void enforce_stop(struct enforce *e)
 
 /* ---- workers ---- */
 
-void enforce_refused(struct enforce *e, unsigned worker, const struct dpi_refused *r)
+bool enforce_refused(struct enforce *e, unsigned worker, const struct dpi_refused *r)
 {
-	struct message m = { .release = false };
+	struct message m = { .release = false, .round = e->adopted[worker] };
 
 	refusal_of(r, &m.r);
-	spsc_put(e->ring[worker], &m, sizeof m, NULL, 0);	/* refused: counted there */
+	return spsc_put(e->ring[worker], &m, sizeof m, NULL, 0);
 }
+
+bool enforce_room(struct enforce *e, unsigned worker) { return spsc_room(e->ring[worker], sizeof(struct message) + 8); }
+
+void enforce_adopt(struct enforce *e, unsigned worker) { e->adopted[worker] = __atomic_load_n(&e->next, __ATOMIC_ACQUIRE); }
 
 void enforce_released(struct enforce *e, unsigned worker, const struct tuple *t)
 {
-	struct message m = { .release = true, .r = { .tuple = *t } };
+	struct message m = { .release = true, .round = e->adopted[worker], .r = { .tuple = *t } };
 
 	spsc_put(e->ring[worker], &m, sizeof m, NULL, 0);
 }
@@ -580,16 +592,23 @@ void enforce_keep(struct enforce *e, bool (*there)(void *ctx, uint32_t view), vo
 	pthread_mutex_unlock(&e->lock);
 }
 
+void enforce_begin(struct enforce *e)
+{
+	if (e)
+		__atomic_store_n(&e->next, e->next + 1, __ATOMIC_RELEASE);
+}
+
 void enforce_flush(struct enforce *e)
 {
 	if (!e)
 		return;
 	pthread_mutex_lock(&e->lock);
-	work(e, false);
 	for (uint32_t i = 0; i < e->nflows; i++)
 		if (e->flow[i].used)
 			drop_flow(e, &e->flow[i]);
 	tell_owed(e);
+	e->round = e->next;
+	work(e);
 	pthread_mutex_unlock(&e->lock);
 }
 

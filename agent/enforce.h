@@ -39,7 +39,9 @@ struct enforce *enforce_start(unsigned nworkers, uint32_t mark, struct err *);
 void enforce_stop(struct enforce *);	/* after the workers; NULL is fine. Filters are the caller's to take away */
 
 /* ---- a worker's thread ---- */
-void enforce_refused(struct enforce *, unsigned worker, const struct dpi_refused *);
+bool enforce_refused(struct enforce *, unsigned worker, const struct dpi_refused *);	/* false: no room, counted */
+bool enforce_room(struct enforce *, unsigned worker);	/* for another */
+void enforce_adopt(struct enforce *, unsigned worker);	/* the worker judges by what holds since enforce_begin */
 void enforce_released(struct enforce *, unsigned worker, const struct tuple *);
 void enforce_wake(struct enforce *, unsigned worker);	/* after a batch; cheap when there was nothing */
 
@@ -56,7 +58,9 @@ void enforce_ready(struct enforce *, uint32_t view, const struct tc_want *, bool
 void enforce_forget(struct enforce *, uint32_t view);
 /* Devices that are not there any more are forgotten. */
 void enforce_keep(struct enforce *, bool (*there)(void *ctx, uint32_t view), void *ctx);
-/* The policy or owners changed, and every worker knows: filters of flows go, and what the workers said before is not heard any more. */
+/* The policy or owners change: what a worker says from its enforce_adopt on waits for enforce_flush. */
+void enforce_begin(struct enforce *);
+/* Every worker knows: filters of flows go, and what was said before is not heard any more. */
 void enforce_flush(struct enforce *);
 /* Can flows be stopped at all? Read by sources (any thread): false for a while after filters were refused by the kernel. */
 const bool *enforce_able(const struct enforce *);

@@ -321,8 +321,8 @@ static void exchange_policy(struct node *n, struct policy_file *pf, const char *
 	tell_event_mask(n);		/* before flows are judged by it */
 	fences_refresh(n);
 	attach_policy(n);
+	n->enforce_anew = true;
 	node_publish(n, true, 0);
-	enforce_flush(n->enforce);
 	policy_file_free(old);
 	free(old_name);
 }

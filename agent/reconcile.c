@@ -162,6 +162,7 @@ static void fill_port(const struct node *n, const struct workload *w, unsigned i
 	p->row.apps = w->queue.apps;
 	p->view = l->view;
 	p->quarantined = w->quarantined;
+	p->reset = p->row.queue ? w->queue.reset : NULL;
 	p->ifindex = l->end.host_ifindex;
 	memcpy(p->mac, l->end.mac, 6);
 	p->naddrs = l->end.naddrs;
@@ -185,8 +186,13 @@ void node_publish(struct node *n, bool judge, int64_t overlap)
 	free(ports);
 	if (!world)
 		return;
+	if (n->enforce_anew)
+		enforce_begin(n->enforce);
 	for (unsigned i = 0; i < n->nworkers; i++)
 		worker_set_world(n->workers[i], world, judge, overlap);
+	if (n->enforce_anew)
+		enforce_flush(n->enforce);
+	n->enforce_anew = false;
 	world_unref(world);
 	n->world_changed = false;
 }
@@ -429,8 +435,8 @@ void node_reconcile(struct node *n, bool all)
 	for (struct workload *w = n->reg.first; w; w = w->next)
 		w->todo = false;
 	if (overlap) {
+		n->enforce_anew = true;		/* a flow may be a queue's now */
 		end_overlap_soon(n);
-		enforce_flush(n->enforce);	/* a flow may be a queue's now */
 	} else {
 		node_publish(n, false, 0);
 	}
@@ -484,6 +490,8 @@ void reconcile_all_away(struct node *n)
 	crew_run(l.count, detach_job, &l);
 	free(l.job);
 	close_rings(n);
-	if (n->keep)	/* filters of flows are of no use to the next start, and nobody would take them away meanwhile */
+	if (n->keep) {	/* filters of flows are of no use to the next start, and nobody would take them away meanwhile */
+		enforce_begin(n->enforce);
 		enforce_flush(n->enforce);
+	}
 }

@@ -12,36 +12,38 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
-#include "base/reply.h"
-
 #define MACS 12u
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
+#define MAC_LOCAL 0x02	/* in the first byte: administered locally */
 
 struct refuser {
 	int fd4, fd6, link;	/* raw sockets of the node, fd6 -1: no IPv6 here; the packet socket */
 };
 
+void refusal_ends(const struct dpi_refused *d, struct reply_end end[2])
+{
+	for (int i = 0; i < 2; i++)
+		end[i] = (struct reply_end){
+			.addr = i ? d->tuple.dst : d->tuple.src, .port = i ? d->tuple.dport : d->tuple.sport,
+			.known = d->sent[i].known, .acks = d->sent[i].acks, .sent = d->sent[i].end, .acked = d->sent[i].acked,
+		};
+}
+
 void refusal_of(const struct dpi_refused *d, struct refusal *r)
 {
 	memset(r, 0, sizeof *r);
 	r->tuple = d->tuple;
-	r->view = d->frame->view;
-	r->ts = d->frame->ts;
+	r->view = d->view;
+	r->ts = d->ts;
+	r->silent = !d->frame;
 	r->to_client = d->to_client;
 	r->verdict = (uint8_t)d->verdict;
-	for (int i = 0; i < 2; i++) {
-		r->workload[i] = d->workload[i];
-		r->end[i] = d->sent[i].end;
-		r->acked[i] = d->sent[i].acked;
-		r->known[i] = d->sent[i].known;
-		r->acks[i] = d->sent[i].acks;
-	}
-	if (d->frame->link == LINK_ETHERNET && d->frame->caplen >= MACS) {
+	refusal_ends(d, r->end);
+	memcpy(r->workload, d->workload, sizeof r->workload);
+	if (d->frame && d->frame->link == LINK_ETHERNET && d->frame->caplen >= MACS) {
 		memcpy(r->mac_dst, d->frame->data, 6);
 		memcpy(r->mac_src, d->frame->data + 6, 6);
 	}
-	if (d->tuple.ipproto == IPPROTO_UDP) {
+	if (d->frame && d->tuple.ipproto == IPPROTO_UDP) {
 		r->quote_len = (uint16_t)(d->ip.n < REFUSAL_QUOTE ? d->ip.n : REFUSAL_QUOTE);
 		memcpy(r->quote, d->ip.p, r->quote_len);
 	}
@@ -55,7 +57,8 @@ static void to_link(const struct refuser *r, const struct refusal *f, int side, 
 
 	/* From whom it gets packets of this flow, or to whom it sends them. */
 	memcpy(frame, end->mac, 6);
-	memcpy(frame + 6, sender ? f->mac_dst : f->mac_src, 6);
+	memcpy(frame + 6, f->silent ? end->mac : sender ? f->mac_dst : f->mac_src, 6);
+	frame[6] ^= f->silent ? MAC_LOCAL : 0;	/* nobody's; who asked for it is not checked */
 	frame[12] = v4 ? ETH_P_IP >> 8 : ETH_P_IPV6 >> 8;
 	frame[13] = v4 ? ETH_P_IP & 0xff : ETH_P_IPV6 & 0xff;
 	memcpy(frame + ETH_HLEN, k->b, k->n);
@@ -88,21 +91,17 @@ static void tell(const struct refuser *r, const struct refusal *f, int side, con
 /* A RST to this side, as from the other. */
 static void reset_side(const struct refuser *r, const struct refusal *f, int side, const struct refusal_end end[2])
 {
-	const struct tuple *t = &f->tuple;
-	const struct addr *to = side ? &t->dst : &t->src, *from = side ? &t->src : &t->dst;
-	struct reply_tcp h = { .sport = side ? t->sport : t->dport, .dport = side ? t->dport : t->sport, .ack = f->end[side], .flags = TCP_RST | TCP_ACK };
-	uint32_t seq[2] = { f->known[!side] ? f->end[!side] : 0, f->acked[side] };
-	struct reply k;
+	const struct reply_end *to = &f->end[side], *peer = &f->end[!side];
+	bool probe = f->silent && !(to->known && peer->known);
+	struct reply k[2];
+	unsigned n = 1;
 
-	if (!f->known[side])	/* it was not heard: it may know nothing of a connection, and has none when the SYN did not get to it */
-		return;
-	for (int i = 0; i < 2; i++) {
-		if (i && (!f->acks[side] || seq[1] == seq[0]))
-			return;
-		h.seq = seq[i];
-		reply_tcp(&k, from, to, &h);
-		tell(r, f, side, end, &k);
-	}
+	if (probe)
+		reply_probe(&k[0], to, peer);
+	else
+		n = reply_resets(k, to, peer);
+	for (unsigned i = 0; i < n; i++)
+		tell(r, f, side, end, &k[i]);
 }
 
 static bool one_host(const struct addr *a) { return !addr_is_multicast(a) && !addr_is_zero(a); }
@@ -117,7 +116,7 @@ void refuser_tell(struct refuser *r, const struct refusal *f, const struct refus
 	if (f->tuple.ipproto == IPPROTO_TCP) {
 		reset_side(r, f, 0, end);
 		reset_side(r, f, 1, end);
-	} else if (f->tuple.ipproto == IPPROTO_UDP) {
+	} else if (f->tuple.ipproto == IPPROTO_UDP && !f->silent) {
 		reply_unreachable(&k, sender ? &f->tuple.src : &f->tuple.dst, sender ? &f->tuple.dst : &f->tuple.src, f->quote, f->quote_len);
 		tell(r, f, sender, end, &k);
 	}

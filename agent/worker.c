@@ -44,6 +44,14 @@ int64_t worker_now(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+int64_t worker_steady(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);	/* how long a held frame waits must not depend on a clock that may be set */
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* ---- commands ---- */
 
 /* What decided flows is about to change. */
@@ -60,8 +68,12 @@ static void set_world(struct worker *w, struct world *world, bool judge, int64_t
 	if (judge || overlap)
 		let_all_come_back(w);
 	w->world = world;
-	if (judge || !old)
+	if (w->conf.enforce)
+		enforce_adopt(w->conf.enforce, w->conf.index);
+	if (judge || !old) {
 		dpi_set_policy(w->dpi, world_policy(world));
+		judging_begin(w);
+	}
 	if (overlap)
 		dpi_set_epoch(w->dpi, worker_now(), overlap);
 	world_unref(old);
@@ -143,7 +155,10 @@ static void run_commands(struct worker *w)
 
 static int wait_ms(const struct worker *w)
 {
-	int ms = w->behind || w->due ? 0 : w->again.n ? AGAIN_MS : TICK_MS;
+	int ms = w->behind || w->due ? 0 : w->again.n ? AGAIN_MS : TICK_MS, judge = judging_wait_ms(w);
+
+	if (judge >= 0 && judge < ms)
+		ms = judge;
 
 	for (unsigned i = 0; i < w->timed; i++) {
 		const struct source *s = w->entries[i]->src;
@@ -201,6 +216,7 @@ static void *worker_main(void *arg)
 			frames_take_replies(w);
 			relay_wake(w->conf.relay, w->conf.index);
 		}
+		judging_turn(w);
 		frames_flush(w);
 		if (w->conf.enforce)
 			enforce_wake(w->conf.enforce, w->conf.index);

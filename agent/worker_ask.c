@@ -45,6 +45,11 @@ static void on_ends(void *ctx, const struct frame *f, const struct tuple *t, str
 	if (w->world)
 		world_ends(w->world, f, t, end);
 	for (int i = 0; i < 2; i++) {
+		if (w->world && !f->caplen && out->workload[i] && !(end[i] && end[i]->row.workload == out->workload[i])) {	/* its address may tell nothing, or another one's name */
+			const struct world_port *was = world_by_workload(w->world, out->workload[i]);
+
+			end[i] = was ? was : end[i];
+		}
 		out->workload[i] = end[i] ? end[i]->row.workload : 0;
 		out->groups[i] = end[i] ? &end[i]->groups : NULL;
 		out->quarantined |= end[i] && end[i]->quarantined;
@@ -67,11 +72,13 @@ static void on_names(void *ctx, uint32_t workload, const struct addr *a, int64_t
 	fqdn_cache_each(w->conf.fqdn, workload, a, since, each, to);
 }
 
-static void on_refused(void *ctx, const struct dpi_refused *r)
+static bool on_refused(void *ctx, const struct dpi_refused *r)
 {
 	struct worker *w = ctx;
 
-	enforce_refused(w->conf.enforce, w->conf.index, r);
+	if (!r->frame)
+		return judging_refused(w, r);
+	return !w->conf.enforce || enforce_refused(w->conf.enforce, w->conf.index, r);
 }
 
 static void on_released(void *ctx, const struct tuple *t)
@@ -94,13 +101,11 @@ uint32_t worker_view(void *ctx, const uint8_t *mac_src, const uint8_t *mac_dst, 
 
 void ask_fill(struct worker *w, struct dpi_ops *ops)
 {
-	*ops = (struct dpi_ops){ .owner = on_owner, .bypassed = on_bypassed, .ends = on_ends, .answer = frames_answer, .emit = on_emit, .ctx = w };
+	*ops = (struct dpi_ops){ .owner = on_owner, .bypassed = on_bypassed, .ends = on_ends, .refused = on_refused, .answer = frames_answer, .emit = on_emit, .ctx = w };
 	if (w->conf.fqdn) {
 		ops->learn = on_learn;
 		ops->names = on_names;
 	}
-	if (w->conf.enforce) {
-		ops->refused = on_refused;
+	if (w->conf.enforce)
 		ops->released = on_released;
-	}
 }

@@ -17,15 +17,6 @@
 #define SOURCES_MAX 4096
 #define RELAYED_TURN 1024	/* frames of other workers' sources before the own ones get their turn */
 
-/* Of a clock that nobody sets: how long a held frame waits must not depend on it. */
-static int64_t steady_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* ---- frames ---- */
 
 static void count_traffic(struct worker *w, const struct frame *f)
@@ -106,7 +97,7 @@ static struct answer inspect_or_ask(struct worker *w, const struct entry *e, con
 
 	if (!(a.flags & ANSWER_ASK))
 		return a;
-	if (clash || again_put(&w->again, f, steady_now())) {
+	if (clash || again_put(&w->again, f, worker_steady())) {
 		e->refuse(e->refuse_ctx, f, true);
 		return (struct answer){ .verdict = VERDICT_DROP, .flags = clash ? 0 : ANSWER_LATER };
 	}
@@ -118,7 +109,7 @@ static struct answer inspect_or_ask(struct worker *w, const struct entry *e, con
 
 void frames_again(struct worker *w, const struct entry *of, bool all)
 {
-	int64_t now = w->again.n ? steady_now() : 0;
+	int64_t now = w->again.n ? worker_steady() : 0;
 
 	for (unsigned i = 0; i < w->again.n;) {
 		struct frame *f = w->again.list[i];

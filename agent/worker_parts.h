@@ -3,6 +3,7 @@
  *
  *   worker.c         its loop, and the main thread's side of it
  *   worker_frames.c  sources: reading, inspecting here or at another worker, answering
+ *   worker_judge.c   open flows when the policy is another one
  *   worker_ask.c     what the core asks */
 #ifndef TQ_AGENT_WORKER_PARTS_H
 #define TQ_AGENT_WORKER_PARTS_H
@@ -53,6 +54,8 @@ struct worker {
 	bool due;		/* flows are left that are to end */
 	unsigned patience;	/* ms that are left to wait for room in the ring of events; 0 until the end */
 	struct entry *answered_first;	/* what was answered since the last flush */
+	bool judging, judge_waits;	/* open flows are left to be judged anew; somebody has to make room first */
+	int64_t judge_until;	/* of worker_steady(): events are waited for until then */
 	uint64_t beats, not_relayed, not_asked;
 	struct worker_traffic *traffic[TRAFFIC_CHUNKS];
 	struct frame frames[BATCH];
@@ -63,6 +66,13 @@ struct worker {
 };
 
 int64_t worker_now(void);	/* ns since the epoch */
+int64_t worker_steady(void);	/* ns of a clock that nobody sets */
+
+/* ---- worker_judge.c ---- */
+void judging_begin(struct worker *);	/* the core has another policy */
+void judging_turn(struct worker *);	/* a slice of what is left */
+int judging_wait_ms(const struct worker *);	/* until the next slice; -1: none is left */
+bool judging_refused(struct worker *, const struct dpi_refused *);	/* dpi_ops.refused of a flow that shows no packet */
 
 /* ---- worker_ask.c ---- */
 void ask_fill(struct worker *, struct dpi_ops *);

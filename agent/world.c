@@ -153,6 +153,9 @@ struct world *world_new(const struct world_port *ports, unsigned n, struct polic
 	w->ports = malloc((n ? n : 1) * sizeof *ports);
 	if (w->ports && n)
 		memcpy(w->ports, ports, n * sizeof *ports);
+	for (unsigned i = 0; w->ports && i < n; i++)
+		if (w->ports[i].reset)
+			reset_ref(w->ports[i].reset);
 	if (!w->ports || fill_tables(w)) {
 		world_unref(w);
 		return NULL;
@@ -174,6 +177,8 @@ void world_unref(struct world *w)
 	free(w->macs.slots);
 	free(w->addrs.slots);
 	free(w->ids.slots);
+	for (unsigned i = 0; w->ports && i < w->n; i++)
+		reset_close(w->ports[i].reset);
 	free(w->ports);
 	free(w);
 }

@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "bridge/link.h"
 #include "dpi/policy.h"
+#include "nfq/reset.h"
 
 struct world_port {
 	struct owner_row row;
@@ -20,6 +21,7 @@ struct world_port {
 	struct addr addrs[LINK_ADDRS_MAX];
 	struct group_set groups;	/* the caller's bits for `policy` */
 	bool quarantined;
+	struct reset *reset;		/* resets connections that its queue holds; NULL: it has none. The world has a reference of its own */
 };
 
 struct world;

@@ -6,6 +6,9 @@
 #define HOPS 64
 #define TCP_HEADER 20
 #define ICMP_HEADER 8
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
 
 static void put16(uint8_t *p, uint32_t v)
 {
@@ -95,4 +98,23 @@ void reply_unreachable(struct reply *k, const struct addr *from, const struct ad
 	t[1] = v4 ? 3 : 4;
 	memcpy(t + ICMP_HEADER, packet, quote);
 	put_checksum(k, t, !v4, proto, 2);
+}
+
+unsigned reply_resets(struct reply k[2], const struct reply_end *to, const struct reply_end *peer)
+{
+	struct reply_tcp h = { .sport = peer->port, .dport = to->port, .seq = peer->known ? peer->sent : 0, .ack = to->sent, .flags = TCP_RST | TCP_ACK };
+
+	if (!to->known)		/* it was not heard: it may know nothing of a connection, and has none when the SYN did not get to it */
+		return 0;
+	reply_tcp(&k[0], &peer->addr, &to->addr, &h);
+	if (!to->acks || to->acked == h.seq)
+		return 1;
+	h.seq = to->acked;
+	reply_tcp(&k[1], &peer->addr, &to->addr, &h);
+	return 2;
+}
+
+void reply_probe(struct reply *k, const struct reply_end *to, const struct reply_end *peer)
+{
+	reply_tcp(k, &peer->addr, &to->addr, &(struct reply_tcp){ .sport = peer->port, .dport = to->port, .flags = TCP_SYN | TCP_ACK });
 }

@@ -26,6 +26,21 @@ struct reply_tcp {
 	uint8_t flags;
 };
 
+/* What is known of one end of a connection. */
+struct reply_end {
+	struct addr addr;
+	uint16_t port;
+	bool known, acks;	/* `sent`, `acked` mean something */
+	uint32_t sent;		/* what follows the last byte that it sent */
+	uint32_t acked;		/* its highest acknowledgement */
+};
+
+/* Resets for `to`, as from its peer. A receiver takes one only at the very byte that it awaits (RFC 5961, 3.2): the end of what its peer sent, as far as that got
+ * there, or what it acknowledged last, as far as it has said so; where they differ, both are tried. Returns how many; 0: nothing is known. */
+unsigned reply_resets(struct reply k[2], const struct reply_end *to, const struct reply_end *peer);
+/* For a connection of which no number is known: a SYN/ACK, which whoever has it answers by where he is (RFC 5961, 4.2), and anybody else by a reset. */
+void reply_probe(struct reply *, const struct reply_end *to, const struct reply_end *peer);
+
 /* Addresses of one family. */
 void reply_tcp(struct reply *, const struct addr *from, const struct addr *to, const struct reply_tcp *);
 /* RFC 792; RFC 4443, 3.1. Quotes the beginning of the refused packet. */

@@ -78,6 +78,13 @@ static bool room(struct spsc *r, uint64_t need)
 	return need <= r->mask + 1 - (r->put - r->known_tail);
 }
 
+bool spsc_room(struct spsc *r, size_t bytes)
+{
+	uint64_t end = r->mask + 1 - (r->put & r->mask);
+
+	return room(r, end < bytes ? end + bytes : bytes);
+}
+
 bool spsc_put(struct spsc *r, const void *head, size_t nhead, const void *body, size_t nbody)
 {
 	uint64_t n = nhead + nbody, slot = WORD + ((n + 7u) & ~(uint64_t)7);

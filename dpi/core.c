@@ -143,6 +143,7 @@ void dpi_set_policy(struct dpi *d, struct policy *p)
 	d->policy_version++;
 	set_limits(d);
 	hold_judge(d);
+	anew_begin(d);
 	policy_unref(old);
 }
 

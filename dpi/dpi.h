@@ -38,15 +38,19 @@ enum dpi_own {
 };
 
 struct dpi_ends {
-	uint32_t workload[2];			/* of tuple.src, tuple.dst; 0: not local */
+	uint32_t workload[2];			/* of tuple.src, tuple.dst; 0: not local. When asked about a frame that has no bytes: who they were when the flow was judged last, 0: nobody, or never */
 	const struct group_set *groups[2];	/* the caller's bits for these (borrowed until the next call); NULL: none */
 	bool quarantined;			/* one of them is cut off: what they say is refused, whatever a policy says, and goes nowhere on any path */
 };
 
-/* A packet of a flow whose verdict is carried out, in a frame that was not held (FRAME_ENFORCEABLE): it went on, what follows is the caller's to stop. */
+/* A packet of a flow whose verdict is carried out, in a frame that was not held (FRAME_ENFORCEABLE): it went on, what follows is the caller's to stop. Or an open flow
+ * that is refused by a new policy and shows no packet (dpi_judge_anew): its ends are the caller's to tell, and where it is not `held`, it is his to stop. */
 struct dpi_refused {
-	const struct frame *frame;
+	const struct frame *frame;	/* NULL: the flow shows no packet */
 	struct bytes ip;		/* the packet, from its IP header on */
+	int64_t ts;
+	uint32_t view;			/* of the frame, or of one before */
+	bool held;			/* without a frame: those of its flow are held */
 	struct tuple tuple;		/* of the flow: src is the initiator */
 	bool to_client;			/* the packet's direction */
 	enum verdict verdict;		/* DENY, DROP */
@@ -74,9 +78,9 @@ struct dpi_ops {
 	void (*learn)(void *ctx, uint32_t workload, const struct addr *, struct bytes name, uint32_t ttl, int64_t ts);
 	/* Calls each(to, name) for the names that the workload learned for the address and that were still believed at `since`. NULL: none are known. */
 	void (*names)(void *ctx, uint32_t workload, const struct addr *, int64_t since, void (*each)(void *to, struct bytes name), void *to);
-	/* For each such packet. NULL: nobody stops them. */
-	void (*refused)(void *ctx, const struct dpi_refused *);
-	/* A flow that refused() was told of is over. */
+	/* For each such packet, and for each such flow. False: no room for it now; a flow is told again then. NULL: nobody stops them. */
+	bool (*refused)(void *ctx, const struct dpi_refused *);
+	/* A flow that refused() was told of is over, or is not refused any more. */
 	void (*released)(void *ctx, const struct tuple *);
 	/* The answer to a held frame that dpi_inspect answered ANSWER_LATER; called before dpi_inspect answers what comes after it in its flow, and from
 	 * dpi_tick, dpi_set_policy, dpi_release and dpi_flush. Of the frame's bytes only the first may be there (FRAME_TRUNCATED): its headers, or all
@@ -154,8 +158,11 @@ void dpi_release(struct dpi *, const void *caller);
 void dpi_flush(struct dpi *);
 
 /* Judges by this from now on (takes a reference; NULL: everything is allowed, reason none). Open flows are judged
- * again at their next packet. */
+ * again at their next packet, or by dpi_judge_anew. */
 void dpi_set_policy(struct dpi *, struct policy *);
+/* Judges open flows that showed no packet since dpi_set_policy, alerts and tells of those that are refused (dpi_ops.refused) as a packet of theirs would: at most
+ * `max` (>= 1), 16 times as many entries of the table are looked at, and one that the caller is told of counts for 16. True while some are left: to be called again. */
+bool dpi_judge_anew(struct dpi *, unsigned max);
 /* Ownership changed: owner() is asked again for every flow, and for `overlap` ns packets shown by two paths are
  * counted once. Called again before that time is over, the same switch goes on (overlap 0: it ends at once). */
 void dpi_set_epoch(struct dpi *, int64_t now, int64_t overlap);

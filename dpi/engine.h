@@ -14,7 +14,7 @@
  *   sctp.c     messages of SCTP packets
  *   feed.c     bytes to protocols; seek.c which protocol it is
  *   px.c       what protocols may do
- *   judge.c    policy; judge_names.c names of ends for it
+ *   judge.c    policy; judge_names.c names of ends for it; anew.c open flows when it is another one
  *   hold.c     packets that wait until their request can be judged
  *   final.c    may the rest of a flow go by; away.c flows that do
  *   tell.c     events of the core's own */
@@ -59,6 +59,7 @@ struct px {
 	bool kept;		/* bytes to the responder were kept before it: an incomplete message */
 	uint32_t request;	/* the last number that was said to px_unfinished */
 	bool copy;		/* it has no byte that does not wait already */
+	bool open;		/* p NULL: the flow goes on, and its verdict can be carried out as judge_reaches() says */
 	uint16_t answer, l4;	/* of a held packet: enum answer_flags, and as struct answer has it */
 	/* set by a protocol while it is called */
 	enum dir calling;	/* the direction it was called for */
@@ -85,6 +86,9 @@ struct ahead {
 	struct flow_key key;
 	uint64_t hash;
 };
+
+/* Open flows and a new policy (anew.c). */
+enum anew { ANEW_DONE, ANEW_JUDGE, ANEW_TELL };
 
 struct dpi {
 	struct px px;
@@ -113,6 +117,7 @@ struct dpi {
 	struct witness witness;
 	struct expect expect;
 	struct holds holds;
+	struct { enum anew stage; uint32_t at; } anew;	/* entries from `at` on are left */
 	const struct proto *const *protos;	/* proto_list */
 	struct port_hint *hints;	/* sorted by port */
 	uint32_t nhints;
@@ -209,11 +214,16 @@ void judge_next_datagram(struct px *);		/* before the packet at hand is judged *
 enum verdict judge_answer(struct dpi *, struct flow *, const struct frame *);
 /* Can a verdict on this flow be carried out from this frame on? */
 bool judge_can_stop(const struct flow *, const struct frame *);
-/* A packet that was not held belongs to a flow that is stopped: tells the caller. */
-void judge_refused(const struct px *, enum verdict);
+/* Can it, of a flow that shows no packet? */
+bool judge_reaches(const struct flow *);
+/* A packet that was not held belongs to a flow that is stopped, or such a flow shows no packet at all: tells the caller. False: he has no room for it now. */
+bool judge_refused(const struct px *, enum verdict);
+void judge_released(struct dpi *, const struct flow *);	/* a flow that was stopped (F_STOPPED) is over, or goes on: he is told, unless its packets were held */
 /* The verdict of the flow that an ICMP error quotes. */
 enum verdict judge_icmp_error(struct dpi *, const struct packet *);
 
+/* ---- anew.c ---- */
+void anew_begin(struct dpi *);		/* the policy is another one */
 
 /* ---- away.c ---- */
 /* The packet at hand of a flow that is not away, tracked or shown by copies (FRAME_SHUNTABLE), may go on: says ANSWER_FINAL where the rest may go by too. */

@@ -324,6 +324,21 @@ int64_t flow_timeout(const struct flow *f)
 /* When its timer fires and nothing came meanwhile, it ends: `seen` may be a second too old. */
 static int64_t ends_at(const struct flow *f, int64_t now) { return now + flow_timeout(f) + SEC; }
 
+/* A timer that fires too early is armed again: only a shorter life needs moving it now. */
+static void live_shorter(struct flow_table *t, struct flow *f, int64_t now)
+{
+	if (wheel_armed(&f->timer) && f->timer.when > ends_at(f, now))
+		wheel_arm(&t->wheel, &f->timer, ends_at(f, now));
+}
+
+void flow_stop(struct flow_table *t, struct flow *f, int64_t now)
+{
+	if (flow_hit(f, F_STOPPED))
+		return;
+	flow_set(f, F_STOPPED);
+	live_shorter(t, f, now);
+}
+
 void flow_move(struct flow_table *t, struct flow *f, enum flow_state to, int64_t now)
 {
 	enum flow_lru class = lru_of(to);
@@ -335,9 +350,7 @@ void flow_move(struct flow_table *t, struct flow *f, enum flow_state to, int64_t
 		age_out(t, f);
 		age_in(t, f, no, class);
 	}
-	/* a timer that fires too early is armed again: only a shorter life needs moving it now */
-	if (wheel_armed(&f->timer) && f->timer.when > ends_at(f, now))
-		wheel_arm(&t->wheel, &f->timer, ends_at(f, now));
+	live_shorter(t, f, now);
 }
 
 const char *flow_state_name(enum flow_state s)

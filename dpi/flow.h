@@ -117,6 +117,7 @@ struct flow {
 	uint8_t path;
 	uint8_t feed : 2;
 	uint8_t bad_told : 5;	/* how many px_bad were told */
+	uint8_t enforceable : 1;	/* not held, but what follows can be stopped: FRAME_ENFORCEABLE, when it was judged by a packet last */
 	uint8_t switches : 5;	/* how often another protocol took over */
 	uint8_t tracked : 1;	/* the kernel counts all its packets, and all were held on one path */
 	uint8_t away : 1;	/* its packets go by without coming here; a protocol parsed them before: */
@@ -236,6 +237,7 @@ void flow_young(struct flow_table *, struct flow *, int64_t now);
 /* The other end began it: everything that is kept by direction changes places. */
 void flow_turn(struct flow *);
 int64_t flow_timeout(const struct flow *);	/* ns without a packet until it ends */
+void flow_stop(struct flow_table *, struct flow *, int64_t now);	/* its verdict is carried out: F_STOPPED */
 const char *flow_state_name(enum flow_state);
 
 static inline bool flow_tunnelled(const struct flow *f) { return f->key.place == PLACE_TUNNEL; }

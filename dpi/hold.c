@@ -276,6 +276,7 @@ void hold_judge(struct dpi *d)
 
 		newer = h->newer;
 		px_without_packet(d, f);
+		d->px.open = true;
 		judge_flow(&d->px);
 		if (!f->refusable || flow_refused(f))
 			hold_end(d, f);

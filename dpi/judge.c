@@ -15,7 +15,7 @@
  * for itself. What a parser could not read is judged as a request of which everything may be true that a rule refuses, and nothing
  * that one allows.
  *
- * A verdict that was carried out stays (F_STOPPED) until the policy is another one.
+ * A verdict that was carried out stays (F_STOPPED) until the policy is another one. Flows that show no packet then are judged by anew.c.
  *
  * Frames that are not held went on already; where their source can stop a flow by its tuple (FRAME_ENFORCEABLE) the verdict is carried out
  * from that frame on, by whoever is told (dpi_ops.refused). That is not so for flows inside tunnels and behind VLAN tags, for transports
@@ -56,7 +56,7 @@ static bool is_judged(const struct flow *f)
 	}
 }
 
-/* Who are its ends? In the flow's order. Without a packet at hand the addresses alone tell. */
+/* Who are its ends? In the flow's order. Without a packet at hand its addresses tell, and who they were when it was judged last. */
 static struct dpi_ends ask_ends(const struct px *x)
 {
 	const struct flow *f = x->f;
@@ -78,8 +78,11 @@ static struct dpi_ends ask_ends(const struct px *x)
 	}
 	if (x->p) {
 		t.domain = x->p->t.domain;
-	} else if (f->key.place == PLACE_LOCAL) {
-		none.workload = f->key.net;
+	} else {
+		if (f->key.place == PLACE_LOCAL)
+			none.workload = f->key.net;
+		e.workload[0] = f->workload[0];
+		e.workload[1] = f->workload[1];
 	}
 	x->d->ops.ends(x->d->ops.ctx, x->p ? x->p->frame : &none, &t, &e);
 	out.quarantined = e.quarantined;
@@ -239,22 +242,31 @@ static bool carried_may_stop(struct px *x, const struct dpi_ends *e)
 	return may;
 }
 
-void judge_flow(struct px *x)
+void judge_released(struct dpi *d, const struct flow *f)
+{
+	struct tuple t = flow_tuple(f, DIR_TOSERVER);
+
+	if ((!f->held || f->enforceable) && d->ops.released)
+		d->ops.released(d->ops.ctx, &t);
+}
+
+static __attribute__((noinline)) void judge_due(struct px *x)
 {
 	struct dpi *d = x->d;
 	struct flow *f = x->f;
 	struct policy_answer a = { .verdict = VERDICT_ALLOW, .reason = REASON_NONE };
 	const struct facts past = { .unseen = true };	/* of a flow that is not parsed any more */
 	const struct facts *facts;
-	bool fresh = f->policy != d->policy_version;
+	bool fresh = f->policy != d->policy_version, told;
 	struct dpi_ends e = { 0 };
 
-	if (flow_hit(f, F_JUDGED) && !fresh)
-		return;
 	flow_set(f, F_JUDGED);
 	if (!fresh && (flow_hit(f, F_STOPPED) || !d->policy))
 		return;
+	told = flow_hit(f, F_STOPPED) && f->reason != REASON_QUARANTINE;
 	f->policy = d->policy_version;
+	if (x->p)
+		f->enforceable = !x->p->frame->held && x->p->frame->flags & FRAME_ENFORCEABLE;
 	flow_clear(f, F_LEARNED | F_STOPPED);
 	facts = f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL;
 	e = ask_ends(x);
@@ -262,15 +274,25 @@ void judge_flow(struct px *x)
 	f->workload[1] = e.workload[1];
 	if (e.quarantined) {
 		a = (struct policy_answer){ .verdict = VERDICT_DROP, .reason = REASON_QUARANTINE, .enforce = true };
-		flow_set(f, F_STOPPED);		/* a mirrored packet too: it was sent to us instead of on */
+		flow_stop(&d->flows, f, d->now);	/* a mirrored packet too: it was sent to us instead of on */
 	} else if (d->policy && is_judged(f)) {
 		a = ask_policy(x, &e, facts);
 	}
 	f->by_facts = a.verdict == VERDICT_PENDING && flow_hit(f, F_APP_KNOWN);
 	f->refusable = d->policy && (a.hold || (!is_stopped(&a) && carried_may_stop(x, &e)));
 	settle(x, &a, &e, facts, NULL);
+	if (told && !flow_refused(f))
+		judge_released(d, f);
 	if (flow_hit(f, F_APP_KNOWN))
 		tell_learn(x, NULL);
+}
+
+void judge_flow(struct px *x)
+{
+	const struct flow *f = x->f;
+
+	if (!flow_hit(f, F_JUDGED) || f->policy != x->d->policy_version)	/* asked for each packet: nearly always there is nothing to do */
+		judge_due(x);
 }
 
 void judge_request(struct px *x, const struct record *r, uint32_t later)
@@ -328,7 +350,7 @@ enum verdict judge_answer(struct dpi *d, struct flow *f, const struct frame *fr)
 	case VERDICT_DENY:
 	case VERDICT_DROP:
 		if (flow_hit(f, F_ENFORCE) && judge_can_stop(f, fr)) {
-			flow_set(f, F_STOPPED);
+			flow_stop(&d->flows, f, d->now);
 			count(d, v == VERDICT_DENY ? DPI_C_VERDICT_DENY : DPI_C_VERDICT_DROP);
 			return v;
 		}
@@ -339,36 +361,47 @@ enum verdict judge_answer(struct dpi *d, struct flow *f, const struct frame *fr)
 	return VERDICT_ALLOW;
 }
 
-bool judge_can_stop(const struct flow *f, const struct frame *fr)
+/* Without being held. */
+static bool by_filters(const struct flow *f, bool enforceable)
 {
 	bool told_apart = f->key.ipproto == IPPROTO_TCP || f->key.ipproto == IPPROTO_UDP || f->key.ipproto == IPPROTO_SCTP || is_echo(f);	/* by ports, an echo by its id */
 
 	if (f->reason == REASON_QUARANTINE)	/* filters stop all of it */
-		return fr->held || fr->flags & FRAME_ENFORCEABLE;
-	return fr->held || (fr->flags & FRAME_ENFORCEABLE && told_apart && flow_by_tuple(f) && (is_stream(f) || !f->by_facts));
+		return enforceable;
+	return enforceable && told_apart && flow_by_tuple(f) && (is_stream(f) || !f->by_facts);
 }
 
-void judge_refused(const struct px *x, enum verdict v)
+bool judge_can_stop(const struct flow *f, const struct frame *fr) { return fr->held || by_filters(f, fr->flags & FRAME_ENFORCEABLE); }
+
+bool judge_reaches(const struct flow *f) { return f->enforceable ? by_filters(f, true) : f->held; }
+
+bool judge_refused(const struct px *x, enum verdict v)
 {
 	const struct flow *f = x->f;
 	struct dpi_refused r = {
-		.frame = x->p->frame,
-		.ip = x->p->ip,
+		.frame = x->p ? x->p->frame : NULL,
+		.ip = x->p ? x->p->ip : (struct bytes){ NULL, 0 },
+		.ts = x->ts,
 		.tuple = flow_tuple(f, DIR_TOSERVER),
+		.held = f->held && !f->enforceable,
 		.to_client = x->dir == DIR_TOCLIENT,
 		.verdict = v,
 		.workload = { f->workload[0], f->workload[1] },
 	};
 
 	if (!x->d->ops.refused || f->reason == REASON_QUARANTINE)	/* nobody is told by a workload that is cut off, and its flows need no filters */
-		return;
+		return true;
+	if (x->p)
+		r.view = x->p->frame->view;
+	else if (!flow_tunnelled(f))
+		r.view = f->view[f->view[0] ? 0 : 1];
 	for (int dir = 0; is_stream(f) && dir < 2; dir++) {
 		r.sent[dir].known = f->half[dir].flags & HALF_KNOWN;
 		r.sent[dir].end = f->half[dir].max_end;
 		r.sent[dir].acked = f->half[dir].acked;
 		r.sent[dir].acks = f->half[dir].acked && f->tcp_flags[dir] & TCP_ACK;
 	}
-	x->d->ops.refused(x->d->ops.ctx, &r);
+	return x->d->ops.refused(x->d->ops.ctx, &r);
 }
 
 /* ---- ICMP errors ---- */

@@ -43,6 +43,7 @@ void px_without_packet(struct dpi *d, struct flow *f)
 	x->dir = DIR_TOSERVER;
 	x->now = d->now;
 	x->ts = d->last_ts;
+	x->open = false;
 }
 
 void flow_end(struct dpi *d, struct flow *f, const char *reason)
@@ -61,11 +62,8 @@ void flow_end(struct dpi *d, struct flow *f, const char *reason)
 	stream_free(d, f);
 	if (reason)
 		tell_flow(x, reason);
-	if (flow_hit(f, F_STOPPED) && !f->held && d->ops.released) {
-		struct tuple t = flow_tuple(f, DIR_TOSERVER);
-
-		d->ops.released(d->ops.ctx, &t);
-	}
+	if (flow_hit(f, F_STOPPED))
+		judge_released(d, f);
 	tunnel_release(d, f);
 	away_end(d, f);
 	count(d, DPI_C_FLOWS_END);

@@ -76,7 +76,7 @@ void tell_fill(const struct px *x, enum event_type type, struct event *ev)
 	ev->verdict = f->verdict;
 	ev->reason = f->reason;
 	ev->learned = flow_hit(f, F_LEARNED);
-	ev->enforced = flow_refused(f) && (flow_hit(f, F_STOPPED) || (x->p && judge_can_stop(f, x->p->frame)));
+	ev->enforced = flow_refused(f) && (flow_hit(f, F_STOPPED) || (x->p ? judge_can_stop(f, x->p->frame) : x->open && judge_reaches(f)));
 	ev->has_tuple = true;
 	ev->src = *flow_addr(f, DIR_TOSERVER);
 	ev->dst = *flow_addr(f, DIR_TOCLIENT);

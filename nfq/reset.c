@@ -24,7 +24,6 @@
 
 #include "base/addr.h"
 #include "base/cursor.h"
-#include "base/reply.h"
 #include "bridge/netns.h"
 
 #define EXTENSIONS_MAX 8
@@ -35,13 +34,13 @@
 #define TCP_ACK 0x10
 
 struct reset {
+	unsigned refs;
 	int fd4, fd6;		/* fd6 -1: no IPv6 here */
 	int addrs6;		/* if_inet6 of the netns, kept open: which interface has a link-local address */
 };
 
 struct refused {		/* what matters of the denied packet */
 	struct addr src, dst;
-	bool v4;
 	uint8_t proto;
 	uint16_t sport, dport;
 	uint32_t seq, ack, len;	/* len: of sequence space */
@@ -73,7 +72,6 @@ static bool read_v4(struct cursor *c, struct refused *p, size_t *len)
 		return false;
 	p->src = addr_v4(a);
 	p->dst = addr_v4(a + 4);
-	p->v4 = true;
 	*len = total - head;
 	return true;
 }
@@ -182,7 +180,7 @@ static void make_rst(struct reply *k, const struct refused *p, bool to_sender)
 /* ---- sending ---- */
 
 /* The interface that has one of these two link-local addresses; 0: none has. */
-static uint32_t link_of(const struct reset *r, const struct refused *p)
+static uint32_t link_of(const struct reset *r, const struct addr *one, const struct addr *other)
 {
 	char text[8192], *save = NULL;
 	ssize_t n = r->addrs6 >= 0 ? pread(r->addrs6, text, sizeof text - 1, 0) : 0;
@@ -194,7 +192,7 @@ static uint32_t link_of(const struct reset *r, const struct refused *p)
 
 		while (used < 16 && sscanf(l + 2 * used, "%2hhx", &b[used]) == 1)
 			used++;
-		if (used == 16 && sscanf(l + 32, " %x", &index) == 1 && (!memcmp(b, p->src.b, 16) || !memcmp(b, p->dst.b, 16)))
+		if (used == 16 && sscanf(l + 32, " %x", &index) == 1 && (!memcmp(b, one->b, 16) || !memcmp(b, other->b, 16)))
 			return index;
 	}
 	return 0;
@@ -203,20 +201,20 @@ static uint32_t link_of(const struct reset *r, const struct refused *p)
 /* The far end may be out of reach, or the workload's own rules may drop what we send: then there is nobody to tell. */
 static bool nobody(int e) { return e == ENETUNREACH || e == EHOSTUNREACH || e == EPERM || e == ENETDOWN || e == EADDRNOTAVAIL || e == EACCES; }
 
-static int send_packet(const struct reset *r, const struct refused *p, const struct addr *to, const struct reply *k, struct err *err)
+static int send_packet(const struct reset *r, const struct addr *from, const struct addr *to, const struct reply *k, struct err *err)
 {
 	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6 };
 	struct sockaddr_in a4 = { .sin_family = AF_INET };
 	char text[ADDR_STRLEN];
 	ssize_t n;
 
-	if (p->v4) {
+	if (addr_is_v4(to)) {
 		memcpy(&a4.sin_addr, to->b + 12, 4);
 		n = sendto(r->fd4, k->b, k->n, MSG_DONTWAIT, (struct sockaddr *)&a4, sizeof a4);
 	} else if (r->fd6 >= 0) {
 		memcpy(&a6.sin6_addr, to->b, 16);
 		if (addr_is_linklocal(to))
-			a6.sin6_scope_id = link_of(r, p);
+			a6.sin6_scope_id = link_of(r, from, to);
 		n = sendto(r->fd6, k->b, k->n, MSG_DONTWAIT, (struct sockaddr *)&a6, sizeof a6);
 	} else {
 		return 0;
@@ -238,13 +236,13 @@ int reset_refuse(struct reset *r, const struct frame *f, struct err *err)
 		return 0;
 	if (p.proto == IPPROTO_UDP) {
 		reply_unreachable(&k, &p.dst, &p.src, p.ip, p.caplen);
-		return send_packet(r, &p, &p.src, &k, err);
+		return send_packet(r, &p.dst, &p.src, &k, err);
 	}
 	make_rst(&k, &p, true);
-	rc = send_packet(r, &p, &p.src, &k, err);
+	rc = send_packet(r, &p.dst, &p.src, &k, err);
 	if ((p.flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {	/* who has not seen the SYN has no connection */
 		make_rst(&k, &p, false);
-		rc2 = send_packet(r, &p, &p.dst, &k, err);
+		rc2 = send_packet(r, &p.src, &p.dst, &k, err);
 	}
 	return rc ? rc : rc2;
 }
@@ -257,7 +255,31 @@ int reset_ask(struct reset *r, const struct frame *f, struct err *err)
 	if (!read_packet(f, &p) || p.proto != IPPROTO_TCP || !(p.flags & TCP_ACK) || !one_host(&p.src) || !one_host(&p.dst))
 		return 0;
 	reply_tcp(&k, &p.src, &p.dst, &(struct reply_tcp){ .sport = p.sport, .dport = p.dport, .seq = p.seq - 1, .ack = p.ack, .flags = TCP_ACK });
-	return send_packet(r, &p, &p.dst, &k, err);
+	return send_packet(r, &p.src, &p.dst, &k, err);
+}
+
+int reset_ends(struct reset *r, const struct reply_end end[2], struct err *err)
+{
+	bool known = end[0].known && end[1].known;
+	struct reply k[2];
+	int worst = 0;
+
+	if (!one_host(&end[0].addr) || !one_host(&end[1].addr))
+		return 0;
+	for (int side = 0; side < 2; side++) {
+		unsigned n = 1;
+
+		if (known)
+			n = reply_resets(k, &end[side], &end[!side]);
+		else
+			reply_probe(&k[0], &end[side], &end[!side]);
+		for (unsigned i = 0; i < n; i++) {
+			int rc = send_packet(r, &end[!side].addr, &end[side].addr, &k[i], err);
+
+			worst = rc ? rc : worst;
+		}
+	}
+	return worst;
 }
 
 /* ---- opening ---- */
@@ -293,6 +315,7 @@ struct reset *reset_open(int nsfd, uint32_t mark, struct err *err)
 		err_set(err, -ENOMEM, "reset: no memory");
 		return NULL;
 	}
+	r->refs = 1;
 	r->fd6 = raw_socket(nsfd, AF_INET6, mark, &none);
 	r->addrs6 = netns_run(nsfd, open_addrs, NULL, &none);
 	r->fd4 = raw_socket(nsfd, AF_INET, mark, err);
@@ -302,9 +325,15 @@ struct reset *reset_open(int nsfd, uint32_t mark, struct err *err)
 	return NULL;
 }
 
+struct reset *reset_ref(struct reset *r)
+{
+	__atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED);
+	return r;
+}
+
 void reset_close(struct reset *r)
 {
-	if (!r)
+	if (!r || __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	if (r->fd4 >= 0)
 		close(r->fd4);

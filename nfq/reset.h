@@ -10,12 +10,18 @@
 
 #include "base/err.h"
 #include "base/frame.h"
+#include "base/reply.h"
 
 struct reset;
 struct reset *reset_open(int nsfd, uint32_t mark, struct err *);
-void reset_close(struct reset *);
+struct reset *reset_ref(struct reset *);	/* any thread, as all below */
+void reset_close(struct reset *);	/* a reference; closed with the last one. NULL is fine */
 /* The frame is raw IP (what a queue delivers). Malformed or non-TCP/UDP: nothing is sent, 0. */
 int reset_refuse(struct reset *, const struct frame *, struct err *);
+
+/* Resets both ends of a connection that shows no packet ([0]: the initiator). Where not all of its numbers are known, its ends are asked for them instead: what they
+ * answer is queued, and to be refused. */
+int reset_ends(struct reset *, const struct reply_end end[2], struct err *);
 
 /* Asks the receiver of a TCP segment where it is: an acknowledgement without bytes, of the byte before, as keepalive sends it (tcp_xmit_probe_skb() in
  * net/ipv4/tcp_output.c). A kernel answers at once: with what it awaits, or, where there is no such connection, with a reset. */

@@ -21,6 +21,8 @@ struct core {
 	struct answer answer;	/* to the last frame */
 	unsigned refused, released;	/* how often it was told to stop a flow, and that one is over */
 	struct dpi_refused last_refused;
+	bool no_room;		/* nobody can be told of flows without a packet */
+	bool many;		/* several flows may be refused */
 	struct core_name {	/* what was learned, in order; believed to the end of its TTL */
 		uint32_t workload, ttl;
 		struct addr addr;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/unit.h"
 
+extern const struct unit_test tests_anew[];
 extern const struct unit_test tests_renewed[];
 extern const struct unit_test tests_ber[];
 extern const struct unit_test tests_dcerpc[];
@@ -234,6 +235,7 @@ const struct unit_suite unit_suites[] = {
 	{ "x11", tests_x11 },
 	{ "nntp", tests_nntp },
 	{ "xmpp", tests_xmpp },
+	{ "anew", tests_anew },
 	{ "renewed", tests_renewed },
 	{ 0 },
 };
