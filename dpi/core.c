@@ -130,6 +130,7 @@ void dpi_free(struct dpi *d)
 	defrag_free(d->defrag);
 	mem_free_all(d->mem);
 	expect_free(&d->expect);
+	policy_memo_free(d->memo);
 	policy_unref(d->policy);
 	free(d->hints);
 	free(d);
@@ -140,6 +141,8 @@ void dpi_set_policy(struct dpi *d, struct policy *p)
 	struct policy *old = d->policy;
 
 	d->policy = p ? policy_ref(p) : NULL;
+	policy_memo_free(d->memo);
+	d->memo = p ? policy_memo_new(p) : NULL;
 	d->policy_version++;
 	set_limits(d);
 	hold_judge(d);

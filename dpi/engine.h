@@ -95,6 +95,7 @@ struct dpi {
 	struct dpi_conf conf;
 	struct dpi_ops ops;
 	struct policy *policy;
+	struct policy_memo *memo;	/* of that policy; NULL: none, or no memory for it */
 	struct policy_limits limits;	/* in force */
 	uint32_t policy_version;	/* counts dpi_set_policy, so that NULL is a version too */
 	uint32_t epoch;

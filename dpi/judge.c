@@ -110,6 +110,7 @@ static void ask_begin(const struct px *x, const struct dpi_ends *e, const struct
 	bool named = policy_asks_names(p);
 
 	k->q = (struct policy_query){
+		.memo = x->d->memo,
 		.from = &k->groups[0],
 		.to = &k->groups[1],
 		.ipproto = f->key.ipproto,
@@ -148,6 +149,8 @@ static struct policy_answer ask_policy(const struct px *x, const struct dpi_ends
 
 	ask_begin(x, e, facts, &k);
 	a = policy_judge(x->d->policy, &k.q);
+	if (k.q.memo)
+		count_n(x->d, DPI_C_POLICY_FORGOTTEN, policy_memo_forgotten(k.q.memo));
 	if (k.q.mode == MODE_DISCOVER && a.verdict == VERDICT_ALLOW && a.reason == REASON_NO_RULE)
 		flow_set(x->f, F_LEARNED);
 	return a;

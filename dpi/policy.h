@@ -144,7 +144,14 @@ static inline void policy_groups(const struct policy *p, const struct addr *a, c
 /* Mode of a local end: that of its first group in file order that has one, else the default. */
 enum policy_mode policy_mode_of(const struct policy *, const struct group_set *);
 
+/* What one core remembers of a policy's answers (policy_memo.h): at most 4.2 MiB. NULL: no memory; then nothing is remembered. */
+struct policy_memo;
+struct policy_memo *policy_memo_new(const struct policy *);
+void policy_memo_free(struct policy_memo *);		/* NULL is fine */
+uint64_t policy_memo_forgotten(struct policy_memo *);	/* kinds of ends that gave their place to others, since it was asked last */
+
 struct policy_query {
+	struct policy_memo *memo;	/* of this policy; NULL: nothing is remembered */
 	const struct group_set *from, *to;
 	const struct group_set *from_sure, *to_sure;	/* of these the ones that do not hang on a name; NULL: all */
 	bool names_lost;	/* the rest hangs on a name that will not be known any more: it allows nothing and refuses everything */

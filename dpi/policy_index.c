@@ -137,15 +137,15 @@ static void add_groups(struct filling *f, struct rule *r, const struct rule_grou
 	static const uint16_t any[1] = { POLICY_GROUP_ANY };
 	uint32_t n = g->n;
 
+	for (uint32_t i = 0; i < n; i++)
+		set_add(&f->p->index.used[side == SET_TO], group[i]);
 	if (n > INDEX_GROUPS_MAX) {
 		r->verify = true;
 		group = any;
 		n = 1;
 	}
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++)
 		add_to(f, side + group[i]);
-		set_add(&f->p->index.used[side == SET_TO], group[i]);
-	}
 }
 
 static void add_apps(struct filling *f, const struct rule *r)
@@ -193,6 +193,7 @@ static void add_rules(struct policy *p, bool words)
 		if (!ports)
 			add_to(&f, SET_NO_PORT);
 		r->verify |= r->nports && !ports;
+		p->index.compares_ports |= r->nports && !ports;
 	}
 }
 

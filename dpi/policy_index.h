@@ -54,7 +54,8 @@ struct rule_index {
 	struct prefix_map ports;
 	struct literals literals;
 	uint32_t literal_sets;		/* SET_PORT and how many prefixes there are: + number of the literal less one */
-	struct group_set used[2];	/* groups whose SET_FROM, SET_TO is not empty */
+	struct group_set used[2];	/* groups that rules name */
+	bool compares_ports;		/* some rule's ports are not in `ports` */
 	bool asks_facts;		/* some rule has a matcher */
 };
 
@@ -78,6 +79,15 @@ static inline unsigned bits_below(uint64_t v, unsigned bit)
 	v = (v & UINT64_C(0x3333333333333333)) + (v >> 2 & UINT64_C(0x3333333333333333));
 	v = (v + (v >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
 	return (unsigned)(v * UINT64_C(0x0101010101010101) >> 56);
+}
+
+/* Adds the chunk's rules to those in word. */
+static inline void rule_chunk_unite(const struct rule_index *x, const struct rule_chunk *c, uint64_t word[INDEX_CHUNK_WORDS])
+{
+	const uint64_t *from = x->word + c->first;
+
+	for (uint64_t left = c->top; left; left &= left - 1)
+		word[__builtin_ctzll(left)] |= *from++;
 }
 
 static inline const struct rule_chunk *set_chunk(const struct rule_index *x, uint32_t set, uint32_t chunk)

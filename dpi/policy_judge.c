@@ -4,8 +4,8 @@
  *
  * Judging. The rules that share groups of both ends, the port and the application with the flow are the intersection of sets
  * (policy_index.h), worked out 4,096 rules at a time, the dimension with the fewest rules first, so that the others are looked at only
- * where it left something. They are then taken in order, and the first that decides ends it. Of a request its facts are a dimension
- * too, where more than a few rules are left without.
+ * where it left something. They are then taken in order, and the first that decides ends it. Of a request its facts are one more
+ * dimension, where more than a few rules are left without.
  *
  * Pending. While the application is unknown, a rule that names applications may or may not match; so may one that asks for facts before
  * a request is there, and one whose groups ask for a name that is not known yet. `open` are the applications for which nothing refuses
@@ -14,11 +14,13 @@
  * class are struck from what is left. */
 #include <stdlib.h>
 
+#include "dpi/policy_memo.h"
 #include "dpi/policy_table.h"
 
 #define NO_RULE UINT32_MAX
 #define STRUCK_MAX 32u
-#define ASKED_FEW 16u			/* rules that are asked for facts without looking who may hold: that costs as much */
+#define ASKED_FEW 6u			/* rules that are asked for facts without looking who may hold: that costs as much */
+#define ASKED_MANY 256u			/* where that many may be left, it is looked before anything else */
 #define LITERAL_HITS_MAX 768u		/* of one request */
 #define FACT_SETS_MAX (1 + LITERAL_HITS_MAX + 5 * LITERAL_FIELDS_MAX)
 #define PORT_SETS_MAX (1 + 2 * 17)	/* rules without ports, and the prefixes of a port, of its protocol and of any */
@@ -28,6 +30,7 @@ struct dimension {
 	const uint32_t *set;
 	unsigned n;
 	uint64_t rules;		/* in all of them, at most */
+	const uint64_t *top, *word;	/* not NULL: the union of them, as policy_memo.h has it */
 };
 
 struct judge {
@@ -41,6 +44,9 @@ struct judge {
 	uint32_t first_stop;		/* ... and refuses whatever facts and names are */
 	struct app_set open;
 	uint64_t later[LITERAL_FIELDS_MAX / 64];	/* fields that may be told yet */
+	uint32_t *fact_sets;		/* room for FACT_SETS_MAX, those of ... */
+	struct dimension by_facts;	/* where facts are there to tell rules by ... */
+	bool tell_by_facts, told_by_facts;	/* ... it is worked out when it is needed */
 	bool may_hold;			/* something may be known later but the application */
 	uint32_t struck[STRUCK_MAX];	/* sets whose rules change nothing any more */
 	unsigned nstruck;
@@ -142,11 +148,11 @@ static struct policy_answer rule_answer(const struct judge *j, uint32_t no)
 	};
 }
 
-static struct policy_answer no_rule_answer(const struct judge *j)
+static struct policy_answer no_rule_answer(const struct policy_query *q, uint32_t looked)
 {
-	struct policy_answer a = { .reason = REASON_NO_RULE, .looked = j->looked };
+	struct policy_answer a = { .reason = REASON_NO_RULE, .looked = looked };
 
-	switch (j->q->mode) {
+	switch (q->mode) {
 	case MODE_DISCOVER:
 		a.verdict = VERDICT_ALLOW;
 		break;
@@ -294,12 +300,35 @@ static void hold_words(const struct rule_chunk *c, const uint64_t *word, uint64_
 	}
 }
 
+static void narrow_united(struct judge *j, const struct dimension *d, bool all)
+{
+	const uint64_t *word = d->word + j->chunk * INDEX_CHUNK_WORDS;
+
+	if (all) {
+		memcpy(j->left, word, sizeof(j->left));
+		j->live = d->top[j->chunk];
+		return;
+	}
+	for (uint64_t live = j->live; live; live &= live - 1) {
+		unsigned w = (unsigned)__builtin_ctzll(live);
+
+		j->left[w] &= word[w];
+		if (!j->left[w])
+			j->live &= ~(UINT64_C(1) << w);
+	}
+}
+
 /* Leaves of the chunk's rules those that one of the dimension's sets holds; `all`: none were taken out yet. */
 static void narrow(struct judge *j, const struct dimension *d, bool all)
 {
 	const struct rule_index *x = &j->p->index;
-	uint64_t held[INDEX_CHUNK_WORDS] = { 0 }, live = j->live;
+	uint64_t held[INDEX_CHUNK_WORDS], live = j->live;
 
+	if (d->word) {
+		narrow_united(j, d, all);
+		return;
+	}
+	memset(held, 0, sizeof(held));
 	j->live = 0;
 	for (unsigned i = 0; i < d->n; i++) {
 		const struct rule_chunk *c = set_chunk(x, d->set[i], j->chunk);
@@ -320,29 +349,6 @@ static void narrow(struct judge *j, const struct dimension *d, bool all)
 		if (!j->left[w])
 			j->live &= ~(UINT64_C(1) << w);
 	}
-}
-
-/* The rules of a chunk. True when one decides. */
-static bool judge_chunk(struct judge *j, const struct dimension *d, unsigned n)
-{
-	j->live = UINT64_MAX;
-	for (unsigned i = 0; i < n && j->live; i++)
-		narrow(j, &d[i], i == 0);
-	for (unsigned i = 0; i < j->nstruck && j->live; i++)
-		strike(j, j->struck[i]);
-	while (j->live) {
-		unsigned w = (unsigned)__builtin_ctzll(j->live);
-		uint64_t bit = j->left[w] & -j->left[w];
-
-		if (!bit) {
-			j->live &= j->live - 1;
-			continue;
-		}
-		j->left[w] &= ~bit;
-		if (consider(j, j->chunk * INDEX_CHUNK_RULES + w * 64 + (unsigned)__builtin_ctzll(bit)))
-			return true;
-	}
-	return false;
 }
 
 /* ---- the sets of a flow ---- */
@@ -366,16 +372,21 @@ static struct dimension sets_of_groups(const struct policy *p, enum rule_sets si
 	return d;
 }
 
-static struct dimension sets_of_port(const struct policy *p, const struct policy_query *q, uint32_t *sets)
+/* The longest prefixes of the index that hold the port, under any protocol and under the flow's. */
+static void find_port(const struct policy *p, const struct policy_query *q, uint32_t prefix[2])
 {
-	const struct prefix_map *ports = &p->index.ports;
+	prefix[0] = prefix_map_find(&p->index.ports, port_key(0, q->port));
+	prefix[1] = q->ipproto ? prefix_map_find(&p->index.ports, port_key(q->ipproto, q->port)) : PREFIX_NONE;
+}
+
+static struct dimension sets_of_port(const struct policy *p, const uint32_t prefix[2], uint32_t *sets)
+{
 	struct dimension d = { .set = sets };
 
 	add_set(p, &d, sets, SET_NO_PORT);
-	for (uint32_t i = prefix_map_find(ports, port_key(0, q->port)); i != PREFIX_NONE; i = ports->parent[i])
-		add_set(p, &d, sets, SET_PORT + i);
-	for (uint32_t i = q->ipproto ? prefix_map_find(ports, port_key(q->ipproto, q->port)) : PREFIX_NONE; i != PREFIX_NONE; i = ports->parent[i])
-		add_set(p, &d, sets, SET_PORT + i);
+	for (unsigned k = 0; k < 2; k++)
+		for (uint32_t i = prefix[k]; i != PREFIX_NONE; i = p->index.ports.parent[i])
+			add_set(p, &d, sets, SET_PORT + i);
 	return d;
 }
 
@@ -399,8 +410,9 @@ static void add_fields(const struct policy *p, struct dimension *d, uint32_t *se
 }
 
 /* Of the rules with matchers those that may hold for the request. False: it says too much to tell, all may. */
-static bool sets_of_facts(const struct policy *p, struct judge *j, struct dimension *d, uint32_t *sets)
+static bool sets_of_facts(struct judge *j, struct dimension *d, uint32_t *sets)
 {
+	const struct policy *p = j->p;
 	static const uint64_t all[LITERAL_FIELDS_MAX / 64] = { UINT64_MAX, UINT64_MAX };
 	uint32_t found[LITERAL_HITS_MAX];
 	struct literal_hits h = { .number = found, .max = LITERAL_HITS_MAX };
@@ -419,6 +431,55 @@ static bool sets_of_facts(const struct policy *p, struct judge *j, struct dimens
 	add_fields(p, d, sets, SET_FIELD_OTHER, h.cut_short);
 	add_fields(p, d, sets, SET_FIELD_TAIL, h.cut);
 	return true;
+}
+
+/* ---- all of it ---- */
+
+static unsigned count_left(const struct judge *j)
+{
+	unsigned n = 0;
+
+	for (uint64_t live = j->live; live; live &= live - 1) {
+		uint64_t bits = j->left[__builtin_ctzll(live)];
+
+		n += bits_below(bits, 63) + (unsigned)(bits >> 63);
+	}
+	return n;
+}
+
+/* A few rules are asked for facts sooner than those that may hold are found. */
+static void narrow_by_facts(struct judge *j)
+{
+	if (!j->tell_by_facts || count_left(j) <= ASKED_FEW)
+		return;
+	if (!j->told_by_facts)
+		j->tell_by_facts = j->told_by_facts = sets_of_facts(j, &j->by_facts, j->fact_sets);
+	if (j->tell_by_facts)
+		narrow(j, &j->by_facts, false);
+}
+
+/* The rules of a chunk. True when one decides. */
+static bool judge_chunk(struct judge *j, const struct dimension *d, unsigned n)
+{
+	j->live = UINT64_MAX;
+	for (unsigned i = 0; i < n && j->live; i++)
+		narrow(j, &d[i], i == 0);
+	narrow_by_facts(j);
+	for (unsigned i = 0; i < j->nstruck && j->live; i++)
+		strike(j, j->struck[i]);
+	while (j->live) {
+		unsigned w = (unsigned)__builtin_ctzll(j->live);
+		uint64_t bit = j->left[w] & -j->left[w];
+
+		if (!bit) {
+			j->live &= j->live - 1;
+			continue;
+		}
+		j->left[w] &= ~bit;
+		if (consider(j, j->chunk * INDEX_CHUNK_RULES + w * 64 + (unsigned)__builtin_ctzll(bit)))
+			return true;
+	}
+	return false;
 }
 
 /* By how many rules they leave over. */
@@ -476,7 +537,13 @@ const char *policy_why_text(enum policy_why w)
 	return texts[w];
 }
 
-struct policy_answer policy_judge(const struct policy *p, const struct policy_query *q)
+static struct dimension united(const struct policy *p, const struct memo_end *e)
+{
+	return (struct dimension){ .rules = e->rules, .top = memo_end_top(p, e), .word = memo_end_words(p, e) };
+}
+
+/* ends: their classes, or NULL. prefix: as find_port tells. */
+static struct policy_answer judge(const struct policy *p, const struct policy_query *q, const struct memo_end *const ends[2], const uint32_t prefix[2])
 {
 	uint32_t from[POLICY_GROUPS_MAX], to[POLICY_GROUPS_MAX], port[PORT_SETS_MAX], app[1 + APP_COUNT], fact[FACT_SETS_MAX];
 	struct dimension d[5];
@@ -497,19 +564,52 @@ struct policy_answer policy_judge(const struct policy *p, const struct policy_qu
 		j.open.bits[q->app / 64] |= UINT64_C(1) << (q->app % 64);
 	} else if (APP_COUNT % 64)
 		j.open.bits[APP_WORDS - 1] = (UINT64_C(1) << (APP_COUNT % 64)) - 1;
-	d[0] = sets_of_groups(p, SET_FROM, q->from, from);
-	d[1] = sets_of_groups(p, SET_TO, q->to, to);
-	d[2] = sets_of_port(p, q, port);
+	d[0] = ends && ends[0]->united ? united(p, ends[0]) : sets_of_groups(p, SET_FROM, q->from, from);
+	d[1] = ends && ends[1]->united ? united(p, ends[1]) : sets_of_groups(p, SET_TO, q->to, to);
+	d[2] = sets_of_port(p, prefix, port);
 	if (q->app_known && !q->any_app)
 		d[n++] = sets_of_app(p, q, app);
 	sort_dimensions(d, n);
 	memset(j.later, 0, sizeof(j.later));
-	if (q->facts && p->index.asks_facts && q->app_known && !q->any_app && !q->app_open && d[0].rules > ASKED_FEW) {
-		n += sets_of_facts(p, &j, &d[n], fact);
+	j.tell_by_facts = q->facts && p->index.asks_facts && q->app_known && !q->any_app && !q->app_open;
+	j.told_by_facts = false;
+	j.fact_sets = fact;
+	if (j.tell_by_facts && d[0].rules > ASKED_MANY) {
+		n += sets_of_facts(&j, &d[n], fact);
 		sort_dimensions(d, n);
+		j.tell_by_facts = false;
 	}
 	for (j.chunk = 0; d[0].rules && j.chunk < p->index.nchunks; j.chunk++)
 		if (judge_chunk(&j, d, n))
 			return j.answer;
-	return last_answer(&j, no_rule_answer(&j));
+	return last_answer(&j, no_rule_answer(q, j.looked));
+}
+
+struct policy_answer policy_judge(const struct policy *p, const struct policy_query *q)
+{
+	const struct memo_end *ends[2];
+	struct policy_answer answer;
+	struct memo_answer *a;
+	uint32_t prefix[2];
+	bool found;
+
+	if (!q->memo) {
+		find_port(p, q, prefix);
+		return judge(p, q, NULL, prefix);
+	}
+	ends[0] = memo_end(p, q->memo, SET_FROM, q->from, q->from_sure);
+	ends[1] = memo_end(p, q->memo, SET_TO, q->to, q->to_sure);
+	if (!ends[0]->rules || !ends[1]->rules)
+		return no_rule_answer(q, 0);
+	find_port(p, q, prefix);
+	if (q->facts)
+		return judge(p, q, ends, prefix);
+	a = memo_answer(p, q->memo, q, ends, prefix, &found);
+	answer = a->answer;
+	if (!found) {
+		answer = judge(p, q, ends, prefix);
+		a->answer = answer;
+		a->answer.looked = 0;
+	}
+	return answer;
 }
