@@ -12,7 +12,7 @@ client opened as a `flow` event, no packet twice, and dropped nothing."""
 import json, os, re, signal, subprocess, time
 
 from benchlib import Refused, count_lines, installed, median, policy, program, say, spread
-from lablib import Lab, run, wait_for
+from lablib import Lab, names_of_its_own, run, wait_for
 
 HTTP, BULK = (8080, 8081), (5201, 5202)
 CONNECTIONS = 16	# of each wrk

@@ -19,8 +19,18 @@ import atexit, contextlib, ctypes, fcntl, json, os, re, shutil, signal, socket, 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ENGINE = os.environ.get('TAPQ_ENGINE')     # of the mirror; else the configuration's own
 BUILD = os.environ.get('TAPQ_BUILD', os.path.join(TOP, 'build'))
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def names_of_its_own():
+    """Namespaces that this process names from now on are named for it and its children alone: a tapqd that discovers them by their names would
+    otherwise take over those of whatever lab another run has beside this one."""
+    os.makedirs('/run/netns', exist_ok=True)
+    if _libc.unshare(CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), 'a mount namespace of its own')
+    run('mount', '--make-rprivate', '/')
+    run('mount', '-t', 'tmpfs', '-o', 'mode=755', 'netns', '/run/netns')
 
 
 def run(*argv, ns=None, check=True, timeout=60, **kw):
