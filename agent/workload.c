@@ -14,7 +14,7 @@
 #include "bridge/netns.h"
 
 #define PIDS_REAPS 30u		/* registry_reap() calls, one a second */
-#define YOUNG_REAPS 10u		/* ... in which a new one's first process is looked for */
+#define YOUNG_REAPS 8u		/* ... until which a new one's first process is looked for */
 
 /* ---- names ---- */
 
@@ -424,6 +424,13 @@ int registry_scan(struct registry *r, const struct config *c, bool *changed, str
 	return rc;
 }
 
+/* A new one's first process is looked for by its first, second, fourth and eighth reap. */
+static bool young_look(struct workload *w)
+{
+	w->young++;
+	return w->young <= YOUNG_REAPS && !(w->young & (w->young - 1));
+}
+
 /* Each is asked by itself first: does a path name it, is the process that was known to be in it still there. Only where both say no, while a new one
  * has no process yet, and each PIDS_REAPS for the processes that are shown, is every process looked at. */
 int registry_reap(struct registry *r, void (*gone)(void *ctx, struct workload *), void *ctx, struct err *err)
@@ -436,7 +443,7 @@ int registry_reap(struct registry *r, void (*gone)(void *ctx, struct workload *)
 
 	for (struct workload *w = r->first; w && !rc; w = next) {
 		next = w->next;
-		if (!all && (w->pid || ++w->young > YOUNG_REAPS) && (census_paths_has(&r->paths, w->ino) || (w->pid && census_lives(w->pid, w->ino))))
+		if (!all && (w->pid || !young_look(w)) && (census_paths_has(&r->paths, w->ino) || (w->pid && census_lives(w->pid, w->ino))))
 			continue;
 		if (!taken && (rc = census_take(&census, getpid(), err)))
 			break;
