@@ -171,13 +171,15 @@ static void tell_ends(const struct px *x, const struct dpi_ends *e, const struct
 
 		rec_obj(r, &ends[i]);
 		rec_arr(r, &groups);
-		for (unsigned g = POLICY_GROUP_ANY + 1; g < policy_group_count(p); g++) {
-			if (!set_has(&k.groups[i], g))
-				continue;
-			if (told++ == TOLD_GROUPS_MAX)
-				break;
-			rec_cstr(r, NULL, policy_group_name(p, g));
-		}
+		for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++)
+			for (uint64_t left = k.groups[i].bits[w]; left && told < TOLD_GROUPS_MAX; left &= left - 1) {
+				unsigned g = w * 64 + (unsigned)__builtin_ctzll(left);
+
+				if (g == POLICY_GROUP_ANY)
+					continue;
+				told++;
+				rec_cstr(r, NULL, policy_group_name(p, g));
+			}
 		rec_end(r);
 		if (k.local[i]) {
 			k.q.mode = k.mode[i];
