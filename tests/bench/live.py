@@ -19,6 +19,7 @@ CONNECTIONS = 16	# of each wrk
 APPS = ', '.join('tcp/%d' % p for p in HTTP + BULK)
 HALF = 'tcp/%d, tcp/%d' % (HTTP[0], BULK[0])
 NOTHING, SINGLE, BATCH, MARK, TOUCH = 'nothing', 'queue: accept, one by one', 'queue: accept, in batches', 'queue: marked, rest passes by', 'mirror: ring touched'
+BOTH = 'queue and mirror, half each'
 NFQ, OFFLOAD, TC, TC_BPF, MIXED, SURICATA_NFQ, SURICATA_TC = 'tapqd nfq', 'tapqd nfq, offload', 'tapqd tc', 'tapqd tc, bpf engine', 'tapqd mixed', 'Suricata, NFQUEUE', 'Suricata, af-packet'
 RATES = ('kept-alive', 'connections', 'bulk')
 
@@ -111,24 +112,24 @@ class Between:
         pass
 
 
-def queue_rules(lab, chain_rules):
+def queue_rules(lab, chain_rules, ports=HTTP + BULK):
     text = '*filter\n:BENCH_IN - [0:0]\n:BENCH_OUT - [0:0]\n-I INPUT 1 -i eth0 -p tcp -j BENCH_IN\n-I OUTPUT 1 -o eth0 -p tcp -j BENCH_OUT\n'
     for chain, word in (('BENCH_IN', '--dport'), ('BENCH_OUT', '--sport')):
         text += ''.join('-A %s %s\n' % (chain, r) for r in chain_rules)
-        text += ''.join('-A %s -p tcp %s %d -j NFQUEUE --queue-num 0 --queue-bypass\n' % (chain, word, p) for p in HTTP + BULK)
+        text += ''.join('-A %s -p tcp %s %d -j NFQUEUE --queue-num 0 --queue-bypass\n' % (chain, word, p) for p in ports)
     for tool in ('iptables-restore', 'ip6tables-restore'):
         run(tool, '--noflush', ns=lab.ns('web'), input=text + 'COMMIT\n')
 
 
 class Accepting(Between):
     how = 'single'
-    rules = ()
+    rules, ports = (), HTTP + BULK
 
     def start(self):
         self.p = self.lab.start(program('accept'), '0', self.how, on='web', log='accept.log')
         self.pid = self.p.pid
         wait_for('it listens', lambda: 'listening' in open(self.lab.path('accept.log')).read())
-        queue_rules(self.lab, self.rules)
+        queue_rules(self.lab, self.rules, self.ports)
 
     def stop(self, requests, connections, packets):
         if self.p.poll() is not None:
@@ -138,6 +139,7 @@ class Accepting(Between):
         seen = int(re.search(r'(\d+) packets', open(self.lab.path('accept.log')).read()).group(1))
         if self.how != 'mark' and seen < packets * 0.99:
             raise Refused('%d of %d packets met the queue' % (seen, packets))
+        return seen
 
 
 class Batching(Accepting):
@@ -149,19 +151,24 @@ class Marking(Accepting):
     rules = ('-m mark --mark 0x1000/0x1000 -j CONNMARK --save-mark --nfmask 0x1000 --ctmask 0x1000', '-m connmark --mark 0x1000/0x1000 -j RETURN')
 
 
-def mirror(lab):
+def mirror(lab, but=()):
     node, veth = lab.ns('node'), lab.veth('web')
     run('ip', 'link', 'add', 'vbr-bench', 'type', 'bridge', 'mcast_snooping', '0', ns=node)
     run('sysctl', '-qw', 'net.ipv6.conf.vbr-bench.disable_ipv6=1', ns=node)
     run('ip', 'link', 'set', 'vbr-bench', 'arp', 'off', 'up', ns=node)
     run('tc', 'qdisc', 'add', 'dev', veth, 'clsact', ns=node)
-    for hook in ('ingress', 'egress'):
+    for hook, word in (('ingress', 'sport'), ('egress', 'dport')):
+        for pref, (family, match) in enumerate((('ip', 'ip'), ('ipv6', 'ip6')), 10):
+            for p in but:
+                run('tc', 'filter', 'add', 'dev', veth, hook, 'pref', str(pref), 'protocol', family, 'u32', 'match', match, word, str(p), '0xffff', 'flowid', '1:1', ns=node)
         run('tc', 'filter', 'add', 'dev', veth, hook, 'pref', '20', 'protocol', 'all', 'u32', 'match', 'u32', '0', '0', 'action', 'mirred', 'egress', 'mirror', 'dev', 'vbr-bench', ns=node)
 
 
 class Touching(Between):
+    but = ()
+
     def start(self):
-        mirror(self.lab)
+        mirror(self.lab, self.but)
         self.p = self.lab.start(program('touch'), 'vbr-bench', on='node', log='touch.log')
         self.pid = self.p.pid
         wait_for('it listens', lambda: 'listening' in open(self.lab.path('touch.log')).read())
@@ -172,6 +179,18 @@ class Touching(Between):
         seen, dropped = map(int, re.search(r'(\d+) packets (\d+) dropped', open(self.lab.path('touch.log')).read()).groups())
         if dropped or seen < packets * 0.99:
             raise Refused('%d of %d packets met the ring, %d were dropped' % (seen, packets, dropped))
+
+
+class Halving(Between):
+    """The two programs side by side, each with what `tapqd mixed` has on its path."""
+    def start(self):
+        self.queue, self.ring = Batching(self.lab), Touching(self.lab)
+        self.queue.ports = self.ring.but = (HTTP[0], BULK[0])
+        self.ring.start()
+        self.queue.start()
+
+    def stop(self, requests, connections, packets):
+        self.ring.stop(requests, connections, packets - self.queue.stop(requests, connections, 0))
 
 
 class Tapqd(Between):
@@ -265,7 +284,7 @@ class SuricataRing(Suricata):
         self.up(logs)
 
 
-ROWS = {NOTHING: Between, SINGLE: Accepting, BATCH: Batching, MARK: Marking, TOUCH: Touching, NFQ: Tapqd, OFFLOAD: Offloading, TC: Mirroring, TC_BPF: Shunting, MIXED: Mixing}
+ROWS = {NOTHING: Between, SINGLE: Accepting, BATCH: Batching, MARK: Marking, TOUCH: Touching, BOTH: Halving, NFQ: Tapqd, OFFLOAD: Offloading, TC: Mirroring, TC_BPF: Shunting, MIXED: Mixing}
 
 
 # ---- running ----
@@ -335,12 +354,13 @@ def ratios(rows):
 
     out = {}
     for row in rows:
-        ceiling = {NFQ: (SINGLE, BATCH), SURICATA_NFQ: (SINGLE, BATCH), OFFLOAD: (MARK,), TC: (TOUCH,), SURICATA_TC: (TOUCH,)}.get(row, (NOTHING,))
+        ceiling = {NFQ: (SINGLE, BATCH), SURICATA_NFQ: (SINGLE, BATCH), OFFLOAD: (MARK,), TC: (TOUCH,), SURICATA_TC: (TOUCH,), MIXED: (BOTH,)}.get(row, (NOTHING,))
+        halves = {MIXED: (NFQ, TC), BOTH: (BATCH, TOUCH)}.get(row)
         out[row] = {}
         for metric in rows[row]:
-            top = best(ceiling, metric)
-            if row == MIXED and metric.split()[0] in RATES and of(NFQ, metric) and of(TC, metric):
-                top = 2 / (1 / of(NFQ, metric) + 1 / of(TC, metric))	# half of the connections at each rate
-            if top and of(row, metric):
-                out[row][metric] = of(row, metric) / top
+            top, mine = best(ceiling, metric), of(row, metric)
+            if top and mine:
+                out[row][metric] = mine / top
+            if halves and mine and metric.split()[0] in RATES and all(of(h, metric) for h in halves):
+                out[row]['predicted ' + metric] = mine * sum(1 / of(h, metric) for h in halves) / 2	# half of the work at each one's rate
     return out

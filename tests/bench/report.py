@@ -81,13 +81,15 @@ def live(results):
 
 
 def goals(rows):
-    """rows: (what, value, unit, the bound, whether it is a lower one); value None: not measured, left out; NONE_COUNTS: measured, and no run counts."""
+    """rows: (what, value, unit, the bound, whether it is a lower one); value None: not measured, left out; NONE_COUNTS: measured, and no run counts.
+    Bound None: to compare with."""
     out = []
     for what, v, unit, bound, least in rows:
         if v is None:
             continue
-        holds = v != NONE_COUNTS and (v >= bound if least else v <= bound)
-        out.append([what, v if v == NONE_COUNTS else '%.3g%s' % (v, unit), '%s %g%s' % ('at least' if least else 'at most', bound, unit), 'yes' if holds else '**no**'])
+        holds = v != NONE_COUNTS and bound and (v >= bound if least else v <= bound)
+        wanted = bound and ['%s %g%s' % ('at least' if least else 'at most', bound, unit), 'yes' if holds else '**no**']
+        out.append([what, v if v == NONE_COUNTS else '%.3g%s' % (v, unit)] + (wanted or ['', '']))
     return out and table(['', 'measured', 'wanted', 'holds'], out)
 
 
@@ -124,6 +126,8 @@ def live_goals(rows, ratios, refused):
         if row == live_rows.TC:
             out.append(('%s, processor time a packet, of its ceiling' % row, of(row, 'cpu'), ' x', 3, False))
             out += [('%s, bulk IP%s, of nothing' % (live_rows.TC_BPF, family), of(live_rows.TC_BPF, 'bulk ' + family), ' x', 0.95, True) for family in ('v4', 'v6')]
+    out += [('%s, %s IP%s, of what its halves predict' % (row, rate, family), of(row, 'predicted %s %s' % (rate, family)), ' x', bound, True)
+            for row, bound in ((live_rows.MIXED, 0.95), (live_rows.BOTH, None)) for rate in live_rows.RATES for family in ('v4', 'v6')]
     return goals(out)
 
 
