@@ -520,7 +520,7 @@ static void watch_workers(struct node *n)
 {
 	static const unsigned rounds_per_look = ROUNDS_PER_S;
 
-	/* A worker beats at least every 100 ms; the time that it may be still is the watchdog's, counted in looks. */
+	/* A worker beats at least every 250 ms; the time that it may be still is the watchdog's, counted in looks. */
 	for (unsigned i = 0; i < n->nworkers; i++) {
 		uint64_t beats = worker_beats(n->workers[i]);
 

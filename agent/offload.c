@@ -83,6 +83,7 @@ void offload_note(struct offload *o, struct conntrack *ct, const struct dpi *d)
 }
 
 bool offload_due(const struct offload *o) { return o->nfresh != 0; }
+bool offload_any(const struct offload *o) { return o->n != 0; }
 
 static bool make_room(struct offload *o)
 {

@@ -30,6 +30,7 @@ void offload_free(struct offload *);	/* all were dropped; NULL is fine */
 /* The frame inspected last, read from the queue whose table this is, was answered ANSWER_FINAL. */
 void offload_note(struct offload *, struct conntrack *, const struct dpi *);
 bool offload_due(const struct offload *);	/* some were noted */
+bool offload_any(const struct offload *);	/* some pass by */
 void offload_mark(struct offload *, struct dpi *);
 /* About each 50 ms. */
 void offload_tick(struct offload *, struct dpi *);

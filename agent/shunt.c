@@ -44,6 +44,7 @@ void shunt_free(struct shunt *s)
 }
 
 const uint64_t *shunt_counters(const struct shunt *s) { return s->counters; }
+bool shunt_any(const struct shunt *s) { return s->n != 0; }
 
 static void tell(struct shunt *s, enum shunt_counter c) { counter_add(&s->counters[c], 1); }
 

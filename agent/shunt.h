@@ -35,6 +35,7 @@ void shunt_note(struct shunt *, struct flowmap *, const struct world *, struct d
 void shunt_tick(struct shunt *, struct dpi *);
 /* All are copied again, their last counters told: before what decided them changes, before the mirror or the core goes. */
 void shunt_take_back(struct shunt *, struct dpi *);
+bool shunt_any(const struct shunt *);			/* some pass by */
 const uint64_t *shunt_counters(const struct shunt *);	/* counter_get() from any thread */
 
 #endif

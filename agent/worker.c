@@ -14,6 +14,8 @@
 #include "base/log.h"
 
 #define TICK_MS 50
+#define ALONE 20		/* ticks without a frame, and with nothing that passes by: whatever hangs on the last one has had its time ... */
+#define REST_MS 250		/* ... and what is left, the ends of silent flows, may be told that much later */
 #define PATIENCE_MS 1000	/* less than the watchdog waits for a worker that stops */
 #define AGAIN_MS 2		/* between two looks at frames that come again */
 
@@ -155,7 +157,7 @@ static void run_commands(struct worker *w)
 
 static int wait_ms(const struct worker *w)
 {
-	int ms = w->behind || w->due ? 0 : w->again.n ? AGAIN_MS : TICK_MS, judge = judging_wait_ms(w);
+	int ms = w->behind || w->due ? 0 : w->again.n ? AGAIN_MS : w->ticks_alone >= ALONE && !w->came ? REST_MS : TICK_MS, judge = judging_wait_ms(w);
 
 	if (judge >= 0 && judge < ms)
 		ms = judge;
@@ -208,6 +210,8 @@ static void *worker_main(void *arg)
 			dpi_tick(w->dpi, now);
 			offload_tick(w->offload, w->dpi);
 			shunt_tick(w->shunt, w->dpi);
+			w->ticks_alone = w->came || offload_any(w->offload) || shunt_any(w->shunt) ? 0 : w->ticks_alone + 1;
+			w->came = false;
 			ticked = now;
 		}
 		w->due = dpi_due(w->dpi);

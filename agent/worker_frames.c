@@ -173,6 +173,7 @@ void frames_run_relayed(struct worker *w)
 		const struct entry *e = m->frame.caller;	/* it stays as long as answers are awaited */
 		struct answer a;
 
+		w->came = true;
 		if (n == RELAYED_TURN) {
 			w->behind = true;
 			break;
@@ -244,6 +245,7 @@ bool frames_run(struct worker *w, struct entry *e, unsigned turns)
 		n = e->src->ops->batch(e->src, w->frames, BATCH, &err);
 		if (n <= 0)
 			break;
+		w->came = true;
 		if (e->queue)
 			look_for_doubt(w, e, w->frames[0].workload, turn == TURN - 1);
 		for (int i = 0; i < n; i++) {

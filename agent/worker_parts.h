@@ -52,6 +52,8 @@ struct worker {
 	int epfd, evfd;
 	bool stopping, behind;	/* behind: relayed frames were left for the next round */
 	bool due;		/* flows are left that are to end */
+	bool came;		/* frames, since the last tick */
+	unsigned ticks_alone;	/* in which none came */
 	unsigned patience;	/* ms that are left to wait for room in the ring of events; 0 until the end */
 	struct entry *answered_first;	/* what was answered since the last flush */
 	bool judging, judge_waits;	/* open flows are left to be judged anew; somebody has to make room first */
