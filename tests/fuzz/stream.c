@@ -83,7 +83,7 @@ struct say {
 	size_t n;
 };
 
-static enum verdict wire(struct scene *s, bool down, const struct say *y)
+static struct answer wire(struct scene *s, bool down, const struct say *y)
 {
 	static uint8_t b[60 + 20 + SAYS_MAX];
 	size_t opts = 0, head;
@@ -126,7 +126,7 @@ static enum verdict wire(struct scene *s, bool down, const struct say *y)
 	put_ip4_sum(b);
 	if (y->n)
 		memcpy(b + head, y->p, y->n);
-	return fuzz_give(s->d, &f, b, head + y->n).verdict;
+	return fuzz_give(s->d, &f, b, head + y->n);
 }
 
 /* FUZZ_TRACE=1: each packet, for who looks at a find. Numbers are relative to what the receiver expects. */
@@ -144,7 +144,7 @@ static void trace(const struct scene *s, bool honest_end, const struct say *y, e
 
 static void honest(struct scene *s, const struct say *y)
 {
-	enum verdict v = wire(s, !s->attacker_down, y);
+	enum verdict v = wire(s, !s->attacker_down, y).verdict;
 
 	trace(s, true, y, v);
 	if (v == VERDICT_DROP)
@@ -174,7 +174,7 @@ static void attack(struct scene *s, struct cursor *c, uint8_t how, uint32_t wind
 	uint32_t edge = s->r.wup + s->r.window;
 	struct say y = { .flags = TCP_ACK, .window = 65535, .has_ts = s->r.ts, .tsval = s->clock++, .p = b };
 	struct arrival a;
-	enum verdict v;
+	struct answer v;
 
 	y.seq = s->r.nxt + (how & 0x08 ? (uint32_t)(int32_t)(int16_t)cur_be16(c) : 0);
 	y.ack = s->r.snd_nxt + (how & 0x10 ? (uint32_t)(int32_t)(int16_t)cur_be16(c) : 0);
@@ -204,9 +204,11 @@ static void attack(struct scene *s, struct cursor *c, uint8_t how, uint32_t wind
 		b[i] = (uint8_t)((y.seq + i) * 7 + (s->consistent ? 0 : what >> 4));
 	*quiet = what & 8;
 	v = wire(s, s->attacker_down, &y);
-	trace(s, false, &y, v);
-	if (v == VERDICT_DROP && s->held)
+	trace(s, false, &y, v.verdict);
+	if (v.verdict == VERDICT_DROP && s->held)
 		return;
+	if (v.flags & ANSWER_CALM)	/* it goes on without */
+		y.flags &= (uint8_t)~TCP_URG;
 	a = (struct arrival){ .flags = y.flags, .seq = y.seq, .ack = y.ack, .window = y.window, .urgent = y.urgent, .has_ts = y.has_ts, .tsval = y.tsval, .p = b, .n = y.n };
 	receiver_take(&s->r, &a, s->now / SEC);
 }
