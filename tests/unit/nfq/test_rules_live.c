@@ -258,10 +258,10 @@ static void test_alone(void)
 		ensure(l.a, &w, &changes);
 		CU_ASSERT_EQUAL(rules_alone(l.a, &err), 1);
 		CU_ASSERT_EQUAL(ns_sh(l.a, "%s", others_in[i]), 0);
-		before = ns_out(l.a, "nft list ruleset 2>/dev/null");
+		before = ns_out(l.a, "nft -s list ruleset 2>/dev/null");
 		CU_ASSERT_EQUAL(rules_alone(l.a, &err), 0);
 		CU_ASSERT_EQUAL(rules_drop_own(l.a, &err), 0);
-		after = ns_out(l.a, "nft list ruleset 2>/dev/null");
+		after = ns_out(l.a, "nft -s list ruleset 2>/dev/null");
 		CU_ASSERT_STRING_EQUAL(before, after);
 		CU_ASSERT(strstr(before, "NV_INPUT_PROXYMESH") != NULL);
 		free(before);
