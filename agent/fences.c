@@ -45,8 +45,8 @@ static bool gather(const struct node *n, struct known *k)
 
 static bool equal(const struct fence *a, const struct fence *b)
 {
-	return a->ipproto == b->ipproto && a->lo == b->lo && a->hi == b->hi && a->from_lo == b->from_lo && a->from_hi == b->from_hi && a->peer.len == b->peer.len &&
-	       addr_eq(&a->peer.net, &b->peer.net);
+	return a->ipproto == b->ipproto && a->pass == b->pass && a->lo == b->lo && a->hi == b->hi && a->from_lo == b->from_lo && a->from_hi == b->from_hi &&
+	       a->peer.len == b->peer.len && addr_eq(&a->peer.net, &b->peer.net);
 }
 
 /* True when they are others than before. */

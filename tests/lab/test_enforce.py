@@ -172,6 +172,35 @@ def test_ports_and_addresses_before_the_first_packet():
         assert alerts == [(10, 'blocked', True, 'deny')] * 4 + [(11, 'blocked', True, 'drop')] * 2, alerts
 
 
+ONE_PORT = '''version: 1
+default: {mode: protect}
+groups:
+  - {name: client, match: {workload: client}}
+rules:
+  - {id: 10, from: client, to: any, ports: [tcp/8080], action: %s}
+  - {id: 20, from: client, to: any, ports: [tcp], action: %s}
+'''
+
+
+def test_what_passed_and_what_was_denied_change_places():
+    """The same addresses and ports, the other way round: what stands before the first packet follows."""
+    with Lab(containers=('web', 'client'), outside=False) as lab:
+        for port in (8080, 8081):
+            Echo(lab.ns('web'), port)
+        lab.start_tapqd(mode='tc', policy=ONE_PORT % ('deny', 'allow'))
+        for port, rest in ((8081, 8080), (8080, 8081)):
+            web = lab.truth('web')
+            for v in (lab.v4, lab.v6):
+                assert how(lab, 'client', v('web'), port) == 'open', port
+                assert how(lab, 'client', v('web'), rest) == 'refused', rest
+            assert not [k for k in web.stop() if rest in (k[1][1], k[2][1])], rest
+            with open(lab.path('policy.yaml'), 'w') as f:
+                f.write(ONE_PORT % ('allow', 'deny'))
+            lab.tapq('reload')
+        lab.tapq('status')
+        assert lab.stop_tapqd() == 0
+
+
 def test_drop_is_silent():
     with Lab(containers=('web', 'client')) as lab:
         lab.start_tapqd(mode='tc', policy=REQUESTS % 'drop')

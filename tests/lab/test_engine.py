@@ -111,6 +111,7 @@ def test_drop_is_silent():
 def test_ports_and_addresses_before_the_first_packet():
     with by_program():
         test_enforce.test_ports_and_addresses_before_the_first_packet()
+        test_enforce.test_what_passed_and_what_was_denied_change_places()
 
 
 def test_datagrams():
