@@ -135,12 +135,14 @@ static void add_groups(struct filling *f, struct rule *r, const struct rule_grou
 {
 	const uint16_t *group = f->p->group_no + g->first;
 	static const uint16_t any[1] = { POLICY_GROUP_ANY };
+	struct group_set *used = &f->p->index.used[side == SET_TO];
 	uint32_t n = g->n;
 
 	for (uint32_t i = 0; i < n; i++)
-		set_add(&f->p->index.used[side == SET_TO], group[i]);
+		set_add(used, group[i]);
 	if (n > INDEX_GROUPS_MAX) {
 		r->verify = true;
+		set_add(used, POLICY_GROUP_ANY);
 		group = any;
 		n = 1;
 	}

@@ -54,7 +54,7 @@ struct rule_index {
 	struct prefix_map ports;
 	struct literals literals;
 	uint32_t literal_sets;		/* SET_PORT and how many prefixes there are: + number of the literal less one */
-	struct group_set used[2];	/* groups that rules name */
+	struct group_set used[2];	/* groups that rules name, or stand in the set of */
 	bool compares_ports;		/* some rule's ports are not in `ports` */
 	bool asks_facts;		/* some rule has a matcher */
 };

@@ -211,9 +211,10 @@ static unsigned pick(uint64_t *s, unsigned n) { return (unsigned)(rnd(s) % n); }
 static unsigned pick_groups(uint64_t *s, unsigned ngroups, uint16_t *g)
 {
 	unsigned n = pick(s, 40) == 0 ? 80 : 1 + pick(s, 3);
+	bool any = n < 80 || pick(s, 2);	/* among 80 it would nearly always be */
 
 	for (unsigned i = 0; i < n; i++)
-		g[i] = (uint16_t)(pick(s, 12) ? 1 + pick(s, ngroups) : POLICY_GROUP_ANY);
+		g[i] = (uint16_t)(!any || pick(s, 12) ? 1 + pick(s, ngroups) : POLICY_GROUP_ANY);
 	return n;
 }
 
