@@ -100,8 +100,46 @@ static void test_goldens(void)
 	globfree(&g);
 }
 
+/* What was shown and did not come is forgotten at the next call, also where that one does not look ahead, for want of flows: other frames are in the same places then. */
+static void test_forgotten(void)
+{
+	struct err err = { "" };
+	struct source *src = pcapsrc_open("tests/golden/dns-fqdn.pcap", 1, &err);
+	struct side plain, ahead;
+	struct frame f[BATCH];
+	int n;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(src);
+	open_side(&plain);
+	open_side(&ahead);
+	n = src->ops->batch(src, f, BATCH, &err);
+	CU_ASSERT_FATAL(n >= 4);
+	inspect(&plain, &ahead, &f[0], false);
+	dpi_ahead(ahead.d, &f[1], (unsigned)n - 1);
+	dpi_flush(plain.d);
+	dpi_flush(ahead.d);
+	for (int i = 1; i < n - i; i++) {
+		struct frame was = f[i];
+
+		f[i] = f[n - i];
+		f[n - i] = was;
+	}
+	dpi_ahead(ahead.d, &f[1], (unsigned)n - 1);
+	for (int i = 1; i < n; i++)
+		inspect(&plain, &ahead, &f[i], false);
+	dpi_flush(plain.d);
+	dpi_flush(ahead.d);
+	CU_ASSERT(plain.events > 2);
+	CU_ASSERT_EQUAL(plain.digest, ahead.digest);
+	CU_ASSERT(!memcmp(dpi_counters(plain.d), dpi_counters(ahead.d), DPI_C_COUNT * sizeof(uint64_t)));
+	src->ops->close(src);
+	dpi_free(plain.d);
+	dpi_free(ahead.d);
+}
+
 const struct unit_test tests_ahead[] = {
 	{ "goldens", test_goldens },
+	{ "what did not come is forgotten", test_forgotten },
 	{ 0 },
 };
 
