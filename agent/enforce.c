@@ -4,6 +4,7 @@
 #include "agent/enforce.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -226,6 +227,7 @@ static int add_way(struct enforce *e, struct stopped *f, struct device *d, int h
 		.src = dir ? t->dst : t->src, .dst = dir ? t->src : t->dst, .sport = dir ? t->dport : t->sport, .dport = dir ? t->sport : t->dport,
 		.ipproto = t->ipproto, .to_client = dir,
 	};
+	char name[IF_NAMESIZE];
 	uint32_t id, oldest;
 	struct err err = { "" };
 	int rc;
@@ -240,6 +242,10 @@ static int add_way(struct enforce *e, struct stopped *f, struct device *d, int h
 		err_set(&err, rc, "%s", strerror(-rc));
 	else if ((rc = tc_deny(e->tc, &d->want, hook, true, &id, 1, &err)))
 		deny_del(d->set, id);
+	if (rc == -ENODEV && !if_indextoname((unsigned)d->want.ifindex, name)) {
+		d->ready = false;	/* it went with its workload: nothing of the flow passes there, and those of others are stopped as ever */
+		return rc;
+	}
 	if (rc) {
 		failed(e, err.text);
 		return rc;

@@ -345,6 +345,29 @@ def test_two_hundred_at_once_and_the_end_of_flows():
         assert not re.search('clsact', run('tc', 'qdisc', 'show', ns=lab.ns('node')).stdout)
 
 
+def test_a_device_that_went_is_no_failure():
+    """What was denied of a container that is gone by the time: nothing is left to stop, and the flows of others are stopped as ever."""
+    with Lab(containers=('web', 'client', 'other'), outside=False) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='tc', policy=REQUESTS % 'deny')
+        conns = [connect(lab.ns('client'), a, 8080) for a in (lab.v4('web'), lab.v6('web'))]
+        wait_for('they are known', lambda: len(lab.tapq_json('flows')['flows']) >= 2)
+        lab.tapqd.send_signal(signal.SIGSTOP)       # so that the packets wait in the ring
+        for c in conns:
+            c.sendall(b'GET /denied HTTP/1.1\r\nHost: test.example\r\n\r\n')
+            c.settimeout(5)
+            assert c.recv(100)
+        run('ip', 'link', 'del', lab.veth('client'), ns=lab.ns('node'))
+        lab.tapqd.send_signal(signal.SIGCONT)
+        wait_for('they were judged', lambda: len([a for a in lab.events('alert') if a['alert']['signature_id'] == 30]) == 2)
+        c = connect(lab.ns('other'), lab.v4('web'), 8080)
+        c.sendall(b'GET /denied HTTP/1.1\r\nHost: test.example\r\n\r\n')
+        wait_for('it is stopped', lambda: [f for f in lab.tapq_json('flows')['flows'] if f['src_port'] == c.getsockname()[1] and f['enforced']], 5)
+        assert lab.counter('enforce.failed') == 0
+        c.close()
+        assert lab.stop_tapqd() == 0
+
+
 def test_policy_change_frees_and_kill_is_cleaned_up():
     with Lab(containers=('web', 'client'), outside=False) as lab:
         lab.nginx('web')
