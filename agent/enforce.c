@@ -80,7 +80,7 @@ struct enforce {
 	struct device **device;
 	unsigned ndevices, size;
 	struct stopped *flow;	/* touched as they are used */
-	uint32_t nflows, free;
+	uint32_t nflows, free, hand;	/* hand: the next to make room when there is none */
 	uint32_t chain[ENFORCE_FLOWS_MAX];
 	uint32_t owed[OWED_MAX];
 	unsigned nowed;
@@ -189,17 +189,21 @@ static void drop_flow(struct enforce *e, struct stopped *f)
 	forget_flow(e, f);
 }
 
+/* No place: the one that went longest without being taken again is taken, which among flows that only come is the oldest. */
 static struct stopped *new_flow(struct enforce *e, const struct refusal *r, uint32_t bucket)
 {
-	uint32_t no = e->free;
 	struct stopped *f;
+	uint32_t no;
 
+	if (e->free == NONE && e->nflows == ENFORCE_FLOWS_MAX) {
+		count(e, ENFORCE_C_EVICTED, 1);
+		drop_flow(e, &e->flow[e->hand++ % ENFORCE_FLOWS_MAX]);
+	}
+	no = e->free;
 	if (no != NONE)
 		e->free = e->flow[no].next;
-	else if (e->nflows < ENFORCE_FLOWS_MAX)
-		no = e->nflows++;
 	else
-		return NULL;
+		no = e->nflows++;
 	f = &e->flow[no];
 	*f = (struct stopped){ .listed = f->listed };	/* its place in the list outlives it */
 	f->used = true;
@@ -321,10 +325,8 @@ static void refuse(struct enforce *e, const struct refusal *r)
 	int64_t now = now_ns();
 	bool fresh = !f;
 
-	if (fresh && !(f = new_flow(e, r, bucket))) {
-		failed(e, "too many denied flows");
-		return;
-	}
+	if (fresh)
+		f = new_flow(e, r, bucket);
 	f->last = *r;
 	if (!f->whole && (fresh || now - f->tried >= RETRY || now < f->tried))
 		stop_flow(e, f, fresh, now);

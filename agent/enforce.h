@@ -15,14 +15,14 @@
 #include "dpi/dpi.h"
 #include "tc/filter.h"
 
-#define ENFORCE_FLOWS_MAX 65536u	/* on the node; a device: DENY_MAX */
+#define ENFORCE_FLOWS_MAX 65536u	/* on the node, then the oldest make room; a device: DENY_MAX */
 
 enum enforce_counter {
 #define ENFORCE_COUNTERS(X) \
 	X(FLOWS, "enforce.flows", "Flows that filters of the mirror were put in place for") \
 	X(STANDING, "enforce.standing", "Denied flows that are stopped now") \
 	X(PASSED, "enforce.passed", "Packets of denied flows that had passed before the filters stood") \
-	X(EVICTED, "enforce.evicted", "Flows whose filters made room for newer ones") \
+	X(EVICTED, "enforce.evicted", "Denied flows that made room for newer ones, and their filters with them") \
 	X(FAILED, "enforce.failed", "Filters for denied flows that could not be put in place") \
 	X(NOWHERE, "enforce.nowhere", "Denied flows neither of whose ends is a workload with filters that were read back: not stopped") \
 	X(LATENCY, "enforce.latency_us", "Microseconds from denied packets to their flows' filters, in all")

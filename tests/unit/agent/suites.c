@@ -8,6 +8,7 @@ extern const struct unit_test tests_config[];
 extern const struct unit_test tests_container[];
 extern const struct unit_test tests_control[];
 extern const struct unit_test tests_crew[];
+extern const struct unit_test tests_enforce[];
 extern const struct unit_test tests_eve[];
 extern const struct unit_test tests_evring[];
 extern const struct unit_test tests_fqdn[];
@@ -35,6 +36,7 @@ const struct unit_suite unit_suites[] = {
 	{ "container", tests_container },
 	{ "control", tests_control },
 	{ "crew", tests_crew },
+	{ "enforce", tests_enforce },
 	{ "eve", tests_eve },
 	{ "evring", tests_evring },
 	{ "fqdn", tests_fqdn },
