@@ -4,6 +4,8 @@ from lablib import Lab, run
 from test_policy import refused
 from traffic import Echo, connect, http_get
 
+SIDE_BY_SIDE = 3        # they wait for clients that nobody answers
+
 # web is of an image; client and db are of namespaces; who may talk is a group of groups.
 POLICY = '''version: 1
 default: {{mode: protect}}
