@@ -19,6 +19,7 @@
 
 #include "bridge/netns.h"
 #include "nfq/ipt.h"
+#include "nfq/kernel.h"
 #include "nfq/nfnl.h"
 
 #define RCVBUF (4 << 20)		/* an answer counts with the 4 KiB that the kernel allots for it */
@@ -44,16 +45,14 @@ uint32_t conntrack_drop_bit(uint32_t mask)
 
 static int open_socket(int nsfd, struct err *err)
 {
-	struct sockaddr_nl me = { .nl_family = AF_NETLINK };
-	int fd = netns_socket(nsfd, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, err), size = RCVBUF;
+	int fd = netns_socket(nsfd, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, err), size = RCVBUF, rc;
 
 	if (fd < 0)
 		return fd;
-	if (bind(fd, (struct sockaddr *)&me, sizeof me)) {
-		int rc = err_set(err, -errno, "conntrack: bind: %s", strerror(errno));
-
+	rc = kernel_connect(fd);
+	if (rc) {
 		close(fd);
-		return rc;
+		return err_set(err, rc, "conntrack: socket: %s", strerror(-rc));
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
@@ -147,24 +146,21 @@ static uint8_t family_of(const struct ct_flow *f) { return addr_is_v4(&f->src) ?
 /* What answers a batch of n requests that began at c->seq goes to fn, with the request's number. Under c->lock. */
 static bool talk(struct conntrack *c, const uint8_t *out, size_t len, unsigned n, void (*fn)(void *ctx, unsigned i, const struct nlmsghdr *), void *ctx)
 {
-	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	uint8_t buf[8192];
 	uint32_t first = c->seq;
 
 	c->seq += n;
-	if (sendto(c->fd, out, len, 0, (const struct sockaddr *)&kernel, sizeof kernel) < 0)
+	if (send(c->fd, out, len, 0) < 0)
 		return false;
 	for (;;) {
-		struct sockaddr_nl from = { 0 };
-		socklen_t fromlen = sizeof from;
-		ssize_t r = recvfrom(c->fd, buf, sizeof buf, MSG_DONTWAIT, (struct sockaddr *)&from, &fromlen);
+		ssize_t r = recv(c->fd, buf, sizeof buf, MSG_DONTWAIT);
 		int left = (int)r;
 
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK;
-		for (const struct nlmsghdr *h = (const void *)buf; !from.nl_pid && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+		for (const struct nlmsghdr *h = (const void *)buf; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
 			if (h->nlmsg_seq - first < n)
 				fn(ctx, h->nlmsg_seq - first, h);
 	}
@@ -309,7 +305,6 @@ struct clearing {
 /* The entry's own tuple is sent back with the mark's bits cleared. */
 static int clear_entry(const struct nlmsghdr *h, void *ctx)
 {
-	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	struct clearing *c = ctx;
 	struct nfnl_attrs a = nfnl_attrs(h);
 	const struct nlattr *tuple = a.a[CTA_TUPLE_ORIG];
@@ -323,7 +318,7 @@ static int clear_entry(const struct nlmsghdr *h, void *ctx)
 		mnl_attr_put(o, CTA_ZONE, mnl_attr_get_payload_len(a.a[CTA_ZONE]), mnl_attr_get_payload(a.a[CTA_ZONE]));
 	mnl_attr_put_u32(o, CTA_MARK, 0);
 	mnl_attr_put_u32(o, CTA_MARK_MASK, htonl(c->mask));
-	if (sendto(c->fd, o, o->nlmsg_len, 0, (const struct sockaddr *)&kernel, sizeof kernel) >= 0)
+	if (send(c->fd, o, o->nlmsg_len, 0) >= 0)
 		c->cleared++;
 	return MNL_CB_OK;
 }

@@ -8,22 +8,25 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "nfq/kernel.h"
+
 #define DUMP_SIZE 32768	/* the kernel fills a dump's message up to this */
 #define MESSAGES_MAX 65536	/* of one dump: more is not looked at */
 
 int nfnl_open(struct nfnl *t, struct err *err)
 {
+	int rc;
+
 	t->seq = 1;
 	t->nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	if (!t->nl)
 		return err_set(err, -errno, "nfnetlink: %s", strerror(errno));
-	if (mnl_socket_bind(t->nl, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int rc = err_set(err, -errno, "nfnetlink: bind: %s", strerror(errno));
-
+	rc = mnl_socket_bind(t->nl, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : kernel_connect(mnl_socket_get_fd(t->nl));
+	if (rc) {
 		mnl_socket_close(t->nl);
-		return rc;
+		err_set(err, rc, "nfnetlink: bind: %s", strerror(-rc));
 	}
-	return 0;
+	return rc;
 }
 
 void nfnl_close(struct nfnl *t) { mnl_socket_close(t->nl); }

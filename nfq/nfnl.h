@@ -14,7 +14,7 @@ struct nfnl {
 	unsigned seq;
 };
 
-int nfnl_open(struct nfnl *, struct err *);	/* 0 or -errno */
+int nfnl_open(struct nfnl *, struct err *);	/* connected; 0 or -errno */
 void nfnl_close(struct nfnl *);
 
 /* Sends one request (an NFT_MSG_... type) for all families and gives each answer to fn. A table that changes while it is dumped (EINTR)

@@ -17,6 +17,7 @@
 #include <linux/netlink.h>
 
 #include "bridge/netns.h"
+#include "nfq/kernel.h"
 #include "nfq/queue_conf.h"
 
 #define PROC_QUEUES "/proc/thread-self/net/netfilter/nfnetlink_queue"
@@ -162,20 +163,6 @@ static int bind_queue(int fd, const struct queue_conf *c, unsigned queue, bool g
 	return rc ? taken(c->nsfd, queue, rc, err) : 0;
 }
 
-/* Connected to the kernel: whoever else writes to our port is refused (netlink_getsockbyportid() in net/netlink/af_netlink.c); a workload with CAP_NET_ADMIN
- * could. It gets its port by that; what was written in between is thrown away, since the kernel was asked for nothing yet. -errno. */
-static int connect_kernel(int fd)
-{
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	char none;
-
-	if (connect(fd, (struct sockaddr *)&kernel, sizeof kernel))
-		return -errno;
-	while (recv(fd, &none, sizeof none, MSG_DONTWAIT) >= 0)
-		;
-	return 0;
-}
-
 int queue_socket(const struct queue_conf *c, struct err *err)
 {
 	int size = (int)(c->rcvbuf ? c->rcvbuf : QUEUE_RCVBUF), on = 1, rc;
@@ -184,7 +171,7 @@ int queue_socket(const struct queue_conf *c, struct err *err)
 	if (fd < 0)
 		return fd;
 	/* Without NO_ENOBUFS a full buffer stays closed until all of it was read, and more is lost. Losses show as gaps in the ids. */
-	rc = setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) ? -errno : connect_kernel(fd);
+	rc = setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) ? -errno : kernel_connect(fd);
 	if (rc) {
 		rc = err_set(err, rc, "queue %u: socket: %s", c->queue_tcp, strerror(-rc));
 		close(fd);

@@ -3,8 +3,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+
+#include "bridge/netns.h"
+#include "nfq/conntrack.h"
 #include "nfq/ipt.h"
 #include "tests/unit/nfq/nslab.h"
 #include "tests/unit/unit.h"
@@ -159,6 +166,39 @@ static void test_tampering(void)
 		}
 		nslab_close(&l);
 	}
+}
+
+/* A workload with CAP_NET_ADMIN finds the ports by which its tables are watched and its connections are marked, and would answer in the kernel's place. */
+static void test_forged_answers(void)
+{
+	struct { struct nlmsghdr h; struct nfgenmsg g; } m = { .h = { .nlmsg_len = sizeof m, .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN } };
+	struct sockaddr_nl to = { .nl_family = AF_NETLINK };
+	struct rules_watch *watch;
+	struct err err = { "" };
+	struct conntrack *ct;
+	unsigned refused = 0;
+	struct nslab l;
+	char *ports;
+	int fd;
+
+	if (!nslab_open(&l))
+		return;
+	watch = rules_watch_open(l.a, &err);
+	ct = conntrack_open(l.a, 0x1000, 0x1000, &err);
+	fd = netns_socket(l.a, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, &err);
+	CU_ASSERT(watch && ct && fd >= 0);
+	ports = ns_out(l.a, "awk '$2 == %d && $3 { print $3 }' /proc/thread-self/net/netlink", NETLINK_NETFILTER);
+	for (char *p = ports; p && *p; p = strchr(p, '\n') + 1) {
+		to.nl_pid = (uint32_t)strtoul(p, NULL, 10);
+		refused += sendto(fd, &m, sizeof m, 0, (struct sockaddr *)&to, sizeof to) < 0 && errno == ECONNREFUSED;
+	}
+	CU_ASSERT_EQUAL(refused, 2);
+	CU_ASSERT_EQUAL(err.text[0], 0);
+	free(ports);
+	close(fd);
+	conntrack_unref(ct);
+	rules_watch_close(watch);
+	nslab_close(&l);
 }
 
 /* The workload's own rules and policies are as before, while ours stand and after they went. */
@@ -511,6 +551,7 @@ const struct unit_test tests_rules_live[] = {
 	{ "ensure twice, and when the wish changes", test_ensure },
 	{ "peers and all ports read back as written", test_peers_and_all },
 	{ "tampering is noticed and put right", test_tampering },
+	{ "forged answers are refused", test_forged_answers },
 	{ "rules and policies of others stay", test_others_untouched },
 	{ "empty tables go", test_empty_tables_go },
 	{ "ours alone go with their tables", test_alone },
