@@ -46,17 +46,29 @@ static struct table *table_of(struct look *l, const struct nlmsghdr *h, const st
 	return NULL;
 }
 
+/* As iptables makes them with a table. */
+static bool built_in(const char *chain)
+{
+	static const char *const names[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (!strcmp(chain, names[i]))
+			return true;
+	return false;
+}
+
 static int on_chain(const struct nlmsghdr *h, void *ctx)
 {
 	struct nfnl_attrs a = nfnl_attrs(h);
 	struct table *t = table_of(ctx, h, a.a[NFTA_CHAIN_TABLE]);
-	bool own = ipt_own_chain(nfnl_str(a.a[NFTA_CHAIN_NAME]));
+	const char *name = nfnl_str(a.a[NFTA_CHAIN_NAME]);
+	bool own = ipt_own_chain(name);
 
 	if (!t)
 		return MNL_CB_OK;
 	t->there = true;
 	t->ours |= own;
-	t->used |= !own && (!a.a[NFTA_CHAIN_HOOK] || nfnl_be32(a.a[NFTA_CHAIN_POLICY]) != NF_ACCEPT);
+	t->used |= !own && (!a.a[NFTA_CHAIN_HOOK] || !built_in(name) || nfnl_be32(a.a[NFTA_CHAIN_POLICY]) != NF_ACCEPT);
 	return MNL_CB_OK;
 }
 

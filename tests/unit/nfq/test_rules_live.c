@@ -265,6 +265,12 @@ static void test_empty_tables_go(void)
 	s = ns_out(l.a, "nft list tables");
 	CU_ASSERT_STRING_EQUAL(s, "table ip filter\ntable ip6 security\n");
 	free(s);
+	/* so does one that somebody made for rules to come */
+	ns_sh(l.a, "nft flush ruleset; for f in ip ip6; do nft add table $f filter; nft \"add chain $f filter input { type filter hook input priority 0; }\"; done");
+	CU_ASSERT_EQUAL(rules_drop_tables(l.a, &err), 0);
+	s = ns_out(l.a, "nft list tables");
+	CU_ASSERT_STRING_EQUAL(s, "table ip filter\ntable ip6 filter\n");
+	free(s);
 	nslab_close(&l);
 }
 
@@ -276,6 +282,7 @@ static void test_alone(void)
 		"iptables-nft -I INPUT -p icmp -j NV_INPUT_PROXYMESH", "iptables-nft -D INPUT -p icmp -j NV_INPUT_PROXYMESH",
 		"ip6tables-nft -N mine", "ip6tables-nft -X mine",
 		"iptables-nft -P FORWARD DROP", "iptables-nft -P FORWARD ACCEPT",
+		"nft add chain ip filter input '{ type filter hook prerouting priority 5; policy accept; }'", "nft delete chain ip filter input",
 		"nft add set ip filter s '{ type ipv4_addr; }'", "nft delete set ip filter s",
 		"nft add counter ip6 filter c", "nft delete counter ip6 filter c",
 		"iptables-legacy -N mine", NULL,	/* the table stays for good */
