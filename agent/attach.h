@@ -36,7 +36,7 @@ void attach_policy(struct node *);
 bool attach_excludes(const struct workload *);
 /* for_good: the qdisc goes too, which costs a packet or two; else it stays for the next attach_mirror. */
 void detach_mirror(struct node *, struct workload *, bool for_good);
-/* Reads back only: what somebody changed since it was last read, or all of it. True when all is as wanted. */
+/* Reads back only: what somebody changed since it was last read; all: every filter. True when all is as wanted. */
 bool attach_check(struct node *, struct workload *, bool all);
 /* True when the options in force for the queue are those the rules in the kernel say. */
 bool attach_queue_current(const struct workload *);

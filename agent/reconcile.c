@@ -17,7 +17,7 @@
 #define OVERLAP_OPEN 60000000000LL	/* ns: longer than any switch takes; ended by overlap_end */
 #define OVERLAP_TAIL 400000000LL	/* ns: the mirror's frames come later than the queue's (block retire time, a busy ring) */
 #define RETIRE_MS 8
-#define CHECK_TURNS 60u		/* node_check() calls in which each workload is read back though no change of it was told: two minutes */
+#define CHECK_TURNS 60u		/* node_check() calls in which each workload's filters are read back though no change of them was told: two minutes */
 #define RING_BLOCKS_LEAST 8u	/* of one ring, where that many are configured: with few packets a block goes every RETIRE_MS */
 
 /* ---- bridges and rings ---- */
