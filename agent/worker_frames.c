@@ -86,17 +86,18 @@ void frames_flush(struct worker *w)
 	}
 }
 
-/* Inspects a frame whose receiver may have to be asked where it is: it waits for that here (ANSWER_LATER), or is dropped. Where conntrack is on, what the
+/* Inspects a frame whose receiver may have to be asked where it is: it waits for that here (ANSWER_LATER), or is dropped. Only a held one asks: e is there. Where conntrack is on, what the
  * receiver says would be the first packet of a connection that the waiting one is to begin too, and the kernel would drop that one as the later
  * (nf_ct_resolve_clash() in net/netfilter/nf_conntrack_core.c): so its sender sends it again. */
 static struct answer inspect_or_ask(struct worker *w, const struct entry *e, const struct frame *f)
 {
 	struct answer a = dpi_inspect(w->dpi, f);
-	bool clash = e->ct && conntrack_on(e->ct);
 	struct frame as_it_is;
+	bool clash;
 
 	if (!(a.flags & ANSWER_ASK))
 		return a;
+	clash = e->ct && conntrack_on(e->ct);
 	if (clash || again_put(&w->again, f, worker_steady())) {
 		e->refuse(e->refuse_ctx, f, true);
 		return (struct answer){ .verdict = VERDICT_DROP, .flags = clash ? 0 : ANSWER_LATER };
@@ -170,7 +171,7 @@ void frames_run_relayed(struct worker *w)
 
 	w->behind = false;
 	for (unsigned n = 0; w->conf.relay && (m = relay_next(w->conf.relay, w->conf.index, &from)); n++) {
-		const struct entry *e = m->frame.caller;	/* it stays as long as answers are awaited */
+		const struct entry *e = m->frame.caller;	/* it stays as long as answers are awaited: of a frame that is not held it may be gone */
 		struct answer a;
 
 		w->came = true;
@@ -185,7 +186,7 @@ void frames_run_relayed(struct worker *w)
 			continue;
 		}
 		a = inspect_or_ask(w, e, &m->frame);
-		if (a.flags & ANSWER_FINAL && e->ct)
+		if (m->frame.held && a.flags & ANSWER_FINAL && e->ct)
 			offload_note(w->offload, e->ct, w->dpi);
 		if (m->frame.held && !(a.flags & ANSWER_LATER))
 			relay_reply(w->conf.relay, w->conf.index, from, &m->frame, a);

@@ -25,6 +25,9 @@ extern const struct unit_test tests_replay[];
 #endif
 extern const struct unit_test tests_show[];
 extern const struct unit_test tests_sink[];
+#if __has_include("dpi/engine.h")	/* as test_replay.c */
+extern const struct unit_test tests_worker[];
+#endif
 extern const struct unit_test tests_world[];
 extern const struct unit_test tests_yaml[];
 
@@ -53,6 +56,9 @@ const struct unit_suite unit_suites[] = {
 #endif
 	{ "show", tests_show },
 	{ "sink", tests_sink },
+#if __has_include("dpi/engine.h")
+	{ "worker", tests_worker },
+#endif
 	{ "world", tests_world },
 	{ "yaml", tests_yaml },
 	{ 0 },
