@@ -164,7 +164,7 @@ int rules_generation(int nsfd, uint64_t *gen, struct err *err)
 struct rules_watch {
 	int nsfd;			/* borrowed */
 	struct nfnl nft;
-	bool open, has_nft;
+	bool has_nft;			/* nft is open */
 	int acct, names[IPT_FAMILIES], raw[IPT_FAMILIES];	/* files and sockets of the netns; -1: it had none */
 };
 
@@ -175,7 +175,7 @@ static int open_watch(void *ctx, struct err *err)
 
 	if (rc && rc != -EPROTONOSUPPORT)
 		return rc;
-	w->has_nft = w->open = !rc;
+	w->has_nft = !rc;
 	w->acct = acct_open();
 	for (int f = 0; f < IPT_FAMILIES; f++) {
 		w->names[f] = ipt_legacy_open((enum ipt_family)f);
@@ -204,7 +204,7 @@ void rules_watch_close(struct rules_watch *w)
 {
 	if (!w)
 		return;
-	if (w->open)
+	if (w->has_nft)
 		nfnl_close(&w->nft);
 	for (const int *fd = (int[]){ w->acct, w->names[IPT_V4], w->names[IPT_V6], w->raw[IPT_V4], w->raw[IPT_V6], -2 }; *fd != -2; fd++)
 		if (*fd >= 0)
