@@ -177,8 +177,9 @@ void node_publish(struct node *n, bool judge, int64_t overlap)
 	struct world *world;
 	unsigned count = 0;
 
+	n->world_changed = true;	/* until all have it: without memory the old snapshot stays in force, and the next round tries again */
 	if (!ports)
-		return;		/* the old snapshot stays in force; the next round tries again */
+		return;
 	for (const struct workload *w = n->reg.first; w; w = w->next)
 		for (unsigned i = 0; i < w->nlinks; i++)
 			fill_port(n, w, i, &ports[count++]);
