@@ -4,7 +4,7 @@
  * Two kinds, at 49010/49060 (IPv4) and 49011/49061 (IPv6), behind exclusions and before the mirror:
  *   ways    exact filters, one direction of one flow: protocol, both addresses, both ports or an echo's id. They come and go one by one (deny_add,
  *           deny_del) without the rest of the device's plan being looked at; the plan compares all of them with what stands.
- *   fences  what would be denied whatever comes, from or to a prefix: TCP's first segments (SYN without ACK) to a range of ports; UDP from and to
+ *   fences  what would be denied whatever comes, between an address of the workload's own (what it forwards for others is judged otherwise) and a prefix: TCP's first segments (SYN without ACK) to a range of ports; UDP from and to
  *           ranges of ports (u32 cannot tell who began: the source ports are those at which it is denied as an answer, too); echo requests.
  *           A list: the first that holds a packet decides. One that lets it pass ends its way through these preferences by asking for a word far
  *           beyond any packet's end, as the kernel leaves a preference at once when a packet is too short for a key (u32_classify() in
@@ -67,7 +67,7 @@ static inline bool deny_table_is6(unsigned t) { return (t >= DENY_S6 && t <= DEN
 bool deny_is_way(const struct u32_filter *);
 /* Tables and the nodes that lead to ways; those of fences and the fences. In building order. -ENOMEM. */
 int deny_ground(int hook, struct u32_list *out);
-int deny_fences(int hook, int to, const struct fence *, unsigned n, struct u32_list *out);	/* in their order */
+int deny_fences(const struct tc_want *, int hook, int to, struct u32_list *out);	/* in their order */
 /* Filters that this fence takes of those that its protocol and family may have; how many of these have no room any more: one without and all behind it. */
 unsigned deny_fence_cost(const struct fence *);
 unsigned deny_fences_over(const struct fence *, unsigned n);

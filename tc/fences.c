@@ -69,8 +69,33 @@ unsigned deny_fences_over(const struct fence *t, unsigned n)
 	return over;
 }
 
-/* The root behind the IP header, first fragments only, and where TCP's SYNs are told from the rest. */
-static void add_fence_roots(struct builder *b, const struct kind *k, bool v4)
+/* The root behind the IP header, of each address of the workload's own, first fragments only. */
+static void add_fence_roots(struct builder *b, const struct kind *k, const struct addr *own, unsigned no, unsigned table)
+{
+	bool v4 = addr_is_v4(own);
+
+	for (unsigned fragment = 0; fragment < (v4 ? 1 : 2); fragment++) {
+		struct u32_filter f = node(b, v4, U32_ROOT, ROOT_FENCE + 2 * (KINDS * no + (unsigned)(k - kinds)) + fragment);
+
+		if (v4)
+			key(&f, 0, 0x1fff, 4, false);
+		else if (fragment) {
+			key(&f, IP6_FRAGMENT << 8, 0xff00, 4, false);
+			key(&f, 0, 0xfff8, 40, false);
+		}
+		f.key[f.nkeys++] = ipproto_key(v4, fragment, v4 ? k->ipproto4 : k->ipproto6);
+		key_addr(&f, own, 128, b->hook ? (v4 ? 16 : 24) : (v4 ? 12 : 8));
+		f.flags = v4 ? TC_U32_VAROFFSET : TC_U32_OFFSET;
+		f.offmask = v4 ? 0x0f00 : 0;
+		f.offshift = v4 ? 6 : 0;
+		f.off = v4 ? 0 : fragment ? 48 : 40;
+		f.link = table;
+		add(b, &f);
+	}
+}
+
+/* What leads to a kind's fences; TCP's SYNs are told from the rest on the way. */
+static void add_way_in(struct builder *b, const struct kind *k, bool v4, const struct addr *own, unsigned nown)
 {
 	unsigned table = DENY_TABLE(b->hook, k->table + !v4);
 	struct u32_filter f;
@@ -82,29 +107,17 @@ static void add_fence_roots(struct builder *b, const struct kind *k, bool v4)
 		add(b, &f);
 		table = DENY_TABLE(b->hook, v4 ? DENY_SYN4 : DENY_SYN6);
 	}
-	for (unsigned fragment = 0; fragment < (v4 ? 1 : 2); fragment++) {
-		f = node(b, v4, U32_ROOT, ROOT_FENCE + 2 * (unsigned)(k - kinds) + fragment);
-		if (v4)
-			key(&f, 0, 0x1fff, 4, false);
-		else if (fragment) {
-			key(&f, IP6_FRAGMENT << 8, 0xff00, 4, false);
-			key(&f, 0, 0xfff8, 40, false);
-		}
-		f.key[f.nkeys++] = ipproto_key(v4, fragment, v4 ? k->ipproto4 : k->ipproto6);
-		f.flags = v4 ? TC_U32_VAROFFSET : TC_U32_OFFSET;
-		f.offmask = v4 ? 0x0f00 : 0;
-		f.offshift = v4 ? 6 : 0;
-		f.off = v4 ? 0 : fragment ? 48 : 40;
-		f.link = table;
-		add(b, &f);
-	}
+	for (unsigned i = 0; i < nown; i++)
+		if (addr_is_v4(&own[i]) == v4 && !addr_is_linklocal(&own[i]))
+			add_fence_roots(b, k, &own[i], i, table);
 }
 
-static void add_kind(struct builder *b, const struct kind *k, bool v4, int to, const struct fence *t, unsigned n)
+static void add_kind(struct builder *b, const struct kind *k, bool v4, const struct tc_want *w, int to)
 {
+	const struct fence *t = w->fence[b->hook];
 	unsigned filters = 0, no = 0;
 
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < w->nfence[b->hook]; i++) {
 		if (!is_kind(&t[i], k, v4) || !fits(&t[i], k, &filters))
 			continue;
 		if (!no && k->table == DENY_TCP4)
@@ -114,15 +127,15 @@ static void add_kind(struct builder *b, const struct kind *k, bool v4, int to, c
 		add_fence(b, &t[i], k, to, &no);
 	}
 	if (no)
-		add_fence_roots(b, k, v4);
+		add_way_in(b, k, v4, w->own, w->nown);
 }
 
-int deny_fences(int hook, int to, const struct fence *t, unsigned n, struct u32_list *out)
+int deny_fences(const struct tc_want *w, int hook, int to, struct u32_list *out)
 {
 	struct builder b = { .out = out, .hook = hook };
 
 	for (int v4 = 1; v4 >= 0; v4--)
 		for (size_t k = 0; k < KINDS; k++)
-			add_kind(&b, &kinds[k], v4, to, t, n);
+			add_kind(&b, &kinds[k], v4, w, to);
 	return b.rc;
 }

@@ -37,6 +37,8 @@ struct tc_want {		/* what one veth should have */
 	struct flowmap *denied;		/* borrowed: tc_denied(); with `deny` in the bpf engine */
 	const struct fence *fence[2];	/* borrowed, by hook; only with `deny`. u32's in both engines. Not on shared blocks */
 	unsigned nfence[2];
+	const struct addr *own;		/* borrowed, with fences: the workload's addresses, which they are for; link-local ones are not */
+	unsigned nown;
 };
 
 struct tc_state {		/* what was read back */

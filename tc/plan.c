@@ -249,7 +249,7 @@ int plan_wanted(const struct tc_want *w, int hook, const struct plan_present *ha
 	if (w->deny && w->engine == TC_ENGINE_U32 && !b.rc)
 		b.rc = deny_ground(hook, out);
 	if (w->deny && !b.rc)
-		b.rc = deny_fences(hook, to, w->fence[hook], w->nfence[hook], out);
+		b.rc = deny_fences(w, hook, to, out);
 	if (w->quarantine && !b.rc)
 		b.rc = quarantine_wanted(hook, to, out);
 	add(&b, &mirror);

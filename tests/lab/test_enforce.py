@@ -201,6 +201,30 @@ def test_what_passed_and_what_was_denied_change_places():
         assert lab.stop_tapqd() == 0
 
 
+BEHIND = '''version: 1
+default: {mode: protect}
+groups:
+  - {name: behind, match: {cidr: [10.99.0.0/24, "fd99::/64"]}}
+rules:
+  - {id: 10, from: behind, to: any, ports: [tcp/8080], action: allow}
+'''
+
+
+def test_what_a_container_forwards_is_judged_by_its_own_addresses():
+    """A container sends from an address that its interface does not have (a router, a service's address on lo): allowed where that address is."""
+    with Lab(containers=('web', 'client'), outside=False) as lab:
+        Echo(lab.ns('web'), 8080)
+        for v, behind, net in ((lab.v4, '10.99.0.1', '10.99.0.1/32'), (lab.v6, 'fd99::1', 'fd99::1/128')):
+            lab.exec('client', 'ip', 'addr', 'add', net, 'dev', 'lo')
+            lab.exec('web', 'ip', 'route', 'add', net, 'via', v('client'))
+        lab.start_tapqd(mode='tc', policy=BEHIND)
+        for v, behind in ((lab.v4, '10.99.0.1'), (lab.v6, 'fd99::1')):
+            assert how(lab, 'client', v('web'), 8080) == 'refused'
+            connect(lab.ns('client'), v('web'), 8080, source=(behind, 0), timeout=2).close()
+        lab.tapq('status')
+        assert lab.stop_tapqd() == 0
+
+
 def test_drop_is_silent():
     with Lab(containers=('web', 'client')) as lab:
         lab.start_tapqd(mode='tc', policy=REQUESTS % 'drop')

@@ -112,6 +112,7 @@ def test_ports_and_addresses_before_the_first_packet():
     with by_program():
         test_enforce.test_ports_and_addresses_before_the_first_packet()
         test_enforce.test_what_passed_and_what_was_denied_change_places()
+        test_enforce.test_what_a_container_forwards_is_judged_by_its_own_addresses()
 
 
 def test_datagrams():

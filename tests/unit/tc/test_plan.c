@@ -11,7 +11,7 @@
 #include "tc/deny.h"
 #include "tests/unit/unit.h"
 
-#define WANTS 11
+#define WANTS 12
 
 /* The ways that want 9 has: 100 of both families on both hooks. */
 static struct deny_set *ways(void)
@@ -76,6 +76,7 @@ static struct tc_want want_of(unsigned i)
 			{ .ipproto = 17, .lo = 53, .hi = 54, .from_lo = 1, .from_hi = 4 }, { .ipproto = 1, .hi = 65535, .from_hi = 65535 }, { .ipproto = 58, .hi = 65535, .from_hi = 65535 },
 		};
 		static struct deny_set *none;
+		static struct addr own[3];
 
 		fence[1].peer = (struct cidr){ addr_v4((const uint8_t[]){ 10, 0, 0, 0 }), 104 };
 		fence[2].peer = (struct cidr){ addr_v6((const uint8_t[16]){ 0xfd }), 8 };
@@ -87,6 +88,21 @@ static struct tc_want want_of(unsigned i)
 		fence[5].peer = fence[2].peer;
 		w.nfence[0] = 6;
 		w.nfence[1] = 4;
+		own[0] = addr_v4((const uint8_t[]){ 10, 9, 0, 2 });
+		own[1] = addr_v6((const uint8_t[16]){ 0xfd, 9 });
+		own[2] = addr_v6((const uint8_t[16]){ 0xfe, 0x80 });
+		w.own = own;
+		w.nown = 3;
+		break;
+	}
+	case 10: {	/* the same, and the workload has others of its addresses */
+		static struct addr own[2];
+
+		own[0] = addr_v4((const uint8_t[]){ 10, 9, 0, 3 });
+		own[1] = addr_v4((const uint8_t[]){ 10, 9, 0, 4 });
+		w = want_of(9);
+		w.own = own;
+		w.nown = 2;
 		break;
 	}
 	default:
@@ -405,15 +421,15 @@ static void test_place(void)
 /* The key says what is excluded and nothing else. */
 static void test_key(void)
 {
-	uint64_t key[WANTS];		/* but for the two with denied flows, which are not for shared blocks */
+	uint64_t key[WANTS];		/* but for those with denied flows, which are not for shared blocks */
 	struct tc_want a = want_of(1), b = a;
 
 	for (unsigned i = 0; i < WANTS; i++) {
 		struct tc_want w = want_of(i);
 
 		key[i] = plan_key(&w);
-		for (unsigned j = 0; j < i && i != 8 && i != 9; j++)
-			CU_ASSERT(j == 8 || j == 9 || key[i] != key[j]);
+		for (unsigned j = 0; j < i && !w.deny; j++)
+			CU_ASSERT(want_of(j).deny || key[i] != key[j]);
 	}
 	b.ifindex = 99;
 	b.exclude_sport[0].port[0] = a.exclude_sport[0].port[1];
@@ -495,6 +511,16 @@ static void test_ways_hashed(void)
 	deny_free(s);
 }
 
+static int fences_of(int hook, const struct fence *f, unsigned n, struct u32_list *out)
+{
+	const struct addr own = addr_v4((const uint8_t[]){ 10, 9, 0, 2 });
+	struct tc_want w = { .own = &own, .nown = 1 };
+
+	w.fence[hook] = f;
+	w.nfence[hook] = n;
+	return deny_fences(&w, hook, 9, out);
+}
+
 /* Every range of ports is said exactly, by few blocks. */
 static void test_fence_blocks(void)
 {
@@ -508,7 +534,7 @@ static void test_fence_blocks(void)
 		unsigned hits = 0, right = 0;
 
 		CU_ASSERT_EQUAL(deny_fence_cost(&f), t[i].cost);
-		CU_ASSERT_EQUAL_FATAL(deny_fences(1, 9, &f, 1, &l), 0);
+		CU_ASSERT_EQUAL_FATAL(fences_of(1, &f, 1, &l), 0);
 		CU_ASSERT_EQUAL(l.n, 2 + t[i].cost + 2);
 		for (uint32_t port = 0; port < 65536; port++)
 			for (unsigned k = 2; k < 2 + t[i].cost; k++) {
@@ -531,7 +557,7 @@ static void test_fence_pairs(void)
 	unsigned hits = 0, wrong = 0, cost = deny_fence_cost(&f[0]);
 
 	CU_ASSERT_EQUAL(cost, 5 * 6);	/* 3, 4-7, 8-15, 16-19, 20-21: five; 1000-1007, 1008-1023, 1024-1087, 1088-1095, 1096-1099, 1100 */
-	CU_ASSERT_EQUAL_FATAL(deny_fences(0, 9, f, 1, &l), 0);
+	CU_ASSERT_EQUAL_FATAL(fences_of(0, f, 1, &l), 0);
 	CU_ASSERT_EQUAL(l.n, 1 + cost + 1);
 	for (uint32_t from = 990; from < 1110; from++)
 		for (uint32_t to = 0; to < 30; to++)
@@ -545,7 +571,7 @@ static void test_fence_pairs(void)
 	CU_ASSERT(!wrong && hits == 19 * 101);
 	plan_list_free(&l);
 	f[0].pass = true;	/* the same, and none of them stops */
-	CU_ASSERT_EQUAL_FATAL(deny_fences(0, 9, f, 1, &l), 0);
+	CU_ASSERT_EQUAL_FATAL(fences_of(0, f, 1, &l), 0);
 	for (unsigned k = 1; k < 1 + cost; k++)
 		CU_ASSERT(!l.f[k].redirect && !l.f[k].link && !l.f[k].flags && l.f[k].nkeys == 3 && l.f[k].key[2].off > 1 << 20);
 	plan_list_free(&l);
@@ -557,7 +583,7 @@ static void test_fence_pairs(void)
 	f[1].from_hi = 60000;	/* no room for the second: what comes behind it has none either */
 	f[2] = f[0];
 	CU_ASSERT_EQUAL(deny_fences_over(f, 3), 2);
-	CU_ASSERT_EQUAL_FATAL(deny_fences(0, 9, f, 3, &l), 0);
+	CU_ASSERT_EQUAL_FATAL(fences_of(0, f, 3, &l), 0);
 	CU_ASSERT_EQUAL(l.n, 1 + cost + 1);
 	plan_list_free(&l);
 }

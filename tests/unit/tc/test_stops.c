@@ -570,6 +570,8 @@ static void send_around(struct stops *s, int hook, const struct pkt *like, bool 
 	send_pkt(s, hook, &k, true);
 	*peer = 64;
 	send_pkt(s, hook, &k, !at_all);
+	*(hook ? &k.dst : &k.src) = 3;		/* not the workload's own */
+	send_pkt(s, hook, &k, true);
 }
 
 /* From or to a prefix: of TCP SYNs alone, to a range of ports; of UDP what comes from and goes to ranges; echo requests. */
@@ -586,7 +588,13 @@ static void fences(struct lab *l)
 	struct tc_want w = lab_want(l);
 	struct deny_set *set = lab_denies(&w, tc);
 	struct fence fence[3 * EIGHT];
+	struct addr own[3];
 
+	addr_parse("10.0.0.2", &own[0]);
+	addr_parse("10.0.0.250", &own[1]);
+	addr_parse("fd00::2", &own[2]);
+	w.own = own;
+	w.nown = 3;
 	eight_fences(fence, IPPROTO_TCP, IPPROTO_TCP, &tcp);
 	eight_fences(fence + EIGHT, IPPROTO_UDP, IPPROTO_UDP, &udp);
 	eight_fences(fence + 2 * EIGHT, IPPROTO_ICMP, IPPROTO_ICMPV6, &echo);
@@ -625,6 +633,11 @@ static void fences(struct lab *l)
 			judge(&s);
 		}
 	w.nfence[0] = w.nfence[1] = 11;
+	LAB_CHECK(l, ensure(l, tc, &w));
+	addr_parse("10.0.0.3", &own[0]);
+	LAB_CHECK(l, ensure(l, tc, &w));
+	w.own++;
+	w.nown--;
 	LAB_CHECK(l, ensure(l, tc, &w));
 	w.nfence[0] = w.nfence[1] = 0;
 	LAB_CHECK(l, ensure(l, tc, &w));
