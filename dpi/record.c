@@ -15,7 +15,7 @@ static uint32_t pad8(uint32_t n) { return (n + 7u) & ~7u; }
 
 void rec_reset(struct record *r)
 {
-	r->len = 0;
+	r->len = r->asked = 0;
 	r->depth = r->lost_depth = 0;
 	r->full = false;
 }

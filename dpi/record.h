@@ -14,6 +14,7 @@
 
 struct record {
 	uint32_t len;
+	uint32_t asked;		/* where begins what rules alone ask for: it is judged, not told, for its facts live as long as the policy. 0: all is told */
 	uint8_t depth;
 	uint8_t lost_depth;	/* objects opened after the buffer was full */
 	bool full;
@@ -21,6 +22,7 @@ struct record {
 };
 
 void rec_reset(struct record *r);
+static inline uint32_t rec_told(const struct record *r) { return r->asked ? r->asked : r->len; }
 void rec_str(struct record *r, const struct fact *f, const void *p, size_t n);
 static inline void rec_bytes(struct record *r, const struct fact *f, struct bytes b) { rec_str(r, f, b.p, b.n); }
 void rec_cstr(struct record *r, const struct fact *f, const char *s);

@@ -87,7 +87,7 @@ void tell_fill(const struct px *x, enum event_type type, struct event *ev)
 void tell_emit(struct dpi *d, struct event *ev, const struct record *r)
 {
 	ev->body = r->body;
-	ev->body_len = r->len;
+	ev->body_len = rec_told(r);
 	count(d, DPI_C_EVENTS);
 	if (r->full)
 		count(d, DPI_C_EVENTS_CUT);
@@ -189,7 +189,7 @@ void tell_alert_end(struct px *x, struct record *r, const struct record *request
 
 	if (request && request->len) {
 		rec_obj(r, &fact_request);
-		rec_append(r, request->body, request->len);
+		rec_append(r, request->body, rec_told(request));
 		rec_end(r);
 	}
 	tell_fill(x, EV_ALERT, &ev);

@@ -361,6 +361,7 @@ static struct record *judged(struct px *px, const struct http_head *h, const str
 	http_put_asked(r, px, h, head);
 	px_judge(px, r);
 	r->len = told;
+	r->asked = 0;
 	r->full = full;
 	return r;
 }

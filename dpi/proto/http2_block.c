@@ -337,6 +337,7 @@ static void request(struct px *px, struct http2 *s, enum dir dir, const struct h
 		http2_etcd_request(st, rec_find(st->facts->body, st->facts->len, FACT_HTTP_PATH));
 	r = px_record(px);
 	http2_stream_put(r, st, (struct bytes){ NULL, 0 });
+	r->asked = r->len;
 	if (b->asked)
 		rec_append(r, b->asked->body, b->asked->len);
 	px_judge(px, r);

@@ -139,6 +139,7 @@ void http_put_asked(struct record *r, const struct px *px, const struct http_hea
 		rec_partial(r);
 	if (!px_wants_headers(px))
 		return;
+	r->asked = r->len;
 	cur_line(&c, &line);	/* the request line */
 	while (cur_line(&c, &line)) {
 		struct cursor l = cur_of(line.p, line.n);

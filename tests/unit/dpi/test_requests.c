@@ -110,6 +110,7 @@ static void test_headers(void)
 	CU_ASSERT(SAY_UP(&t, "GET / HTTP/1.1\r\nX-ENV:\r\n test\r\nHost: x\r\n\r\n", 0) && SAY_DOWN(&t, OK_REPLY));
 	CU_ASSERT(strstr(t.c.text, "x-env") == NULL);	/* judged, not told */
 	CU_ASSERT_FALSE(SAY_UP(&t, "GET / HTTP/1.1\r\nX-Env: test\r\nX-Env: other\r\nHost: x\r\n\r\n", 0));	/* twice: all of it must hold */
+	CU_ASSERT(t.c.told[EV_ALERT] == 1 && strstr(t.c.text, "\"request\":{\"hostname\":\"x\"") != NULL && strstr(t.c.text, "x-env") == NULL);	/* nor in alerts */
 	core_close(&t.c);
 	talk_open(&t, MODE_PROTECT, rules, true);
 	CU_ASSERT_FALSE(SAY_UP(&t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0));
