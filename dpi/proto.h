@@ -94,6 +94,8 @@ bool px_wants_facts(const struct px *, enum event_type);
  * (not in events), NULL: nobody asks for it. */
 bool px_wants_headers(const struct px *);
 const struct fact *px_header(const struct px *, struct bytes name);
+/* Of the policy that these are of: what was kept of them under another one must not be looked at. */
+uint32_t px_policy(const struct px *);
 
 /* Tells the record as an event of the type. tx: transaction number from 0, or UINT32_MAX. */
 void px_emit(struct px *, enum event_type, uint32_t tx, const struct record *);

@@ -81,7 +81,7 @@ static enum parse piece(struct px *px, struct http2 *s, enum dir dir, const stru
 	struct http2_half *h = &s->half[dir];
 
 	if (f->type != H2_CONTINUATION) {
-		http2_block_begin(h, f->stream, promised, f->type == H2_HEADERS && f->flags & H2_END_STREAM);
+		http2_block_begin(px, h, f->stream, promised, f->type == H2_HEADERS && f->flags & H2_END_STREAM);
 		if (!h->blind && !http2_hpack_begin(&s->hpack, dir, !s->whole))
 			return bad(px, "http2.header_memory");
 	}

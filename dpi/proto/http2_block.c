@@ -50,9 +50,13 @@ static bool is_lit(struct bytes b, const char *lit)
 
 /* ---- blocks ---- */
 
-void http2_block_begin(struct http2_half *h, uint32_t stream, uint32_t promised, bool end_stream)
+#define BLOCK_POLICY ((1u << 28) - 1)	/* as many bits as the block has */
+
+static bool same_policy(const struct px *px, const struct http2_block *b) { return b->policy == (px_policy(px) & BLOCK_POLICY); }
+
+void http2_block_begin(const struct px *px, struct http2_half *h, uint32_t stream, uint32_t promised, bool end_stream)
 {
-	h->block = (struct http2_block){ .stream = stream, .promised = promised, .end_stream = end_stream, .open = true, .grpc_status = UINT32_MAX };
+	h->block = (struct http2_block){ .stream = stream, .promised = promised, .end_stream = end_stream, .open = true, .grpc_status = UINT32_MAX, .policy = px_policy(px) & BLOCK_POLICY };
 }
 
 void http2_block_drop(struct px *px, struct http2_block *b)
@@ -103,7 +107,7 @@ static void add(struct px *px, struct http2_block *b, enum http2_slot slot, stru
 	b->facts = px_save(px, r);
 }
 
-/* A field that rules ask for by name. */
+/* A field that rules ask for by name; what is kept of a policy that is gone means nothing. */
 static void add_field(struct px *px, struct http2_block *b, const struct fact *f, struct bytes v)
 {
 	struct record *r = px_record(px);
@@ -125,7 +129,7 @@ bool http2_block_field(void *ctx, struct bytes name, struct bytes value)
 	b->said += (uint32_t)(name.n + value.n) + 32;	/* as RFC 9113 6.5.2 counts */
 	if (b->fields > HTTP2_FIELDS_MAX || b->said > HTTP2_BLOCK_MAX)
 		return false;
-	if (px_wants_headers(at->px)) {
+	if (px_wants_headers(at->px) && same_policy(at->px, b)) {
 		const struct fact *f = px_header(at->px, name);
 
 		if (f)
@@ -337,8 +341,10 @@ static void request(struct px *px, struct http2 *s, enum dir dir, const struct h
 		http2_etcd_request(st, rec_find(st->facts->body, st->facts->len, FACT_HTTP_PATH));
 	r = px_record(px);
 	http2_stream_put(r, st, (struct bytes){ NULL, 0 });
+	if (!same_policy(px, b) && px_wants_headers(px))
+		rec_partial(r);		/* fields may have come that nobody asked for then */
 	r->asked = r->len;
-	if (b->asked)
+	if (b->asked && same_policy(px, b))
 		rec_append(r, b->asked->body, b->asked->len);
 	px_judge(px, r);
 	if (st->facts)

@@ -53,10 +53,11 @@ struct http2_block {
 	uint32_t grpc_status;
 	uint16_t seen;		/* bits of enum http2_slot */
 	uint16_t fields, pieces, status;
-	bool open;		/* frames of it are still to come */
-	bool end_stream;
-	bool grpc;
-	bool dns;	/* application/dns-message */
+	uint32_t policy : 28;	/* px_policy() when it began */
+	bool open : 1;		/* frames of it are still to come */
+	bool end_stream : 1;
+	bool grpc : 1;
+	bool dns : 1;		/* application/dns-message */
 };
 
 /* Where a direction stands. */
@@ -100,7 +101,7 @@ bool http2_frame_valid(const struct http2_frame *f);
 enum probe http2_frames(const struct cursor *in);
 enum probe http2_probe(const struct probe_in *in);
 
-void http2_block_begin(struct http2_half *h, uint32_t stream, uint32_t promised, bool end_stream);
+void http2_block_begin(const struct px *, struct http2_half *h, uint32_t stream, uint32_t promised, bool end_stream);
 /* A http2_field; ctx: struct http2_at_hand */
 struct http2_at_hand {
 	struct px *px;

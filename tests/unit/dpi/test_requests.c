@@ -117,6 +117,30 @@ static void test_headers(void)
 	core_close(&t.c);
 }
 
+/* Another policy comes in the middle of a header block: the field that both ask for was said before, under the first one's name for it. */
+static void test_headers_over_a_load(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "http", { "headers:X-Env=prod" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const char begins[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" "\0\0\0\4\0\0\0\0\0" "\0\0\33\1\4\0\0\0\1" "\202\206\204\101\1x" "\0\5x-env\4prod", ends[] = "\0\5x-two\1b";
+
+	for (unsigned loads = 0; loads < 3; loads++) {
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT(SAY_UP(&t, begins, 0));
+		for (unsigned i = 0; i < loads; i++) {
+			struct policy *p = l7_policy(MODE_PROTECT, rules);
+
+			dpi_set_policy(t.c.d, p);
+			policy_unref(p);
+		}
+		CU_ASSERT_FALSE(SAY_UP(&t, ends, 0));
+		CU_ASSERT_EQUAL(core_flow(&t.c)->app, APP_HTTP2);
+		CU_ASSERT_EQUAL(core_flow(&t.c)->rule, 1);
+		core_close(&t.c);
+	}
+}
+
 /* Two names of the host: which of them the server takes is not known. */
 static void test_several_hosts(void)
 {
@@ -389,6 +413,7 @@ const struct unit_test tests_requests[] = {
 	{ "the third request of a connection", test_third_request },
 	{ "pipelined", test_pipelined },
 	{ "fields by name", test_headers },
+	{ "fields by name, over a load", test_headers_over_a_load },
 	{ "two hosts", test_several_hosts },
 	{ "what cannot be read", test_unreadable },
 	{ "only told", test_only_told },
