@@ -164,22 +164,22 @@ static void tell_ends(const struct px *x, const struct dpi_ends *e, const struct
 	const struct policy *p = x->d->policy;
 	struct policy_answer a;
 	struct asking k;
+	bool left_out = false;
 
 	ask_begin(x, e, facts, &k);
 	for (int i = 0; i < 2; i++) {
-		unsigned told = 0;
+		unsigned n = 0;
 
 		rec_obj(r, &ends[i]);
 		rec_arr(r, &groups);
 		for (unsigned w = 0; w < POLICY_GROUPS_MAX / 64; w++)
-			for (uint64_t left = k.groups[i].bits[w]; left && told < TOLD_GROUPS_MAX; left &= left - 1) {
+			for (uint64_t left = k.groups[i].bits[w]; left; left &= left - 1) {
 				unsigned g = w * 64 + (unsigned)__builtin_ctzll(left);
 
-				if (g == POLICY_GROUP_ANY)
-					continue;
-				told++;
-				rec_cstr(r, NULL, policy_group_name(p, g));
+				if (g != POLICY_GROUP_ANY && n++ < TOLD_GROUPS_MAX)
+					rec_cstr(r, NULL, policy_group_name(p, g));
 			}
+		left_out |= n > TOLD_GROUPS_MAX;
 		rec_end(r);
 		if (k.local[i]) {
 			k.q.mode = k.mode[i];
@@ -189,9 +189,9 @@ static void tell_ends(const struct px *x, const struct dpi_ends *e, const struct
 			rec_bool(r, &enforced, a.enforce && verdict_stops(a.verdict));
 		}
 		rec_end(r);
-		if (told > TOLD_GROUPS_MAX)
-			rec_partial(r);
 	}
+	if (left_out)
+		rec_partial(r);
 }
 
 static void alert(struct px *x, const struct policy_answer *a, const struct dpi_ends *e, const struct facts *facts, const struct record *request)

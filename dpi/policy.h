@@ -144,7 +144,7 @@ static inline void policy_groups(const struct policy *p, const struct addr *a, c
 /* Mode of a local end: that of its first group in file order that has one, else the default. */
 enum policy_mode policy_mode_of(const struct policy *, const struct group_set *);
 
-/* What one core remembers of a policy's answers (policy_memo.h): at most 4.2 MiB. NULL: no memory; then nothing is remembered. */
+/* What one core remembers of a policy's answers (policy_memo.h): at most 4.3 MiB. NULL: no memory; then nothing is remembered. */
 struct policy_memo;
 struct policy_memo *policy_memo_new(const struct policy *);
 void policy_memo_free(struct policy_memo *);		/* NULL is fine */

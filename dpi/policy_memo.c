@@ -8,8 +8,8 @@
 struct policy_memo {
 	size_t end_size;		/* bytes of an end */
 	uint32_t nends;			/* of each side; a power of two */
-	uint32_t last_id, turn;
-	uint64_t forgotten;
+	uint32_t turn;
+	uint64_t last_id, forgotten;
 	struct memo_answer answer[MEMO_ANSWERS];
 	uint64_t ends[];
 };
@@ -139,11 +139,7 @@ const struct memo_end *memo_end(const struct policy *p, struct policy_memo *m, u
 		e = end_at(m, side, hash, m->turn++ % MEMO_WAYS);
 		m->forgotten++;
 	}
-	if (!++m->last_id) {	/* answers of classes long gone would be found again */
-		memset(m->answer, 0, sizeof(m->answer));
-		m->last_id = 1;
-	}
-	e->id = m->last_id;
+	e->id = ++m->last_id;
 	e->hash = hash;
 	e->side = (uint16_t)side;
 	memcpy(e->data, key, (sure ? 2 * n : n) * sizeof(*key));
@@ -167,7 +163,7 @@ struct memo_answer *memo_answer(const struct policy *p, struct policy_memo *m, c
 	}
 	k.asked = (uint32_t)q->mode << 8 | (uint32_t)q->app_known << 10 | (uint32_t)q->app_open << 11 | (uint32_t)q->any_app << 12 | (uint32_t)q->names_lost << 13 |
 		  (uint32_t)q->names_unseen << 14 | (q->app_known ? (uint32_t)q->app : 0);
-	hash = ((uint64_t)k.from << 32 | k.to) * UINT64_C(0x9e3779b97f4a7c15);
+	hash = (k.from << 32 ^ k.to) * UINT64_C(0x9e3779b97f4a7c15);
 	hash = (hash ^ hash >> 29 ^ ((uint64_t)k.port[0] << 32 | k.port[1])) * UINT64_C(0xd1342543de82ef95);
 	hash = (hash ^ hash >> 29 ^ k.asked) * UINT64_C(0x9e3779b97f4a7c15);
 	a = &m->answer[hash >> 32 & (MEMO_ANSWERS - 1)];

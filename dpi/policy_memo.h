@@ -22,7 +22,7 @@
 #define UNITED_FEW 4u
 
 struct memo_end {
-	uint32_t id;		/* of the class, never used again; 0: free */
+	uint64_t id;		/* of the class, never used again; 0: free */
 	uint16_t side;		/* SET_FROM or SET_TO, and 1 where names decide some of it */
 	bool many, united;
 	uint64_t hash;
@@ -31,7 +31,8 @@ struct memo_end {
 };
 
 struct memo_key {
-	uint32_t from, to, port[2], asked;
+	uint64_t from, to;	/* ids of classes */
+	uint32_t port[2], asked;
 };
 
 struct memo_answer {

@@ -624,6 +624,33 @@ static void test_alert_ends(void)
 	}
 }
 
+/* Of many groups the first 16 are named, and it is said that there are more. */
+static void test_alert_of_many_groups(void)
+{
+	for (unsigned n = 16; n <= 17; n++) {
+		struct policy_builder *b = policy_begin(MODE_PROTECT);
+		struct cidr everything;
+		struct core c = { 0 };
+		struct err e;
+
+		CU_ASSERT_EQUAL(cidr_parse("0.0.0.0/0", &everything), 0);
+		for (unsigned g = 1; g <= n; g++) {
+			char name[8];
+
+			snprintf(name, sizeof name, "g%u", g);
+			CU_ASSERT_EQUAL(policy_add_group(b, name, -1, &e), (int)g);
+			CU_ASSERT_EQUAL(policy_group_cidr(b, g, &everything, false, &e), 0);
+		}
+		core_open(&c, NULL);
+		set_policy(&c, policy_build(b));
+		core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 1, .held = true });
+		CU_ASSERT_EQUAL(c.told[EV_ALERT], 1);
+		CU_ASSERT(strstr(c.text, "\"g16\"]},\"dest\"") != NULL && strstr(c.text, "\"g17\"") == NULL);
+		CU_ASSERT_EQUAL(strstr(c.text, "\"partial\":true") != NULL, n == 17);
+		core_close(&c);
+	}
+}
+
 /* Whoever is not recognised by the first segment is unknown. */
 static const struct dpi_conf hasty = { .max_flows = 64, .memcap = 16 << 20, .midstream = true, .pending_packets = 1 };
 
@@ -725,6 +752,7 @@ const struct unit_test tests_guard[] = {
 	{ "deny", test_deny },
 	{ "ends", test_ends },
 	{ "ends in an alert", test_alert_ends },
+	{ "an alert of ends in many groups", test_alert_of_many_groups },
 	{ "deny on a mirror", test_deny_mirrored },
 	{ "deny on a mirror whose flows can be stopped", test_deny_enforceable },
 	{ "modes", test_modes },
