@@ -83,7 +83,7 @@ struct dpi_ops {
 	/* A flow that refused() was told of is over, or is not refused any more. */
 	void (*released)(void *ctx, const struct tuple *);
 	/* The answer to a held frame that dpi_inspect answered ANSWER_LATER; called before dpi_inspect answers what comes after it in its flow, and from
-	 * dpi_tick, dpi_set_policy, dpi_release and dpi_flush. Of the frame's bytes only the first may be there (FRAME_TRUNCATED): its headers, or all
+	 * dpi_tick, dpi_due, dpi_set_policy, dpi_judge_anew, dpi_release and dpi_flush. Of the frame's bytes only the first may be there (FRAME_TRUNCATED): its headers, or all
 	 * where the answer's flags need them. NULL: no answer comes later. */
 	void (*answer)(void *ctx, const struct frame *, struct answer);
 	/* Borrowed for the call. NULL: events are not built at all. */

@@ -79,56 +79,108 @@ static void given_free(struct given *g)
 	close(g->fd);
 }
 
-/* Copies that were handed to another worker are inspected there though their source is gone by then (which a sanitized build looks at). */
-static void test_source_gone(void)
-{
-	const struct timespec ms = { 0, 1000000 };
-	struct err err = { "" };
+/* ---- workers ---- */
+
+struct crowd {
+	struct relay *relay;
+	unsigned n;
 	int wake[WORKERS];
 	struct evring *ring[WORKERS];
 	struct worker *w[WORKERS];
+};
+
+static void crowd_start(struct crowd *c, unsigned n)
+{
+	struct err err = { "" };
+
+	*c = (struct crowd){ .n = n };
+	for (unsigned i = 0; i < n; i++)
+		c->wake[i] = eventfd(0, EFD_NONBLOCK);
+	c->relay = n > 1 ? relay_new(n, c->wake) : NULL;
+	CU_ASSERT_FATAL(c->relay || n == 1);
+	for (unsigned i = 0; i < n; i++) {
+		struct worker_conf conf = { .index = i, .relay = c->relay, .wake = c->wake[i], .watchdog = 60LL * 1000000000, .shunt_bytes = 1 << 20,
+			.events = c->ring[i] = evring_new(RING_BYTES, -1), .dpi = { .max_flows = 64, .memcap = 8 << 20, .key = { { 1, 2 } }, .flow_id_seed = 3 } };
+
+		c->w[i] = worker_start(&conf, &err);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c->w[i]);
+	}
+}
+
+static void crowd_stop(struct crowd *c)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		worker_stop(c->w[i]);
+	relay_free(c->relay);
+	for (unsigned i = 0; i < c->n; i++) {
+		evring_free(c->ring[i]);
+		close(c->wake[i]);
+	}
+}
+
+static uint64_t counted(const struct worker *w, enum dpi_counter c) { return counter_get(&worker_counters(w)[c]); }
+
+static void pause_ms(long ms) { nanosleep(&(struct timespec){ 0, ms * 1000000 }, NULL); }
+
+static void wait_for_flows(const struct worker *w, uint64_t n)
+{
+	for (unsigned i = 0; i < 5000 && counted(w, DPI_C_FLOWS_NEW) < n; i++)
+		pause_ms(1);
+	CU_ASSERT_EQUAL(counted(w, DPI_C_FLOWS_NEW), n);
+}
+
+/* Copies that were handed to another worker are inspected there though their source is gone by then (which a sanitized build looks at). */
+static void test_source_gone(void)
+{
+	struct err err = { "" };
 	struct given keeper, feed;
-	struct relay *relay;
+	struct crowd c;
 
 	CU_ASSERT_EQUAL_FATAL(steer_ip(udp4, sizeof udp4, WORKERS), 0);
 	CU_ASSERT_EQUAL_FATAL(steer_ip(udp6, sizeof udp6, WORKERS), 0);
-	for (unsigned i = 0; i < WORKERS; i++)
-		wake[i] = eventfd(0, EFD_NONBLOCK);
-	relay = relay_new(WORKERS, wake);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(relay);
-	for (unsigned i = 0; i < WORKERS; i++) {
-		struct worker_conf c = { .index = i, .relay = relay, .wake = wake[i], .watchdog = 60LL * 1000000000, .shunt_bytes = 1 << 20,
-			.events = ring[i] = evring_new(RING_BYTES, -1), .dpi = { .max_flows = 64, .memcap = 8 << 20, .key = { { 1, 2 } }, .flow_id_seed = 3 } };
-
-		w[i] = worker_start(&c, &err);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(w[i]);
-	}
+	crowd_start(&c, WORKERS);
 	given_init(&keeper, true);
 	given_init(&feed, false);
-	CU_ASSERT_EQUAL(worker_add_source(w[0], &keeper.src, NULL, NULL, NULL, &err), 0);
+	CU_ASSERT_EQUAL(worker_add_source(c.w[0], &keeper.src, NULL, NULL, NULL, &err), 0);
 	sem_wait(&keeper.kept);
-	CU_ASSERT_EQUAL(worker_add_source(w[1], &feed.src, NULL, NULL, NULL, &err), 0);
-	worker_remove_source(w[1], &feed.src);
+	CU_ASSERT_EQUAL(worker_add_source(c.w[1], &feed.src, NULL, NULL, NULL, &err), 0);
+	worker_remove_source(c.w[1], &feed.src);
 	CU_ASSERT(feed.done);
 	sem_post(&keeper.go);
-	for (unsigned i = 0; i < 5000 && counter_get(&worker_counters(w[0])[DPI_C_FLOWS_NEW]) < 2; i++)
-		nanosleep(&ms, NULL);
-	CU_ASSERT_EQUAL(counter_get(&worker_counters(w[0])[DPI_C_FRAMES]), 2);
-	CU_ASSERT_EQUAL(counter_get(&worker_counters(w[0])[DPI_C_FLOWS_NEW]), 2);
-	CU_ASSERT_EQUAL(counter_get(&worker_counters(w[1])[DPI_C_FRAMES]), 0);
-	for (unsigned i = 0; i < WORKERS; i++)
-		worker_stop(w[i]);
-	relay_free(relay);
-	for (unsigned i = 0; i < WORKERS; i++) {
-		evring_free(ring[i]);
-		close(wake[i]);
-	}
+	wait_for_flows(c.w[0], 2);
+	CU_ASSERT_EQUAL(counted(c.w[0], DPI_C_FRAMES), 2);
+	CU_ASSERT_EQUAL(counted(c.w[1], DPI_C_FRAMES), 0);
+	crowd_stop(&c);
 	given_free(&keeper);
+	given_free(&feed);
+}
+
+/* Of a worker that sees nothing a time comes in which it does not look up for three of its ticks; what comes then is inspected all the same. */
+static void test_rests(void)
+{
+	struct err err = { "" };
+	struct given feed;
+	struct crowd c;
+	bool rests = false;
+
+	crowd_start(&c, 1);
+	given_init(&feed, false);
+	for (unsigned i = 0; i < 50 && !rests; i++) {
+		uint64_t beats = worker_beats(c.w[0]);
+
+		pause_ms(180);
+		rests = worker_beats(c.w[0]) == beats;
+	}
+	CU_ASSERT(rests);
+	CU_ASSERT_EQUAL(worker_add_source(c.w[0], &feed.src, NULL, NULL, NULL, &err), 0);
+	wait_for_flows(c.w[0], 2);
+	crowd_stop(&c);
 	given_free(&feed);
 }
 
 const struct unit_test tests_worker[] = {
 	{ "a source that goes before its copies were looked at", test_source_gone },
+	{ "one that sees nothing rests", test_rests },
 	{ 0 },
 };
 
