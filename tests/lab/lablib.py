@@ -103,6 +103,7 @@ class in_netns:
 
 class Lab:
     alive = []          # for the runner: what a failed test left standing
+    last_words = ''     # of the tapqd of a lab that an exception ended
     bypass_expected = False     # a test in which a workload sends past its queue
 
     def __init__(self, prefix=None, containers=('web', 'client', 'db'), outside=True):
@@ -226,6 +227,8 @@ class Lab:
         return self.up()
 
     def __exit__(self, *exc):
+        if exc[0]:
+            Lab.last_words = self.log()
         self.down()
 
     # ---- programs ----
