@@ -328,6 +328,8 @@ static void queue_close(struct source *s)
 		flush_verdicts(q);
 		if (q->conf.fail_open)
 			let_go(q);
+		for (unsigned i = 0; i < 2; i++)
+			queue_unbind(q->fd, q->conf.queue_tcp + i);
 		close(q->fd);
 	}
 	if (q->proc >= 0)
@@ -386,7 +388,7 @@ struct source *queue_open(const struct queue_conf *c, struct err *err)
 	q->proc = queue_proc_open(c->nsfd, err);
 	if (q->proc < 0)
 		goto fail;
-	q->fd = queue_socket(c, err);
+	q->fd = queue_socket(c, q->proc, err);
 	if (q->fd < 0)
 		goto fail;
 	return &q->src;

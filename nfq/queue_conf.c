@@ -21,6 +21,7 @@
 #include "nfq/queue_conf.h"
 
 #define PROC_QUEUES "/proc/thread-self/net/netfilter/nfnetlink_queue"
+#define PROC_SIZE 65536u	/* bytes: a thousand queues of one netns */
 
 /* ---- /proc ---- */
 
@@ -70,17 +71,17 @@ int queue_proc_open(int nsfd, struct err *err) { return netns_run(nsfd, open_pro
 static bool read_proc(int fd, char *text, size_t size)
 {
 	size_t n = 0;
-	ssize_t r;
+	ssize_t r = 0;
 
 	while (n + 1 < size && (r = pread(fd, text + n, size - 1 - n, (off_t)n)) > 0)
 		n += (size_t)r;
 	text[n] = 0;
-	return n > 0;
+	return r >= 0;
 }
 
 bool queue_proc_read(int fd, uint16_t queue_tcp, struct queue_kernel *k)
 {
-	char text[16384];
+	char text[PROC_SIZE];
 	bool found = false;
 
 	memset(k, 0, sizeof *k);
@@ -106,52 +107,41 @@ int queue_kernel_counts(int nsfd, uint16_t queue_tcp, struct queue_kernel *k, st
 
 /* ---- the socket ---- */
 
-/* Sends one configuration message and waits for the kernel's yes or no. */
-static int configure(int fd, struct nlmsghdr *h)
+/* What the kernel said against a message, where it did not do as it said. Packets that come before it go with the socket. */
+static int refused(int fd)
 {
 	char answer[1024];
+	ssize_t n;
 
-	h->nlmsg_flags |= NLM_F_ACK;
-	if (send(fd, h, h->nlmsg_len, 0) < 0)
-		return -errno;
-	for (unsigned i = 0; i < 4096; i++) {	/* packets of the other number may come in between: they stay unanswered until closed */
-		struct nlmsghdr *a = (struct nlmsghdr *)(void *)answer;
-		ssize_t n = recv(fd, answer, sizeof answer, 0);
+	while ((n = recv(fd, answer, sizeof answer, MSG_DONTWAIT)) >= 0) {
+		const struct nlmsghdr *a = (const struct nlmsghdr *)(const void *)answer;
 
-		if (n < 0)
-			return -errno;
 		if ((size_t)n >= sizeof *a + sizeof(struct nlmsgerr) && a->nlmsg_type == NLMSG_ERROR)
 			return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(a))->error;
 	}
 	return -EPROTO;
 }
 
-/* The one who has the number, for the error's text. */
-static int taken(int nsfd, unsigned queue, int rc, struct err *err)
+static int not_bound(int fd, unsigned queue, uint32_t portid, struct err *err)
 {
-	struct queue_kernel k = { 0 };
-	struct err none = { "" };
-	char text[16384];
-	uint32_t portid;
-	int fd;
+	int rc = refused(fd);
 
 	if (rc != -EPERM && rc != -EBUSY)
 		return err_set(err, rc, "queue %u: bind: %s", queue, strerror(-rc));
-	fd = queue_proc_open(nsfd, &none);
-	portid = fd >= 0 && read_proc(fd, text, sizeof text) ? proc_find(text, queue, &k) : 0;
-	if (fd >= 0)
-		close(fd);
 	if (portid)
 		return err_set(err, rc, "queue %u: another program has it (netlink port %u): nfq.queue_base can be changed", queue, portid);
 	return err_set(err, rc, "queue %u: bind: %s: CAP_NET_ADMIN is needed", queue, strerror(-rc));
 }
 
-static int bind_queue(int fd, const struct queue_conf *c, unsigned queue, bool gso, struct err *err)
+/* The kernel has done it when send() returns. Its yes is not asked for: one would have to read past the packets that come before it, which await verdicts. */
+static int bind_queue(int fd, int proc, const struct queue_conf *c, unsigned queue, bool gso, struct err *err)
 {
-	char buf[512] = { 0 };	/* what pads an attribute is sent too */
-	uint32_t flags = (c->fail_open ? NFQA_CFG_F_FAIL_OPEN : 0) | (gso ? NFQA_CFG_F_GSO : 0);
+	char buf[512] = { 0 }, text[PROC_SIZE];	/* what pads an attribute is sent too */
+	struct sockaddr_nl own = { 0 };
+	socklen_t n = sizeof own;
+	struct queue_kernel k = { 0 };
+	uint32_t portid, flags = (c->fail_open ? NFQA_CFG_F_FAIL_OPEN : 0) | (gso ? NFQA_CFG_F_GSO : 0);
 	struct nlmsghdr *h = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, queue);
-	int rc;
 
 	/* All of it in one message: no packet is queued with half of it. */
 	nfq_nlmsg_cfg_put_cmd(h, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
@@ -159,11 +149,22 @@ static int bind_queue(int fd, const struct queue_conf *c, unsigned queue, bool g
 	nfq_nlmsg_cfg_put_qmaxlen(h, c->maxlen ? c->maxlen : QUEUE_MAXLEN);
 	mnl_attr_put_u32(h, NFQA_CFG_FLAGS, htonl(flags));
 	mnl_attr_put_u32(h, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
-	rc = configure(fd, h);
-	return rc ? taken(c->nsfd, queue, rc, err) : 0;
+	if (send(fd, h, h->nlmsg_len, 0) < 0 || getsockname(fd, (struct sockaddr *)(void *)&own, &n) || !read_proc(proc, text, sizeof text))
+		return err_set(err, -errno, "queue %u: bind: %s", queue, strerror(errno));
+	portid = proc_find(text, queue, &k);
+	return portid == own.nl_pid ? 0 : not_bound(fd, queue, portid, err);
 }
 
-int queue_socket(const struct queue_conf *c, struct err *err)
+void queue_unbind(int fd, unsigned queue)
+{
+	char buf[128] = { 0 };
+	struct nlmsghdr *h = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, queue);
+
+	nfq_nlmsg_cfg_put_cmd(h, AF_UNSPEC, NFQNL_CFG_CMD_UNBIND);
+	send(fd, h, h->nlmsg_len, 0);	/* what it does not do, close() does */
+}
+
+int queue_socket(const struct queue_conf *c, int proc, struct err *err)
 {
 	int size = (int)(c->rcvbuf ? c->rcvbuf : QUEUE_RCVBUF), on = 1, rc;
 	int fd = netns_socket(c->nsfd, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, err);
@@ -179,9 +180,9 @@ int queue_socket(const struct queue_conf *c, struct err *err)
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	rc = bind_queue(fd, c, c->queue_tcp, c->gso, err);
+	rc = bind_queue(fd, proc, c, c->queue_tcp, c->gso, err);
 	if (!rc)	/* a UDP super-packet would not tell its segments' size */
-		rc = bind_queue(fd, c, c->queue_tcp + 1U, false, err);
+		rc = bind_queue(fd, proc, c, c->queue_tcp + 1U, false, err);
 	if (rc) {
 		close(fd);
 		return rc;

@@ -2,10 +2,12 @@
 /* The queue source against the kernel: every packet once, flagged, answered; what is lost is counted. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/netfilter/nfnetlink.h>
@@ -474,6 +476,7 @@ static void test_buffer_full(void)
 static void test_busy(void)
 {
 	struct queue_conf c;
+	pid_t child;
 	struct err err = { "" };
 	struct world w;
 
@@ -489,9 +492,16 @@ static void test_busy(void)
 	CU_ASSERT_PTR_NULL(queue_open(&c, &err));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "no number behind it"));
 	c.queue_tcp = 3;
+	child = fork();
+	if (!child) {
+		pause();
+		_exit(0);
+	}
 	w.q.src->ops->close(w.q.src);
-	w.q.src = queue_open(&c, &err);		/* and a closed one is free again */
+	w.q.src = queue_open(&c, &err);		/* and a closed one is free again, though a child that runs no program yet has its descriptor */
 	CU_ASSERT_PTR_NOT_NULL(w.q.src);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
 	world_close(&w);
 }
 
