@@ -19,9 +19,11 @@ rules:
 HTTP_DENIED, HTTP_ALLOWED = b'DELETE /x HTTP/1.1\r\nHost: shop\r\n\r\n', b'PUT /x/y HTTP/1.1\r\nHost: shop\r\n\r\n'
 REDIS_DENIED, REDIS_ALLOWED = b'*1\r\n$8\r\nFLUSHALL\r\n', b'*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\n'
 
+WHOLE = (HTTP_DENIED, HTTP_ALLOWED, REDIS_DENIED, REDIS_ALLOWED)
+
 
 class Received:
-    """A server that writes down what recv() returned, by the client's port: one line a time."""
+    """A server that writes down what recv() returned, by the client's port: one line a time. It answers a whole request, in however many pieces that came."""
     def __init__(self, lab, name, port):
         self.path = lab.path('received.log')
         code = '''
@@ -29,20 +31,23 @@ import socket, threading
 s = socket.socket(socket.AF_INET6); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('::', %d)); s.listen(64)
 log = open(%r, 'ab', 0)
 def serve(c, port):
+    request = b''
     try:
         while True:
             d = c.recv(65536)
             log.write(b'%%d %%s\\n' %% (port, d.hex().encode() or b'end'))
             if not d:
                 break
-            if d.endswith(b'\\n'):
+            request += d
+            if request in %r:
                 c.sendall(b'+OK\\r\\n')
+                request = b''
     except ConnectionResetError:
         log.write(b'%%d reset\\n' %% port)
 while True:
     c, a = s.accept()
     threading.Thread(target=serve, args=(c, a[1]), daemon=True).start()
-''' % (port, self.path)
+''' % (port, self.path, WHOLE)
         lab.start('python3', '-c', code, on=name)
         lab.wait_listening(name, port)
 
