@@ -50,7 +50,7 @@ def wait_for(what, condition, seconds=10, every=0.02):
         if v:
             return v
         if time.monotonic() > end:
-            raise AssertionError('waited %g s in vain: %s' % (seconds, what))
+            raise AssertionError('waited %g s in vain: %s' % (seconds, what() if callable(what) else what))
         time.sleep(every)
 
 

@@ -119,7 +119,7 @@ def test_what_fail_open_lets_by_is_counted():
             p = lab.tapq_json('status', check=False)['paths']['nfq']
             return p['packets'], p['passed_unseen']
         # client's OUTPUT queues each, web's INPUT too; client rules let pass what web's queue owns
-        wait_for('seen and unseen are all there is: %s of %d' % (seen(), sent), lambda: sum(seen()) == sent, 10)
+        wait_for(lambda: 'seen and unseen are all there is: %s of %d' % (seen(), sent), lambda: sum(seen()) == sent, 10)
         assert seen()[1] > 0, 'nothing was let by: the test shows nothing'
         server.close()
         s.close()
