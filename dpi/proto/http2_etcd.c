@@ -104,7 +104,7 @@ static void key_is(struct keys *k, struct bytes key)
 /* The next field that holds bytes, as much of it as is here; its number, 0 at the end. */
 static uint32_t field(struct cursor *c, struct cursor *value)
 {
-	while (cur_left(c)) {
+	while (cur_ok(c) && cur_left(c)) {
 		uint64_t tag = pb_varint(c), n;
 
 		switch (tag & 7) {
