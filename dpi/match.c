@@ -67,7 +67,7 @@ static bool is_slash(uint8_t b) { return b == '/' || b == '\\'; }
 static struct bytes path_resolved(struct bytes path, uint8_t *out)
 {
 	size_t n = 0, w = 0, from, len;
-	bool dots = false;
+	bool dots = false, slash;
 
 	for (size_t i = 0; i < path.n; i++) {
 		out[n] = path.p[i];
@@ -79,6 +79,7 @@ static struct bytes path_resolved(struct bytes path, uint8_t *out)
 	}
 	if (!n || !is_slash(out[0]))
 		return (struct bytes){ out, n };
+	slash = is_slash(out[n - 1]);	/* as it is decoded */
 	/* what is written never passes what is read: each segment stands behind a slash at least */
 	for (size_t r = 0; r < n;) {
 		for (; r < n && is_slash(out[r]); r++)
@@ -98,7 +99,7 @@ static struct bytes path_resolved(struct bytes path, uint8_t *out)
 		memmove(out + w, out + from, len);
 		w += len;
 	}
-	if (!w || dots || is_slash(path.p[path.n - 1]))
+	if (!w || dots || slash)
 		out[w++] = '/';
 	return (struct bytes){ out, w };
 }

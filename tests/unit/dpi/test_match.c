@@ -87,6 +87,7 @@ static void test_paths(void)
 		{ "/api/..%2fadmin", "/api/*", 0, 1 }, { "//admin", "/admin", 0, 1 }, { "/./admin/.", "/admin/", 0, 1 }, { "/a/b/../../admin", "/admin", 0, 1 },
 		{ "/../../admin", "/admin", 0, 1 }, { "/api\\..\\admin", "/admin", 0, 1 }, { "/api/x%", "/api/x%", 1, 1 }, { "/api/%zz", "/api/%zz", 1, 1 },
 		{ "/api#/../admin", "/api", 1, 1 }, { "/..", "/", 0, 1 }, { "/a/..", "/", 0, 1 }, { "/a/b/..", "/a/", 0, 1 }, { "/...", "/...", 1, 1 }, { "*", "*", 1, 1 },
+		{ "/admin%2f", "/admin/", 0, 1 }, { "/admin%5C", "/admin/", 0, 1 }, { "/admin\\", "/admin/", 0, 1 }, { "/a/%2e%2E%2F", "/", 0, 1 }, { "/a%2f", "/a", 0, 0 },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
