@@ -155,6 +155,17 @@ struct test_end {
 	struct group_set groups, sure;
 };
 
+/* Who has the address, as for a packet of it; NULL: none of this node's. */
+static const struct workload *who_has(const struct node *n, const struct addr *a)
+{
+	for (const struct workload *w = n->reg.first; w; w = w->next)
+		for (unsigned i = 0; i < w->nlinks; i++)
+			for (unsigned k = 0; k < w->links[i].end.naddrs; k++)
+				if (addr_eq(&w->links[i].end.addrs[k], a))
+					return w;
+	return NULL;
+}
+
 /* text: a workload's name, an address, or, where `asker` is there, a DNS name: with the address that the asker learned for it, or none. */
 static int find_end(struct node *n, const char *text, const struct test_end *asker, struct test_end *e, struct err *err)
 {
@@ -169,13 +180,15 @@ static int find_end(struct node *n, const char *text, const struct test_end *ask
 	}
 	if (!text)
 		return err_set(err, -EINVAL, "--from and --to are needed");
-	if (!addr_parse(text, &e->addr))
+	if (!addr_parse(text, &e->addr)) {
+		e->w = who_has(n, &e->addr);
 		return 0;
+	}
 	len = asker ? fqdn_name(given, e->name) : 0;
 	if (!len)
 		return err_set(err, -EINVAL, asker ? "%s: neither a workload, an address nor a DNS name" : "%s: neither a workload nor an address", text);
-	if (asker->w)
-		fqdn_cache_find(n->fqdn, asker->w->id, (struct bytes){ (const uint8_t *)e->name, len }, node_now(), &e->addr);
+	if (asker->w && fqdn_cache_find(n->fqdn, asker->w->id, (struct bytes){ (const uint8_t *)e->name, len }, node_now(), &e->addr))
+		e->w = who_has(n, &e->addr);
 	return 0;
 }
 
@@ -341,6 +354,7 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 	struct fact kept[FACTS_MAX];
 	struct facts facts = { 0 };
 	struct policy_query q = { .from = &ends[0].groups, .to = &ends[1].groups, .from_sure = &ends[0].sure, .to_sure = &ends[1].sure, .mode = MODE_DISCOVER };
+	const struct group_set nobody = { { 0 } };
 	struct app_port p = { 6, 0 };
 	struct record *rec;
 	int rc;
@@ -373,6 +387,8 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 		if (ends[i].w && m > q.mode)
 			q.mode = m;
 	}
+	if (!ends[0].w && !ends[1].w)	/* judged by the default, as judge.c does */
+		q.mode = policy_mode_of(policy_file_policy(n->policy), &nobody);
 	if (!rc)
 		put_answer(out, n->policy, &q, ends);
 	free(rec);

@@ -113,6 +113,33 @@ def test_policy_test_tells_why():
         assert 'policy.yaml:7: rule 40 never matches: rule 30 (line 6)' in r.stderr and r.stderr.count('\n') == 1, r
 
 
+MODES = '''version: 1
+default: {mode: monitor}
+groups:
+  - {name: shop, match: {workload: web}, mode: protect}
+  - {name: visitor, match: {workload: client}, mode: discover}
+rules:
+  - {id: 10, from: visitor, to: shop, ports: [tcp/80], action: allow}
+'''
+
+
+def test_policy_test_by_addresses():
+    with Lab(outside=False) as lab:
+        lab.start_tapqd(mode='mixed', policy=MODES)
+
+        def told(src, dst, port):
+            a = lab.tapq_json('policy', 'test', '--from', src, '--to', dst, '--port', port)
+            return a['verdict'], a['rule'], a['mode'], a['from_groups'], a['to_groups']
+        for address in (lab.v4, lab.v6):        # whose it is counts, as it does for packets
+            for src in ('client', address('client')):
+                for dst in ('web', address('web')):
+                    assert told(src, dst, 'tcp/80') == ('allow', 10, 'protect', ['visitor'], ['shop']), (src, dst, told(src, dst, 'tcp/80'))
+                    assert told(src, dst, 'tcp/81') == ('deny', 0, 'protect', ['visitor'], ['shop']), (src, dst, told(src, dst, 'tcp/81'))
+        # nobody's of this node: the default
+        assert told('192.0.2.1', '192.0.2.2', 'tcp/80') == ('alert', 0, 'monitor', [], []), told('192.0.2.1', '192.0.2.2', 'tcp/80')
+        assert lab.stop_tapqd() == 0
+
+
 def test_policy_load_confirm():
     with Lab(outside=False) as lab:
         lab.nginx('web')
