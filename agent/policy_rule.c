@@ -83,7 +83,10 @@ static int matcher_key(void *ctx, const char *key, struct fy_node *key_node, str
 		if (match_keys[i].how != MATCH_HEADER)
 			return get_clause(w, i, key, value, e);
 		w->key = i;
-		return yaml_each_pair(w->l->y, value, w->l->path, CLAUSES_MAX, header_key, w, e);
+		n = w->spec.nmatch;
+		if (yaml_each_pair(w->l->y, value, w->l->path, CLAUSES_MAX, header_key, w, e))
+			return -EINVAL;
+		return w->spec.nmatch > n ? 0 : yaml_fail(w->l->y, key_node, e, "%s.%s: an empty mapping asks for nothing; leave the key out or name a field", w->l->path, key);
 	}
 	return policy_unknown_key(w->l, key_node, key, known, e);
 }

@@ -221,6 +221,7 @@ static const struct {
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {methods: []}}\n", 3, "empty list" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {method: GET}}\n", 3, "did you mean methods" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {}}\n", 3, "asks for nothing" },
+	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: allow, http: {methods: [GET], headers: {}}}\n", 3, "headers: an empty mapping" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: GET}\n", 3, "mapping" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {methods: \"\"}}\n", 3, "pattern" },
 	{ "version: 1\nrules:\n  - {id: 1, from: any, to: any, action: deny, http: {headers: {\"X Y\": a}}}\n", 3, "field's name" },
