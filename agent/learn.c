@@ -328,7 +328,9 @@ static struct learn_pair *pair_new(struct learn *l, unsigned bucket, const struc
 	return p;
 }
 
-/* The pair, new if need be; NULL: it does not fit. */
+static bool is_icmp(uint8_t ipproto) { return ipproto == IPPROTO_ICMP || ipproto == IPPROTO_ICMPV6; }
+
+/* The pair, new if need be; NULL: it does not fit, or no rule can name it (port 0: who sends to it must not make a file that cannot be read). */
 static struct learn_pair *pair_get(struct learn *l, const struct want *w, const struct learn_matcher *m, int64_t ts)
 {
 	unsigned b = bucket_of(l, w), count;
@@ -336,6 +338,8 @@ static struct learn_pair *pair_get(struct learn *l, const struct want *w, const 
 	struct learn_pair *found = NULL;
 	uint8_t len;
 
+	if (!w->port && !is_icmp(w->ipproto))
+		return NULL;
 	for (;;) {
 		count = 0;
 		len = 128;
@@ -410,8 +414,6 @@ static void dns_end(struct learn *l, uint32_t workload, const struct addr *dest,
 		w->dns = true;
 	}
 }
-
-static bool is_icmp(uint8_t ipproto) { return ipproto == IPPROTO_ICMP || ipproto == IPPROTO_ICMPV6; }
 
 struct talk {				/* how a flow went, as its event or the flow itself says */
 	uint64_t pkts[2], bytes[2];

@@ -729,6 +729,30 @@ static void test_hostile_text(void)
 	bench_free(b);
 }
 
+/* No rule can name port 0, which packets may have: who sends to it makes no file that cannot be read. */
+static void test_port_zero(void)
+{
+	struct bench *b = bench_new();
+	struct talk t = { .from = 5, .to = 2, .ipproto = IPPROTO_UDP, .port = 0, .app = APP_UNKNOWN };
+	struct policy_file *pf;
+	struct learn_stats s;
+	char *text;
+
+	end_flow(b, &t, 3, 1, 100, "");
+	t.app = APP_DNS;
+	say(b, &t);
+	learn_get_stats(b->l, &s);
+	CU_ASSERT(s.pairs == 0 && s.connections == 0);
+	t.port = 53;
+	say(b, &t);
+	text = written(b, NULL);
+	pf = parsed(text);
+	CU_ASSERT(policy_rule_count(policy_file_policy(pf)) == 1 && allowed(pf, &t));
+	policy_file_free(pf);
+	free(text);
+	bench_free(b);
+}
+
 /* A responder that the initiator asked for by names is these names; whom somebody else asked for is not. */
 static void test_dns_names(void)
 {
@@ -796,6 +820,7 @@ const struct unit_test tests_learn[] = {
 	{ "full of text", test_full_of_text },
 	{ "places that nobody knows", test_places },
 	{ "hostile text", test_hostile_text },
+	{ "port 0 is no part of the file", test_port_zero },
 	{ "DNS names", test_dns_names },
 	{ "beside a policy", test_beside_a_policy },
 	{ 0 },
