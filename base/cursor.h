@@ -4,7 +4,7 @@
  * A cursor is a view of bytes with a position and a sticky failure. Reads past the
  * end return zero (NULL for views) and mark the cursor; check cur_ok() once per
  * message. Nothing else in dpi/ moves a byte pointer. A failed cursor stays where
- * it was and answers zero for ever.
+ * it was and answers zero for ever: loops ask cur_more(), not cur_left().
  *
  * Lengths are compared with what is left (`n > cur_left(c)`), never by adding to
  * a position, so no wire value can overflow. */
@@ -37,6 +37,8 @@ static inline struct cursor cur_of(const void *p, size_t n)
 
 static inline bool cur_ok(const struct cursor *c) { return !c->failed; }
 static inline size_t cur_left(const struct cursor *c) { return (size_t)(c->end - c->pos); }
+/* For loops: bytes are left, and nothing failed. A loop over cur_left() alone would go on for ever at a failed cursor, which does not move. */
+static inline bool cur_more(const struct cursor *c) { return c->pos != c->end && !c->failed; }
 static inline size_t cur_used(const struct cursor *c) { return (size_t)(c->pos - c->start); }
 static inline void cur_fail(struct cursor *c) { c->failed = true; }
 

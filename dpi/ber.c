@@ -88,7 +88,7 @@ bool ber_oid_text(struct bytes oid, char out[BER_OID_TEXT])
 	bool first = true;
 
 	out[0] = 0;
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint32_t v = 0;
 		uint8_t b;
 		int n;

@@ -77,7 +77,7 @@ static void csum_judge(struct packet *p, uint8_t ipproto, const uint8_t *l4, siz
 /* As tcp_parse_options() reads them: an option that runs over the end stops the walk, what came before it counts. */
 static void tcp_options(struct packet *p, struct cursor c)
 {
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t kind = cur_u8(&c), size;
 		struct cursor o;
 
@@ -298,7 +298,7 @@ static bool ipv4_options_taken(struct cursor c, bool held)
 {
 	unsigned routes = 0, records = 0, stamps = 0;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t kind = cur_u8(&c), size, at;
 		struct cursor o;
 
@@ -422,7 +422,7 @@ static uint64_t ipv6_length(const struct decoder *d, uint64_t wire, uint16_t pay
 		return wire;
 	cur_skip(&ext, 1);
 	opts = cur_sub(&ext, cur_u8(&ext) * 8u + 6u);
-	while (cur_left(&opts)) {
+	while (cur_more(&opts)) {
 		uint8_t kind = cur_u8(&opts), size;
 		uint64_t jumbo;
 
@@ -447,7 +447,7 @@ static bool ipv6_options_taken(struct cursor c, bool hop_by_hop)
 {
 	unsigned options = 0, pad = 0;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t kind = cur_u8(&c), size;
 		struct cursor o;
 
@@ -462,7 +462,7 @@ static bool ipv6_options_taken(struct cursor c, bool hop_by_hop)
 			return false;
 		if (kind == 1) {
 			pad += size + 2u;
-			while (cur_left(&o))
+			while (cur_more(&o))
 				if (cur_u8(&o))
 					return false;
 			if (pad > IP_PAD_MAX)

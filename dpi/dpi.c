@@ -180,7 +180,7 @@ static void datagrams(struct px *x)
 	size_t size = p->flags & FRAME_GSO_UDP && p->frame->gso_size ? p->frame->gso_size : p->payload.n;
 
 	answered(x);
-	while (cur_left(&c) && x->f->feed != FEED_OFF) {
+	while (cur_more(&c) && x->f->feed != FEED_OFF) {
 		struct bytes b = cur_bytes(&c, size < cur_left(&c) ? size : cur_left(&c));
 
 		feed_datagram(x, x->dir, b.p, b.n);
@@ -506,7 +506,7 @@ static enum verdict carried(struct dpi *d, enum verdict v)
 
 	if (!size || tunnel_length(&c, c.p->payload) > size)
 		return stricter(v, inner_packets(d, &c, c.p->payload));
-	while (cur_left(&in) && !verdict_stops(v))
+	while (cur_more(&in) && !verdict_stops(v))
 		v = stricter(v, inner_packets(d, &c, cur_bytes(&in, size < cur_left(&in) ? size : cur_left(&in))));
 	return v;
 }

@@ -251,7 +251,7 @@ static enum decode_result nflog(struct decoder *d)
 	if (!cur_ok(&d->in) || version)
 		return decode_bad(d, DPI_C_DECODE_NFLOG_BAD);
 	d->out->ethertype = family == 2 ? ETHERTYPE_IPV4 : family == 10 ? ETHERTYPE_IPV6 : 0;
-	for (int n = 0; n < NFLOG_TLVS_MAX && cur_left(&d->in); n++) {
+	for (int n = 0; n < NFLOG_TLVS_MAX && cur_more(&d->in); n++) {
 		struct cursor big = d->in;
 		uint16_t len = cur_le16(&d->in), type = cur_le16(&d->in);
 		uint64_t size;

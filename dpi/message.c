@@ -5,7 +5,7 @@ enum parse msg_run(struct px *px, const struct msg_format *f, struct msg_sync *y
 {
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && !y->over && cur_left(in)) {
+	while (p == PARSE_DONE && !y->over && cur_more(in)) {
 		struct cursor view;
 		uint64_t len;
 		size_t keep;

@@ -20,7 +20,7 @@ static void to_comment_end(struct sql_lex *l)
 {
 	unsigned depth = 1;
 
-	while (depth && cur_left(&l->c)) {
+	while (depth && cur_more(&l->c)) {
 		if (cur_starts(&l->c, "*/", 2)) {
 			cur_skip(&l->c, 2);
 			depth--;
@@ -44,7 +44,7 @@ static bool dashes(const struct sql_lex *l)
 /* Spaces and comments. What stands in a conditional comment of MySQL is run: only its marks are passed over. */
 static void to_token(struct sql_lex *l)
 {
-	while (cur_left(&l->c)) {
+	while (cur_more(&l->c)) {
 		if (cur_peek(&l->c, 0) <= ' ') {
 			cur_skip(&l->c, 1);
 		} else if (dashes(l) || (l->dialect == SQL_MYSQL && cur_peek(&l->c, 0) == '#') || (l->dialect == SQL_CQL && cur_starts(&l->c, "//", 2))) {
@@ -69,7 +69,7 @@ static struct bytes quoted(struct sql_lex *l, uint8_t close, bool backslash)
 {
 	struct bytes b = { l->c.pos, 0 };
 
-	while (cur_left(&l->c)) {
+	while (cur_more(&l->c)) {
 		uint8_t ch = cur_u8(&l->c);
 
 		if (ch == close) {
@@ -116,7 +116,7 @@ static bool dollars(struct sql_lex *l)
 static void word(struct sql_lex *l)
 {
 	l->b.p = l->c.pos;
-	while (cur_left(&l->c) && is_word(cur_peek(&l->c, 0)))
+	while (cur_more(&l->c) && is_word(cur_peek(&l->c, 0)))
 		cur_skip(&l->c, 1);
 	l->b.n = (size_t)(l->c.pos - l->b.p);
 	l->kind = is_digit(l->b.p[0]) ? SQL_NUMBER : SQL_WORD;

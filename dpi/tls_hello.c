@@ -50,7 +50,7 @@ static bool ext_sni(struct cursor c, struct tls_hello *h)
 	if (h->server)
 		return true;	/* the server's is empty: it used the name */
 	list = cur_sub(&c, cur_be16(&c));
-	while (cur_ok(&list) && cur_left(&list)) {
+	while (cur_more(&list)) {
 		uint8_t type = cur_u8(&list);
 		struct bytes name = cur_bytes(&list, cur_be16(&list));
 

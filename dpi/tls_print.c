@@ -89,7 +89,7 @@ void tls_ja3(const struct tls_hello *h, struct tls_ja3 *out)
 		ja3_extensions(&t, h);
 		ja3_list(&t, h->groups);
 		ja3_field(&t);
-		while (cur_left(&formats))
+		while (cur_more(&formats))
 			ja3_number(&t, cur_u8(&formats));
 	}
 	hex_text(out->hash, sum, digest_end(&t.d, sum));

@@ -112,7 +112,7 @@ static void put_char(struct text *t, uint32_t u, bool first, bool last)
 /* Bytes >= 0x80 of UTF-8 go through as they are: whoever writes the event checks them. */
 static void put_bytes(struct text *t, struct cursor c, bool latin1)
 {
-	for (bool first = true; cur_left(&c); first = false) {
+	for (bool first = true; cur_more(&c); first = false) {
 		uint8_t b = cur_u8(&c);
 		char raw = (char)b;
 
@@ -135,7 +135,7 @@ static void put_wide(struct text *t, struct cursor c, unsigned width)
 static void put_hex(struct text *t, struct cursor c)
 {
 	put(t, "#", 1);
-	while (cur_left(&c) && !t->cut) {
+	while (cur_more(&c) && !t->cut) {
 		char hex[3];
 
 		snprintf(hex, sizeof(hex), "%02x", cur_u8(&c));
@@ -200,7 +200,7 @@ static bool put_rdn(struct text *t, struct cursor set)
 	struct cursor pair, oid, value;
 	uint8_t tag;
 
-	for (bool first = true; cur_left(&set); first = false) {
+	for (bool first = true; cur_more(&set); first = false) {
 		if (!ber_open(&set, BER_SEQUENCE, &pair) || !ber_open(&pair, BER_OID, &oid) || !ber_next(&pair, &tag, &value))
 			return false;
 		if (!first)
@@ -220,7 +220,7 @@ size_t x509_name_text(struct bytes name, char out[X509_NAME_TEXT], bool *cut)
 	struct text t = { .p = out };
 	bool ok = name.p != NULL;
 
-	for (bool first = true; ok && !t.cut && cur_left(&c); first = false) {
+	for (bool first = true; ok && !t.cut && cur_more(&c); first = false) {
 		ok = ber_open(&c, BER_SET, &set);
 		if (ok && !first)
 			put_cstr(&t, ", ");

@@ -104,7 +104,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct ajp *s = state;
 
 	s->asks.event = EV_APP;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		uint16_t magic, n;
 

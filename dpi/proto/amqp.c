@@ -223,7 +223,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct amqp *s = state;
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && cur_left(in)) {
+	while (p == PARSE_DONE && cur_more(in)) {
 		bool one;
 		enum probe header = probe_header(*in, &one);
 

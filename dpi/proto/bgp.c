@@ -48,7 +48,7 @@ static void tell_prefixes(struct record *r, const struct fact *f, struct cursor 
 	if (!cur_left(&c))
 		return;
 	rec_arr(r, f);
-	for (unsigned i = 0; i < PREFIXES_MAX && cur_left(&c); i++) {
+	for (unsigned i = 0; i < PREFIXES_MAX && cur_more(&c); i++) {
 		uint8_t bits = cur_u8(&c), a[4] = { 0 };
 		struct bytes b = cur_bytes(&c, (bits + 7u) / 8);
 
@@ -87,7 +87,7 @@ static void tell(struct px *px, struct bgp *s, enum dir dir, uint8_t type, struc
 
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor ahead = *in, view = cur_of(NULL, 0);
 		uint64_t marker = cur_be64(&ahead) & cur_be64(&ahead);
 		uint16_t len = cur_be16(&ahead);

@@ -85,7 +85,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct brpc *s = state;
 
 	s->asks.event = EV_APP;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		uint32_t body, meta;
 

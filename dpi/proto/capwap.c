@@ -19,7 +19,7 @@ static enum probe probe(const struct probe_in *in)
 	cur_skip(&c, 4);
 	if (!cur_ok(&c) || !type || type > TYPE_MAX || !cur_left(&c))
 		return PROBE_NO;
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint16_t element = cur_be16(&c), n = cur_be16(&c);
 
 		if (!element || element > 64 || !cur_skip(&c, n))

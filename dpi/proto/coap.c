@@ -55,7 +55,7 @@ static bool read_options(struct cursor c, struct coap *m)
 	m->all_known = true;
 	if ((m->code >> 5 == 0 && m->code > 7) || m->code >> 5 == 1 || m->code >> 5 == 3 || m->code >> 5 > 5 || (m->code & 31) > 30)
 		return false;
-	for (unsigned i = 0; cur_left(&c); i++) {
+	for (unsigned i = 0; cur_more(&c); i++) {
 		uint8_t head = cur_u8(&c);
 		uint32_t delta, len;
 		struct bytes v;
@@ -115,7 +115,7 @@ static bool is_csm(struct cursor c)
 	uint32_t number = 0, len;
 	uint8_t head;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		head = cur_u8(&c);
 		number += extended(&c, head >> 4);
 		len = extended(&c, head & 15);
@@ -192,7 +192,7 @@ static void tell(struct px *px, enum dir dir, const struct coap *m)
 
 static enum parse parse_stream(struct px *px, enum dir dir, struct cursor *in)
 {
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor view;
 		uint64_t size;
 		size_t head = frame(*in, &size);

@@ -33,7 +33,7 @@ static struct bytes method_find(struct cursor c)
 	static const char key[] = "\xadServiceMethod";
 	uint8_t n;
 
-	while (cur_left(&c) && !cur_starts(&c, key, sizeof(key) - 1))
+	while (cur_more(&c) && !cur_starts(&c, key, sizeof(key) - 1))
 		cur_skip(&c, 1);
 	if (!cur_skip(&c, sizeof(key) - 1))
 		return (struct bytes){ NULL, 0 };
@@ -55,7 +55,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_skip(in, 1);
 		s->begun = true;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		uint16_t version_type;
 		struct bytes method;

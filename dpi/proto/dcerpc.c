@@ -245,7 +245,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		enum parse p;
 
 		if (cur_left(in) < HEADER)

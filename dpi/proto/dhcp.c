@@ -100,7 +100,7 @@ static void tell_option(struct record *r, uint8_t code, struct cursor v)
 /* True when they end as they should. */
 static bool tell_options(struct record *r, struct cursor *in)
 {
-	for (unsigned i = 0; i < OPTIONS_MAX && cur_left(in);) {
+	for (unsigned i = 0; i < OPTIONS_MAX && cur_more(in);) {
 		uint8_t code = cur_u8(in);
 		struct cursor v;
 

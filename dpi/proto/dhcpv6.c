@@ -55,7 +55,7 @@ static bool options_good(struct cursor in, bool lenient)
 	struct option o;
 	bool known = false;
 
-	while (cur_left(&in)) {
+	while (cur_more(&in)) {
 		if (!option_next(&in, &o) || !o.code || o.code > OPTION_KNOWN)
 			return false;
 		if (o.code == OPT_CLIENT || o.code == OPT_SERVER) {
@@ -92,7 +92,7 @@ static void tell_name(struct record *r, struct cursor v)
 	char text[256];
 	size_t at = 0;
 
-	while (cur_left(&v)) {
+	while (cur_more(&v)) {
 		struct bytes label = cur_bytes(&v, cur_u8(&v));
 
 		if (!label.n || at + label.n + 1 > sizeof(text))
@@ -111,7 +111,7 @@ static unsigned tell_ia(struct record *r, uint16_t code, struct cursor v, unsign
 	struct option o;
 
 	cur_skip(&v, code == 4 ? 4 : 12);
-	while (cur_left(&v) && option_next(&v, &o) && told < ADDRS_MAX) {
+	while (cur_more(&v) && option_next(&v, &o) && told < ADDRS_MAX) {
 		if (o.code == 26)
 			cur_skip(&o.v, 9);
 		else if (o.code != 5)
@@ -128,7 +128,7 @@ static void tell_addrs(struct record *r, struct cursor in)
 	struct option o;
 	unsigned told = 0;
 
-	while (cur_left(&in) && option_next(&in, &o))
+	while (cur_more(&in) && option_next(&in, &o))
 		if (o.code == 3 || o.code == 4 || o.code == 25)
 			told = tell_ia(r, o.code, o.v, told);
 	if (told)
@@ -141,7 +141,7 @@ static bool tell_options(struct record *r, struct cursor in)
 	uint8_t seen = 0;
 
 	tell_addrs(r, in);
-	while (cur_left(&in)) {
+	while (cur_more(&in)) {
 		uint8_t bit;
 
 		if (!option_next(&in, &o))
@@ -167,7 +167,7 @@ static uint8_t innermost(struct cursor *in, uint8_t type, uint32_t *id)
 		struct cursor walk = *in, inner = cur_of(NULL, 0);
 		struct option o;
 
-		while (cur_left(&walk) && option_next(&walk, &o))
+		while (cur_more(&walk) && option_next(&walk, &o))
 			if (o.code == OPT_RELAYED)
 				inner = o.v;
 		if (cur_left(&inner) < 4)

@@ -72,7 +72,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	bool udp = px_l4(px) == PROTO_UDP;
 
 	(void)state;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor view = cur_of(NULL, 0);
 		enum parse p;
 

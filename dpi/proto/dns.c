@@ -254,7 +254,7 @@ static bool tell_txt(struct record *r, struct cursor *d)
 {
 	struct text t = { 0 };
 
-	while (cur_left(d) && cur_ok(d))
+	while (cur_more(d))
 		text_bytes(&t, cur_bytes(d, cur_u8(d)));
 	rec_str(r, &f_rdata, t.s, t.n);
 	return cur_ok(d);
@@ -339,13 +339,13 @@ static bool tell_svcb(struct record *r, struct dns_msg *m, struct cursor *d)
 	if (!dns_name_read(m, d, &target))
 		return false;
 	text_bytes(&t, (struct bytes){ (const uint8_t *)target.s, target.n });
-	while (cur_left(d) && cur_ok(d)) {
+	while (cur_more(d)) {
 		uint16_t key = cur_be16(d);
 		struct cursor v = cur_sub(d, cur_be16(d));
 		const char *sep = "";
 
 		if (key == 1) {
-			for (text_add(&t, " alpn="); cur_left(&v) && cur_ok(&v); sep = ",") {
+			for (text_add(&t, " alpn="); cur_more(&v); sep = ",") {
 				text_add(&t, "%s", sep);
 				text_bytes(&t, cur_bytes(&v, cur_u8(&v)));
 			}
@@ -637,7 +637,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		if (!s->framed[dir]) {
 			if (cur_left(in) < 2) {
 				px_need(px, 2);

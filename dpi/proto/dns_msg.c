@@ -39,7 +39,7 @@ static bool label_is_text(struct bytes b)
 {
 	struct cursor c = cur_of(b.p, b.n);
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t first = cur_u8(&c);
 		unsigned more = first < 0x80 ? 0 : first >= 0xc2 && first < 0xe0 ? 1 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xf0 && first < 0xf5 ? 3 : 9;
 

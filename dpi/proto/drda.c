@@ -141,7 +141,7 @@ static void tell(struct px *px, struct drda *s, const struct command *k, uint16_
 	if (statement) {	/* (0: not null) length (4) text, twice: mixed and single bytes; one of them is null */
 		uint32_t n = 0;
 
-		while (cur_left(&c) && cur_peek(&c, 0) == 0xff)
+		while (cur_more(&c) && cur_peek(&c, 0) == 0xff)
 			cur_skip(&c, 1);
 		cur_skip(&c, 1);
 		n = cur_be32(&c);
@@ -283,7 +283,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	do {
 		s->sync.over = false;
 		p = msg_run(px, s->pieces[dir] ? &format_piece : &format_first, &s->sync, s, dir, in);
-	} while (p == PARSE_DONE && s->sync.over && cur_left(in));
+	} while (p == PARSE_DONE && s->sync.over && cur_more(in));
 	s->sync.over = false;
 	return p;
 }

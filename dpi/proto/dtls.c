@@ -56,7 +56,7 @@ static enum probe probe(const struct probe_in *in)
 	uint16_t epoch, len;
 	uint8_t type;
 
-	for (unsigned i = 0; i < RECORDS_MAX && cur_left(&c); i++, first = false) {
+	for (unsigned i = 0; i < RECORDS_MAX && cur_more(&c); i++, first = false) {
 		struct cursor body;
 
 		if (!record_head(&c, &type, &epoch, &len))
@@ -183,7 +183,7 @@ static void fragment(struct px *px, struct dtls *s, enum dir dir, uint8_t type, 
 /* Messages lie end to end in a record. False: what is there is none. */
 static bool handshake(struct px *px, struct dtls *s, enum dir dir, struct cursor c)
 {
-	while (cur_left(&c) && !s->told) {
+	while (cur_more(&c) && !s->told) {
 		uint8_t type = cur_u8(&c);
 		uint32_t whole = cur_be24(&c), at, n;
 		uint16_t message = cur_be16(&c);
@@ -208,7 +208,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	uint8_t type;
 
 	cur_rest(in);
-	for (unsigned i = 0; i < RECORDS_MAX && cur_left(&c) && !s->told; i++) {
+	for (unsigned i = 0; i < RECORDS_MAX && cur_more(&c) && !s->told; i++) {
 		if (!record_head(&c, &type, &epoch, &len))
 			return PARSE_DONE;	/* sealed, or another protocol's: STUN and SRTP share its port */
 		if (type == 22 && !epoch && !handshake(px, s, dir, cur_sub(&c, len))) {

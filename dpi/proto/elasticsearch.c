@@ -124,7 +124,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		px_stop(px);
 		return PARSE_DONE;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		uint32_t n;
 

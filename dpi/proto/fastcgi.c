@@ -62,7 +62,7 @@ static void pairs(struct px *px, struct fastcgi *s, struct cursor c)
 
 	if (s->told)
 		rec_append(r, s->told->body, s->told->len);
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		size_t n = length(&c), m = length(&c);
 		struct bytes name = cur_bytes(&c, n), value = cur_bytes(&c, m);
 
@@ -108,7 +108,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct fastcgi *s = state;
 
 	s->asks.event = EV_APP;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		uint8_t type, pad;
 		uint16_t request, n;

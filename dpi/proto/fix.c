@@ -76,7 +76,7 @@ static void tell(struct px *px, struct fix *s, enum dir dir, struct cursor c)
 	struct record *r = px_record(px);
 	unsigned seen = 0;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		size_t eq = cur_find(&c, '='), end = cur_find(&c, SOH);
 		struct bytes tag, value;
 
@@ -101,7 +101,7 @@ static void tell(struct px *px, struct fix *s, enum dir dir, struct cursor c)
 
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		uint32_t n;
 		size_t before;

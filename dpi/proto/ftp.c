@@ -128,7 +128,7 @@ static void server_listens(struct px *px, struct ftp *s, struct bytes line, unsi
 	}
 	if (open != SIZE_MAX)
 		cur_skip(&c, open + 1);
-	while (cur_left(&c) && (cur_peek(&c, 0) < '0' || cur_peek(&c, 0) > '9'))
+	while (cur_more(&c) && (cur_peek(&c, 0) < '0' || cur_peek(&c, 0) > '9'))
 		cur_skip(&c, 1);
 	if (six_numbers(&c, &addr, &port))
 		announce(px, s, DIR_TOCLIENT, &addr, port);
@@ -257,7 +257,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct ftp *s = state;
 
 	s->asks.event = EV_FTP;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct bytes line = { NULL, 0 };
 		enum parse p = line_next(in, &s->scanned[dir], LINE_MOST, &line);
 

@@ -45,7 +45,7 @@ static enum probe version2(struct cursor c, uint8_t first)
 	cur_skip(&c, first & 8 ? 8 : 4);
 	if (cur_peek(&c, 0) == 0 && cur_left(&c))	/* information elements have types from 1, lengths within the message */
 		return PROBE_NO;
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		cur_skip(&c, 1);
 		n = cur_be16(&c);
 		if (!cur_skip(&c, 1) || !cur_skip(&c, n))

@@ -40,7 +40,7 @@ static void tell(struct px *px, struct hl7 *s, enum dir dir, struct bytes segmen
 
 	cur_skip(&c, 4);
 	sep = cur_peek(&c, 0);
-	for (unsigned i = 0; i < FIELDS && cur_left(&c); i++) {
+	for (unsigned i = 0; i < FIELDS && cur_more(&c); i++) {
 		size_t n = cur_find(&c, sep);
 
 		field[i] = cur_bytes(&c, n == SIZE_MAX ? cur_left(&c) : n);
@@ -95,7 +95,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && cur_left(in))
+	while (p == PARSE_DONE && cur_more(in))
 		p = step(px, state, dir, in);
 	return p;
 }

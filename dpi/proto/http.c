@@ -664,7 +664,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct http *s = state;
 
-	while (cur_left(in) && !s->gone) {
+	while (cur_more(in) && !s->gone) {
 		enum http_start side = (unsigned)dir ^ (s->flip ? 1u : 0u) ? HTTP_RESPONSE : HTTP_REQUEST;
 		enum parse got = step(px, s, side, in);
 

@@ -66,7 +66,7 @@ static void settings(struct http2 *s, enum dir dir, struct cursor *in, const str
 {
 	struct cursor c = cur_sub(in, f->len);
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint16_t id = cur_be16(&c);
 		uint32_t v = cur_be32(&c);
 
@@ -260,7 +260,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 
 	s->hpack.px = px;
 	/* an empty piece of a block ends without a byte of its own */
-	while (p == PARSE_DONE && (cur_left(in) || (h->at == H2_AT_BLOCK && !h->left))) {
+	while (p == PARSE_DONE && (cur_more(in) || (h->at == H2_AT_BLOCK && !h->left))) {
 		switch ((enum http2_at)h->at) {
 		case H2_AT_FIRST:
 			p = first(px, s, dir, in);

@@ -34,7 +34,7 @@ static size_t base64url(struct cursor c, uint8_t *out, size_t room)
 	unsigned have = 0;
 	size_t n = 0;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t b = cur_u8(&c);
 		const char *at = b ? strchr(digits, b) : NULL;
 
@@ -104,7 +104,7 @@ static void key_is(struct keys *k, struct bytes key)
 /* The next field that holds bytes, as much of it as is here; its number, 0 at the end. */
 static uint32_t field(struct cursor *c, struct cursor *value)
 {
-	while (cur_ok(c) && cur_left(c)) {
+	while (cur_more(c)) {
 		uint64_t tag = pb_varint(c), n;
 
 		switch (tag & 7) {

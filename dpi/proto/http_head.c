@@ -130,7 +130,7 @@ static void content_length(struct http_head *h, struct bytes value)
 			odd(h, HTTP_ODD_SEVERAL_CL);
 		h->has_length = true;
 		h->length = v;
-	} while (cur_left(&c));
+	} while (cur_more(&c));
 }
 
 /* Transfer-Encoding: lines add up to one list. */
@@ -138,7 +138,7 @@ static void transfer_encoding(struct http_head *h, struct bytes value)
 {
 	struct cursor c = cur_of(value.p, value.n);
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		struct bytes coding = item_of(&c, ',');
 
 		if (!coding.n || (h->te == HTTP_TE_NONE && http_same(coding, "identity", 8)))

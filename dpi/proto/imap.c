@@ -166,7 +166,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct imap *s = state;
 
 	s->asks.event = EV_APP;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct bytes line = { NULL, 0 };
 		enum parse p = line_next(in, &s->scanned[dir], LINE_MOST, &line);
 		bool goes_on = s->goes_on[dir];

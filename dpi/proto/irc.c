@@ -91,7 +91,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct irc *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct bytes line = { NULL, 0 }, w;
 		enum parse p = line_next(in, &s->scanned[dir], LINE_MOST, &line);
 		struct cursor c;

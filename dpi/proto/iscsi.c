@@ -26,7 +26,7 @@ static struct bytes value_of(struct cursor c, const char *key)
 {
 	size_t n = strlen(key);
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		size_t nul = cur_find(&c, 0);
 		struct bytes text = cur_bytes(&c, nul == SIZE_MAX ? cur_left(&c) : nul);
 
@@ -108,7 +108,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct iscsi *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor view = cur_of(NULL, 0);
 		uint8_t op = cur_peek(in, 0) & 0x3f, flags = cur_peek(in, 1);
 		uint32_t len = data_len(in);

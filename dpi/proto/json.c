@@ -119,7 +119,7 @@ struct bytes json_value(struct bytes json, unsigned depth, const char *name)
 	struct bytes last = { NULL, 0 };
 	unsigned at = 0;
 
-	while (cur_ok(&c) && cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t b = cur_peek(&c, 0);
 		struct bytes key;
 

@@ -237,7 +237,7 @@ static void put_kind(struct record *r, const struct request *q, unsigned k)
 	struct cursor c = cur_of(q->text, q->used);
 	bool open = false;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t kind = cur_u8(&c), n = cur_u8(&c);
 		struct bytes name = cur_bytes(&c, n);
 
@@ -424,7 +424,7 @@ static enum parse answers(struct px *px, struct kafka *s, enum dir dir, struct c
 {
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && !s->deaf && (cur_left(in) || (s->answering && !s->answer.left)))
+	while (p == PARSE_DONE && !s->deaf && (cur_more(in) || (s->answering && !s->answer.left)))
 		p = s->answering ? answer_fields(px, s, dir, in) : answer_head(px, s, dir, in);
 	if (s->deaf) {
 		cur_rest(in);
@@ -450,7 +450,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	if (dir != s->client)
 		return answers(px, s, dir, in);
 	/* a request may end in bytes that are passed by: then nothing is left to read */
-	while (p == PARSE_DONE && (cur_left(in) || (s->inside && !s->walk.left)))
+	while (p == PARSE_DONE && (cur_more(in) || (s->inside && !s->walk.left)))
 		p = s->inside ? parse_fields(px, s, in) : parse_head(px, s, in);
 	if (s->inside)
 		px_unfinished(px, s->tx);

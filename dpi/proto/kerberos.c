@@ -236,7 +236,7 @@ static void body_read(struct cursor c, struct krb5 *k)
 		else if (tag == 0xa3)
 			k->nsname = name_read(v, k->sname);
 		else if (tag == 0xa8 && part_next(&v, &tag, &list))
-			while (k->noffered < ETYPES_MAX && cur_left(&list) && ber_int(&list, BER_INTEGER, &k->offered[k->noffered]))
+			while (k->noffered < ETYPES_MAX && cur_more(&list) && ber_int(&list, BER_INTEGER, &k->offered[k->noffered]))
 				k->noffered++;
 	}
 }
@@ -348,7 +348,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor ahead = *in, view = cur_of(NULL, 0);
 		uint32_t len = cur_be32(&ahead);
 		enum parse p;

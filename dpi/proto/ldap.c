@@ -263,7 +263,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	bool udp = px_l4(px) == PROTO_UDP;
 
 	s->asks.event = EV_APP;
-	while (cur_left(in) && !s->handed) {
+	while (cur_more(in) && !s->handed) {
 		struct cursor view = cur_of(in->pos, cur_left(in));
 		uint64_t size = 0;
 		size_t head = 0;

@@ -135,7 +135,7 @@ static inline bool line_text(const struct cursor *c)
  * MORE: it is not there yet (what was passed is consumed). */
 static inline enum parse line_dot_text(struct cursor *in, bool *inside)
 {
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		size_t lf = cur_find(in, '\n'), n = lf == SIZE_MAX ? cur_left(in) : lf;
 		bool dot = !*inside && cur_peek(in, 0) == '.' && (n == 1 || (n == 2 && cur_peek(in, 1) == '\r'));
 

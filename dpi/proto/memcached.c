@@ -119,7 +119,7 @@ static bool command(struct px *px, struct memcached *s, struct bytes line, uint6
 
 static enum parse parse_text(struct px *px, struct memcached *s, struct cursor *in)
 {
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor ahead = *in;
 		struct bytes line;
 		uint64_t data;

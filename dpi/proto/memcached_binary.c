@@ -146,7 +146,7 @@ static struct bytes key_of(const struct memcached_binary *s, const struct head *
 	cur_skip(c, (size_t)h->framing + h->extras);
 	k = cur_sub(c, h->key);
 	if (s->collections && has_collection(h->op))
-		for (unsigned i = 0; i < 5 && cur_left(&k) && cur_u8(&k) & 0x80; i++)
+		for (unsigned i = 0; i < 5 && cur_more(&k) && cur_u8(&k) & 0x80; i++)
 			;
 	return cur_rest(&k);
 }

@@ -78,7 +78,7 @@ static bool message(struct px *px, enum dir dir, struct cursor *c)
 		rec_u64(r, &f_code, f.code);
 	}
 	rec_bytes(r, &f_transaction, f.transaction);
-	while (cur_left(c)) {
+	while (cur_more(c)) {
 		if (!cur_line(c, &line))
 			line = cur_rest(c);
 		if (bytes_are(line, "."))
@@ -105,7 +105,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 
 	(void)state;
 	cur_rest(in);
-	for (unsigned n = 0; cur_left(&c) && n < MESSAGES_MAX; n++)
+	for (unsigned n = 0; cur_more(&c) && n < MESSAGES_MAX; n++)
 		if (!message(px, dir, &c)) {
 			px_bad(px, "mgcp.malformed");
 			break;

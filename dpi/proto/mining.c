@@ -29,7 +29,7 @@ static struct bytes string_of(struct bytes line, const char *key)
 		return (struct bytes){ NULL, 0 };
 	c = cur_of(at, line.n - (size_t)(at - line.p));
 	cur_skip(&c, strlen(key));
-	while (cur_left(&c) && (cur_peek(&c, 0) == ' ' || cur_peek(&c, 0) == ':' || cur_peek(&c, 0) == '['))
+	while (cur_more(&c) && (cur_peek(&c, 0) == ' ' || cur_peek(&c, 0) == ':' || cur_peek(&c, 0) == '['))
 		cur_skip(&c, 1);
 	if (cur_u8(&c) != '"')
 		return (struct bytes){ NULL, 0 };

@@ -86,7 +86,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct modbus *s = state;
 
 	s->asks.event = EV_APP;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor ahead = *in, view = cur_of(NULL, 0);
 		struct record *r;
 		struct head h;

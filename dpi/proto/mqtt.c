@@ -78,7 +78,7 @@ static bool properties(struct record *r, struct cursor *c)
 	if (varint(c, &n) != PARSE_DONE)
 		return false;
 	p = cur_sub(c, n);
-	while (cur_ok(&p) && cur_left(&p)) {
+	while (cur_more(&p)) {
 		uint8_t id = cur_u8(&p);
 		const struct fact *fact = NULL;
 		struct bytes s = { NULL, 0 };
@@ -266,7 +266,7 @@ static bool subscribe(struct px *px, struct mqtt *s, uint8_t first, struct curso
 		return false;
 	topics = *c;
 	rec_arr(r, &f_topics);
-	while (cur_ok(c) && cur_left(c)) {
+	while (cur_more(c)) {
 		struct bytes topic = string(c);
 
 		if (options) {
@@ -282,7 +282,7 @@ static bool subscribe(struct px *px, struct mqtt *s, uint8_t first, struct curso
 	if (!cur_ok(c))
 		return false;
 	finish(px, s, r);
-	while (cur_ok(&topics) && cur_left(&topics)) {
+	while (cur_more(&topics)) {
 		judge(px, first >> 4, string(&topics));
 		cur_skip(&topics, options ? 1 : 0);
 	}
@@ -307,7 +307,7 @@ static bool answer(struct px *px, struct mqtt *s, uint8_t first, struct cursor *
 		return false;
 	if ((type == SUBACK || type == UNSUBACK) && cur_left(c)) {
 		rec_arr(r, type == SUBACK && s->version < 5 ? &f_granted : &f_codes);
-		while (cur_ok(c) && cur_left(c))
+		while (cur_more(c))
 			rec_u64(r, NULL, cur_u8(c));
 		rec_end(r);
 	}
@@ -342,7 +342,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct mqtt *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view = cur_of(NULL, 0);
 		uint8_t first = cur_u8(&c), type = first >> 4;
 		uint32_t len;

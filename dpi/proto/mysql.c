@@ -277,7 +277,7 @@ static enum parse parse_client(struct px *px, struct mysql *s, struct cursor *in
 {
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && cur_left(in)) {
+	while (p == PARSE_DONE && cur_more(in)) {
 		struct cursor ahead = *in, c;
 		uint32_t len = cur_le16(&ahead);
 		uint8_t seq;
@@ -381,7 +381,7 @@ static enum parse parse_server(struct px *px, struct mysql *s, struct cursor *in
 {
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && cur_left(in)) {
+	while (p == PARSE_DONE && cur_more(in)) {
 		struct cursor ahead = *in, c;
 		uint32_t len;
 		uint8_t seq;

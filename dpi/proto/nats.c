@@ -122,7 +122,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct nats *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct bytes text = { NULL, 0 };
 		struct line l;
 		enum parse p = line_next(in, &s->scanned[dir], LINE_MOST, &text);

@@ -57,7 +57,7 @@ static bool clock_read(struct cursor in, struct ntp *m)
 	middle = cur_of(in.pos, cur_left(&in) < 36 ? 0 : 36);
 	while (cur_left(&middle) > 24)
 		any |= cur_u8(&middle);
-	while (cur_left(&middle))
+	while (cur_more(&middle))
 		times |= cur_u8(&middle);
 	m->bare = !any && !times;
 	m->unset = !times;

@@ -388,7 +388,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor ahead = *in, view = cur_of(NULL, 0);
 		uint32_t mark = cur_be32(&ahead), len = mark & 0x7fffffff;
 		bool first = !s->middle[dir];

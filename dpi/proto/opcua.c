@@ -85,7 +85,7 @@ static void tell(struct px *px, struct opcua *s, enum dir dir, struct bytes kind
 
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		struct bytes kind;
 		uint32_t n;

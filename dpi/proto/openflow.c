@@ -65,7 +65,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct openflow *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in;
 		const char *name;
 		struct record *r;

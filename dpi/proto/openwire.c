@@ -324,7 +324,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct openwire *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view = cur_of(NULL, 0);
 		uint32_t size = cur_be32(&c), keep;
 		uint8_t type = cur_u8(&c);

@@ -127,7 +127,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct pop3 *s = state;
 
 	s->asks.event = EV_APP;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct bytes line = { NULL, 0 };
 		enum parse p;
 

@@ -326,7 +326,7 @@ static enum parse parse_client(struct px *px, struct pgsql *s, struct cursor *in
 {
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && cur_left(in)) {
+	while (p == PARSE_DONE && cur_more(in)) {
 		struct cursor ahead = *in, c;
 		uint8_t type = cur_u8(&ahead);
 		uint32_t len;
@@ -456,7 +456,7 @@ static enum parse parse_server(struct px *px, struct pgsql *s, struct cursor *in
 {
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && cur_left(in)) {
+	while (p == PARSE_DONE && cur_more(in)) {
 		struct cursor ahead = *in, c;
 		uint8_t type = cur_u8(&ahead);
 		uint32_t len;

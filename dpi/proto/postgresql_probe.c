@@ -35,7 +35,7 @@ static enum probe probe_startup(struct cursor c)
 		return len >= 16 && len <= 268 ? PROBE_YES : PROBE_NO;
 	if (code >> 16 != PG_VERSION_3 || (code & 0xffff) > 15 || len < 9 + 6 || len > PG_STARTUP_MAX)
 		return PROBE_NO;
-	for (; cur_left(&c); n++) {
+	for (; cur_more(&c); n++) {
 		uint8_t b = cur_u8(&c);
 
 		if (!b)
@@ -85,7 +85,7 @@ static enum probe probe_chain(struct cursor c, bool client)
 {
 	unsigned n = 0;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t type = cur_u8(&c);
 		uint32_t len = cur_be32(&c);
 

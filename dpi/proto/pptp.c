@@ -38,7 +38,7 @@ static enum probe probe(const struct probe_in *in)
 static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor *in)
 {
 	(void)state;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor view = cur_of(NULL, 0);
 		uint16_t len, type;
 		struct record *r;

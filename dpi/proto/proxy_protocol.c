@@ -54,7 +54,7 @@ static void line(struct record *r, struct bytes text)
 	struct cursor c = cur_of(text.p, text.n);
 	struct bytes word[6] = { { NULL, 0 } };
 
-	for (unsigned i = 0; i < 6 && cur_left(&c); i++) {
+	for (unsigned i = 0; i < 6 && cur_more(&c); i++) {
 		size_t n = cur_find(&c, ' ');
 
 		word[i] = cur_bytes(&c, n == SIZE_MAX ? cur_left(&c) : n);

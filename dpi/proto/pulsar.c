@@ -83,7 +83,7 @@ static bool command_read(struct cursor c, uint64_t *type, struct bytes *body)
 	*body = (struct bytes){ NULL, 0 };
 	if (field(&c, &b, type) != 1 || b.p || *type < 2 || *type > 200)
 		return false;
-	while (cur_ok(&c) && cur_left(&c))
+	while (cur_more(&c))
 		if (field(&c, &b, &v) == *type)
 			*body = b;
 	return cur_ok(&c);
@@ -104,7 +104,7 @@ static bool command(struct px *px, struct pulsar *s, struct cursor c)
 		return true;
 	r = px_record(px);
 	rec_cstr(r, &f_operation, commands[i].name);
-	for (c = cur_of(body.p, body.n); cur_ok(&c) && cur_left(&c);) {
+	for (c = cur_of(body.p, body.n); cur_more(&c);) {
 		uint32_t n = field(&c, &b, &v);
 
 		for (unsigned k = 0; k < 3 && b.p; k++)
@@ -122,7 +122,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct pulsar *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		uint32_t length = cur_be32(&c), n = cur_be32(&c);
 

@@ -150,7 +150,7 @@ static struct bytes user_agent(const struct tls_hello *h)
 	while (tls_ext_next(&list, &type, &body)) {
 		if (type != TLS_EXT_QUIC && type != EXT_QUIC_DRAFT)
 			continue;
-		while (cur_left(&body)) {
+		while (cur_more(&body)) {
 			uint64_t id = varint(&body), n = varint(&body);
 			struct bytes b = cur_bytes(&body, n > SIZE_MAX ? SIZE_MAX : (size_t)n);
 
@@ -240,7 +240,7 @@ static void crypto(struct px *px, struct quic *s, uint64_t off, struct bytes b)
 /* The frames that an Initial packet may hold (RFC 9000 12.4). */
 static void frames(struct px *px, struct quic *s, struct cursor c)
 {
-	while (cur_left(&c) && cur_ok(&c) && !s->told) {
+	while (cur_more(&c) && !s->told) {
 		uint64_t type = varint(&c), off, n;
 
 		if (type <= 1)
@@ -307,7 +307,7 @@ static void initial(struct px *px, struct quic *s, const struct packet *p, struc
 
 static void packets(struct px *px, struct quic *s, struct cursor c)
 {
-	for (unsigned i = 0; i < PACKETS_MAX && cur_left(&c) && !s->told; i++) {
+	for (unsigned i = 0; i < PACKETS_MAX && cur_more(&c) && !s->told; i++) {
 		struct cursor start = c;
 		struct packet p;
 		uint64_t n;

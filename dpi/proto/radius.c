@@ -43,7 +43,7 @@ static bool read_head(struct cursor in, uint8_t *code, uint8_t *id, struct curso
 	if (!cur_ok(&in) || !code_name(codes, *code) || len < HEADER || len > LENGTH_MAX || len != have)
 		return false;
 	*attrs = in;
-	while (cur_left(&in)) {
+	while (cur_more(&in)) {
 		uint8_t type = cur_u8(&in), n = cur_u8(&in);
 
 		if (!type || n < 2 || !cur_skip(&in, n - 2u))
@@ -57,7 +57,7 @@ static bool attrs_good(struct cursor c)
 {
 	bool known = false;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t type = cur_u8(&c);
 		struct cursor v = cur_sub(&c, cur_u8(&c) - 2u);
 		size_t n = cur_left(&v);
@@ -145,7 +145,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	r = px_record(px);
 	rec_cstr(r, &f_code, code_name(codes, code));
 	rec_u64(r, &f_id, id);
-	while (cur_left(&attrs)) {
+	while (cur_more(&attrs)) {
 		uint8_t type = cur_u8(&attrs);
 		struct cursor v = cur_sub(&attrs, cur_u8(&attrs) - 2u);
 

@@ -349,7 +349,7 @@ static enum parse parse_client(struct px *px, struct redis *s, struct cursor *in
 	enum parse p = PARSE_DONE;
 	int64_t n;
 
-	while (p == PARSE_DONE && cur_left(in)) {
+	while (p == PARSE_DONE && cur_more(in)) {
 		if (s->nargs) {
 			p = parse_arg(px, s, in);
 		} else if (cur_peek(in, 0) != '*') {
@@ -580,7 +580,7 @@ static enum parse parse_server(struct px *px, struct redis *s, struct cursor *in
 {
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && cur_left(in)) {
+	while (p == PARSE_DONE && cur_more(in)) {
 		uint8_t type = cur_peek(in, 0);
 
 		if (s->in_line) {

@@ -58,7 +58,7 @@ static bool word_is_capital(struct cursor c)
 
 	cur_line(&c, &line);
 	cur_line(&c, &line);
-	while (cur_left(&c) && cur_peek(&c, 0) != '\r') {
+	while (cur_more(&c) && cur_peek(&c, 0) != '\r') {
 		uint8_t b = cur_u8(&c);
 
 		if (b < 'A' || b > 'Z')

@@ -65,7 +65,7 @@ bool redis_number(struct bytes line, int64_t max, int64_t *v)
 		cur_skip(&c, 1);
 	if (!cur_left(&c) || cur_left(&c) > 18)
 		return false;
-	for (*v = 0; cur_left(&c);) {
+	for (*v = 0; cur_more(&c);) {
 		uint8_t b = cur_u8(&c);
 
 		if (b < '0' || b > '9')
@@ -84,11 +84,11 @@ bool redis_word_next(struct cursor *c, uint8_t *buf, size_t cap, struct bytes *o
 	uint8_t quote = 0;
 	size_t n = 0;
 
-	while (cur_left(c) && is_space(cur_peek(c, 0)))
+	while (cur_more(c) && is_space(cur_peek(c, 0)))
 		cur_skip(c, 1);
 	if (!cur_left(c))
 		return false;
-	while (cur_left(c)) {
+	while (cur_more(c)) {
 		uint8_t b = cur_u8(c);
 
 		if (!quote && is_space(b))

@@ -68,7 +68,7 @@ static bool sums_good(struct cursor c)
 		sum = (uint8_t)(sum + cur_u8(&c));
 	if (sum || !cur_ok(&c) || cur_left(&c) < 4)
 		return false;
-	while (cur_left(&c))
+	while (cur_more(&c))
 		sum = (uint8_t)(sum + cur_u8(&c));
 	return !sum;
 }

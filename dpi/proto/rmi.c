@@ -279,7 +279,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 
 	if (s->phase[other] == BODY)
 		s->phase[other] = MESSAGE;
-	while (p == PARSE_DONE && cur_left(in))
+	while (p == PARSE_DONE && cur_more(in))
 		p = dir == DIR_TOSERVER ? up(px, s, in) : down(px, s, in);
 	return p;
 }

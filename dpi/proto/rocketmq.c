@@ -65,7 +65,7 @@ static bool read_binary(struct cursor c, struct header *h)
 	h->flag = cur_be32(&c);
 	h->remark = cur_bytes(&c, cur_be32(&c));
 	fields = cur_sub(&c, cur_be32(&c));
-	while (cur_ok(&fields) && cur_left(&fields)) {
+	while (cur_more(&fields)) {
 		struct bytes name = cur_bytes(&fields, cur_be16(&fields)), v = cur_bytes(&fields, cur_be32(&fields));
 
 		if (line_is(name, "TOPIC") || (h->code == 310 && line_is(name, "B")))
@@ -121,7 +121,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct rocketmq *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct header h = { .code = 0 };
 		struct cursor c = *in;
 		uint32_t length = cur_be32(&c), form = cur_u8(&c), n = cur_be24(&c);

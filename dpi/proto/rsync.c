@@ -103,7 +103,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct rsync *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor ahead = *in;
 		struct bytes line = { NULL, 0 };
 

@@ -50,7 +50,7 @@ static bool rtcp_good(struct cursor c)
 
 	if (cur_left(&c) < 8)
 		return false;
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint8_t head = cur_u8(&c), type = cur_u8(&c), count = head & 31;
 		uint16_t words = cur_be16(&c);
 
@@ -98,7 +98,9 @@ static void tell_cname(struct record *r, struct cursor c)
 		cur_skip(&c, 1);
 		type = cur_u8(&c);
 		part = cur_sub(&c, 4u * cur_be16(&c));
-		if (type != 202 || !cur_ok(&part))
+		if (!cur_ok(&part))
+			return;
+		if (type != 202)
 			continue;
 		cur_skip(&part, 4);
 		if (cur_u8(&part) == 1) {

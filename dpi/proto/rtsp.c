@@ -23,7 +23,7 @@ static struct bytes parameter(struct bytes transport, const char *key)
 {
 	struct cursor c = cur_of(transport.p, transport.n);
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		size_t n = cur_find(&c, ';');
 		struct bytes part = cur_bytes(&c, n == SIZE_MAX ? cur_left(&c) : n);
 
@@ -72,7 +72,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct rtsp *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		uint64_t length;
 		size_t n;
 

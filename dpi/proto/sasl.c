@@ -5,7 +5,7 @@
 /* The value behind `tag` up to a comma. */
 static struct bytes tagged(struct cursor c, const char *tag)
 {
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		size_t n = cur_find(&c, ',');
 		struct bytes part = cur_bytes(&c, n == SIZE_MAX ? cur_left(&c) : n);
 
@@ -88,7 +88,7 @@ static struct bytes named(struct bytes msg)
 	struct cursor c = cur_of(msg.p, msg.n);
 	size_t n;
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		struct bytes part;
 
 		n = cur_find(&c, ',');

@@ -78,7 +78,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 			sdp_announce(px, body);
 		return PARSE_DONE;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor head, body;
 		size_t n;
 

@@ -72,7 +72,7 @@ struct bytes sip_field(struct cursor head, const char *name, const char *brief)
 	struct bytes line;
 
 	cur_line(&head, &line);
-	while (cur_left(&head)) {
+	while (cur_more(&head)) {
 		struct cursor c;
 		struct bytes key;
 		size_t n;
@@ -181,7 +181,7 @@ void sdp_announce(struct px *px, struct cursor body)
 
 	if (!cur_line(&body, &line) || !line_is(line, "V=0"))
 		return;
-	while (cur_left(&body)) {
+	while (cur_more(&body)) {
 		struct bytes value;
 
 		if (!cur_line(&body, &line))

@@ -204,7 +204,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor ahead = *in, view = cur_of(NULL, 0);
 		uint8_t type = cur_u8(&ahead);
 		uint32_t len = cur_be24(&ahead);

@@ -72,7 +72,7 @@ static void tell(struct px *px, struct smtp *s)
 		rec_str(r, &f_from, s->env->from.p, s->env->from.n);
 	if (s->env->count) {
 		rec_arr(r, &f_to);
-		for (c = cur_of(s->env->rcpt, s->env->used); cur_left(&c);)
+		for (c = cur_of(s->env->rcpt, s->env->used); cur_more(&c);)
 			rec_bytes(r, NULL, cur_bytes(&c, cur_be16(&c)));
 		rec_end(r);
 	}
@@ -275,7 +275,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	enum parse p = PARSE_DONE;
 	bool switched = false;
 
-	while (p == PARSE_DONE && cur_left(in) && !switched) {
+	while (p == PARSE_DONE && cur_more(in) && !switched) {
 		uint32_t starttls = s->starttls;
 
 		p = dir == DIR_TOSERVER ? parse_client(px, s, in) : parse_server(px, s, in);

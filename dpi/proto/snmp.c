@@ -60,7 +60,7 @@ static bool pdu_read(struct cursor *in, struct snmp *m)
 		ber_int(&pdu, BER_INTEGER, &index);
 	}
 	ber_open(&pdu, BER_SEQUENCE, &m->binds);
-	for (struct cursor all = m->binds; cur_left(&all);) {
+	for (struct cursor all = m->binds; cur_more(&all);) {
 		uint8_t tag;
 
 		if (!ber_open(&all, BER_SEQUENCE, &one) || !ber_bytes(&one, BER_OID).p)
@@ -201,7 +201,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct snmp m;
 
 	(void)state;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor view = cur_of(in->pos, cur_left(in));
 		uint64_t size = cur_left(in);
 		size_t head = 0;

@@ -236,7 +236,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct socks *s = state;
 	enum parse p = PARSE_DONE;
 
-	while (cur_left(in) && p == PARSE_DONE) {
+	while (cur_more(in) && p == PARSE_DONE) {
 		if (dir == DIR_TOSERVER && s->client == WAIT) {
 			/* more than is allowed before the answer: kept for whoever speaks then */
 			return msg_more(px, cur_left(in) + 1);

@@ -49,7 +49,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct spark *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in, view;
 		struct bytes name;
 		struct record *r;

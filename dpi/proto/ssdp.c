@@ -43,7 +43,7 @@ static bool field_next(struct cursor *c, struct bytes *name, struct bytes *value
 	colon = cur_find(&l, ':');
 	*name = cur_bytes(&l, colon == SIZE_MAX ? cur_left(&l) : colon);
 	cur_skip(&l, colon == SIZE_MAX ? 0 : 1);
-	while (cur_left(&l) && cur_peek(&l, 0) == ' ')
+	while (cur_more(&l) && cur_peek(&l, 0) == ' ')
 		cur_skip(&l, 1);
 	*value = cur_rest(&l);
 	return true;

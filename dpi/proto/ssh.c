@@ -296,7 +296,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct ssh *s = state;
 	struct side *side = &s->side[dir];
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		enum parse p = PARSE_DONE;
 
 		switch ((enum stage)side->stage) {

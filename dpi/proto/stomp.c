@@ -157,7 +157,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct stomp *s = state;
 	struct half_stomp *h = &s->half[dir];
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		uint64_t length;
 		size_t n;
 

@@ -55,7 +55,7 @@ static unsigned method_of(uint16_t type) { return (type & 0xfu) | (type >> 1 & 0
 /* Attributes end with the message; old: only those of RFC 3489, of the right length. packed: they are not padded (Microsoft's TURN). */
 static bool attrs_good(struct cursor c, bool old, bool packed)
 {
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		uint16_t type = cur_be16(&c), n = cur_be16(&c);
 		size_t pad = packed ? 0 : (4u - n % 4u) % 4u;
 
@@ -197,7 +197,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor ahead = *in;
 		uint8_t first = cur_peek(in, 0);
 		uint64_t size;

@@ -194,7 +194,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
-	while (p == PARSE_DONE && cur_left(in)) {
+	while (p == PARSE_DONE && cur_more(in)) {
 		uint8_t b = cur_peek(in, 0);
 
 		if (b == '(' ? s->depth == DEPTH_MAX : b == ')' && !s->depth)

@@ -186,7 +186,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 		cur_rest(in);
 		return PARSE_DONE;
 	}
-	while (p == PARSE_DONE && cur_left(in))
+	while (p == PARSE_DONE && cur_more(in))
 		p = parse_stream(px, s, in);
 	return p;
 }
@@ -219,7 +219,7 @@ static enum probe probe(const struct probe_in *in)
 	if (in->l4 == PROTO_TCP || cur_left(&c) < 4)
 		return PROBE_NO;
 	/* text, and nothing but text; an end of zeros is padding */
-	while (cur_left(&c) && (!c.end[-1] || c.end[-1] == '\n'))
+	while (cur_more(&c) && (!c.end[-1] || c.end[-1] == '\n'))
 		c.end--;
 	if (!((line_upper(cur_peek(&c, 0)) >= 'A' && line_upper(cur_peek(&c, 0)) <= 'Z') || (cur_peek(&c, 0) >= '0' && cur_peek(&c, 0) <= '9')))
 		return PROBE_NO;

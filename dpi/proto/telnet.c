@@ -32,7 +32,7 @@ static unsigned commands(struct cursor c, bool *all)
 	unsigned n = 0;
 
 	*all = true;
-	while (n < 2 && cur_left(&c)) {
+	while (n < 2 && cur_more(&c)) {
 		uint8_t iac = cur_u8(&c), verb, option;
 
 		if (iac != IAC) {
@@ -162,7 +162,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct telnet *s = state;
 
-	while (cur_left(in) && !s->named)
+	while (cur_more(in) && !s->named)
 		byte(px, s, dir, cur_u8(in));
 	cur_rest(in);
 	if (s->named) {

@@ -48,7 +48,7 @@ static bool options_good(struct cursor c, bool some)
 	static const char *const known[] = { "blksize", "timeout", "tsize", "windowsize", "multicast", "rollover" };
 	bool seen = false;
 
-	for (unsigned i = 0; cur_left(&c); i++) {
+	for (unsigned i = 0; cur_more(&c); i++) {
 		struct bytes name, value;
 
 		if (i == OPTIONS_MAX || !text_next(&c, &name) || !text_next(&c, &value) || !is_printable(name))

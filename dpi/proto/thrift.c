@@ -226,7 +226,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct thrift *s = state;
 
 	s->asks.event = EV_APP;
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in;
 		struct message m;
 		enum probe p = head(&c, &m);

@@ -342,7 +342,7 @@ static enum parse handshake(struct px *px, struct tls *t, enum dir dir, struct c
 	struct side *s = &t->side[dir];
 	enum parse ret = PARSE_DONE;
 
-	while (ret == PARSE_DONE && t->stage != DONE && cur_left(&c)) {
+	while (ret == PARSE_DONE && t->stage != DONE && cur_more(&c)) {
 		bool whole;
 
 		if (s->pass) {
@@ -491,7 +491,7 @@ static enum parse tls_parse(struct px *px, void *state, enum dir dir, struct cur
 {
 	struct tls *t = state;
 
-	while (t->stage != DONE && cur_left(in)) {
+	while (t->stage != DONE && cur_more(in)) {
 		enum parse ret = record_next(px, t, dir, in);
 
 		if (ret != PARSE_DONE)

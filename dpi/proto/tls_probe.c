@@ -45,7 +45,7 @@ static enum probe probe_handshake(struct cursor c)
 		if (!version_plausible(version) || !len || len > TLS_FRAGMENT_MAX)
 			return PROBE_NO;
 		fragment = cur_of(c.pos, len < cur_left(&c) ? len : cur_left(&c));
-		while (n < sizeof(head) && cur_left(&fragment))
+		while (n < sizeof(head) && cur_more(&fragment))
 			head[n++] = cur_u8(&fragment);
 		if (n < sizeof(head) && !cur_skip(&c, len))
 			return PROBE_MORE;

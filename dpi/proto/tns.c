@@ -129,7 +129,7 @@ static struct bytes statement_find(struct cursor c)
 {
 	struct bytes best = { NULL, 0 };
 
-	while (cur_left(&c)) {
+	while (cur_more(&c)) {
 		size_t n = 0;
 		struct bytes run;
 

@@ -189,7 +189,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 {
 	struct vnc *s = state;
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		enum parse p = dir == DIR_TOSERVER ? client(px, s, in) : server(px, s, in);
 
 		if (p != PARSE_DONE)

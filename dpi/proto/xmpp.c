@@ -46,7 +46,7 @@ static bool is(struct bytes b, const char *word) { return b.n == strlen(word) &&
 /* The value of the attribute in a tag (behind its name); n 0: there is none. */
 static struct bytes attribute(struct cursor c, const char *name)
 {
-	while (cur_ok(&c) && cur_left(&c)) {
+	while (cur_more(&c)) {
 		struct bytes key, v;
 		size_t n;
 
@@ -179,7 +179,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct xmpp *s = state;
 	struct side_xmpp *side = &s->side[dir];
 
-	while (cur_left(in)) {
+	while (cur_more(in)) {
 		struct cursor c = *in;
 		size_t n;
 

@@ -103,7 +103,7 @@ static bool is(struct bytes b, const char *word) { return b.n == strlen(word) &&
 /* READY: name length(1), value length(4), pairs. */
 static void metadata(struct record *r, struct side_zmtp *side, struct cursor c)
 {
-	while (cur_ok(&c) && cur_left(&c)) {
+	while (cur_more(&c)) {
 		struct bytes name = cur_bytes(&c, cur_u8(&c)), value = cur_bytes(&c, cur_be32(&c));
 
 		if (is(name, "Socket-Type")) {
@@ -192,7 +192,7 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 	struct zmtp *s = state;
 	enum parse p = PARSE_DONE;
 
-	while (p == PARSE_DONE && cur_left(in))
+	while (p == PARSE_DONE && cur_more(in))
 		p = s->side[dir].greeted ? frame(px, s, dir, in) : greeting(px, s, dir, in);
 	return p;
 }

@@ -352,7 +352,7 @@ static enum probe probe_word(struct cursor c, struct cursor down)
 	}
 	word = word_of(&c);
 	cur_skip(&c, 4);
-	while (cur_left(&c) && (cur_peek(&c, 0) == '\r' || cur_peek(&c, 0) == '\n'))
+	while (cur_more(&c) && (cur_peek(&c, 0) == '\r' || cur_peek(&c, 0) == '\n'))
 		cur_skip(&c, 1);
 	if (!word || cur_left(&c))
 		return PROBE_NO;

@@ -60,8 +60,10 @@ static void test_sticky(void)
 	CU_ASSERT_EQUAL(cur_find(&c, 9), SIZE_MAX);
 	CU_ASSERT_FALSE(cur_starts(&c, b, 1));
 	c = cur_of(at_guard(b, 2), 2);
+	CU_ASSERT_TRUE(cur_more(&c));
 	CU_ASSERT_FALSE(cur_skip(&c, SIZE_MAX));
 	CU_ASSERT_EQUAL(cur_left(&c), 2);
+	CU_ASSERT_FALSE(cur_more(&c));
 	c = cur_of(at_guard(b, 2), 2);
 	s = cur_sub(&c, 3);
 	CU_ASSERT_FALSE(cur_ok(&s));
@@ -86,7 +88,7 @@ static void test_views(void)
 	line = cur_rest(&s);
 	CU_ASSERT(line.n == 2 && !memcmp(line.p, "re", 2));
 	line = cur_bytes(&c, 2);
-	CU_ASSERT(line.n == 2 && cur_left(&c) == 0 && cur_ok(&c));
+	CU_ASSERT(line.n == 2 && cur_left(&c) == 0 && cur_ok(&c) && !cur_more(&c));
 	line = cur_rest(&c);
 	CU_ASSERT(line.n == 0 && cur_ok(&c));
 	c = cur_of(NULL, 0);

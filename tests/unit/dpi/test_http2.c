@@ -197,6 +197,8 @@ static void test_grpc(void)
 		ROW("a transaction's operation", "KV/Txn", "\0\0\0\0\x0a\x12\x08\x12\6\x0a\4", "/a/b", "/a/b"),
 		ROW("compressed", "KV/Range", "\1\0\0\0\6\x0a\4/a/b", "", NULL),
 		ROW("broken", "KV/Range", "\0\0\0\0\6\x0f\4/a/b", "", NULL),
+		ROW("a fixed number that is cut off", "KV/Range", "\0\0\0\0\5\x11" "1234", "", NULL),
+		ROW("the same, of four bytes", "KV/Range", "\0\0\0\0\3\x1d" "12", "", NULL),
 		ROW("a key that is cut off at the end", "KV/Range", "\0\0\0\0\x20\x0a\x20/a", "/b", "/a/b"),
 		ROW("another service", "Lease/LeaseGrant", "\0\0\0\0\6\x0a\4/a/b", "", NULL),
 	};
