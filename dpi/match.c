@@ -63,12 +63,16 @@ static struct bytes path_of(struct bytes url)
 
 static bool is_slash(uint8_t b) { return b == '/' || b == '\\'; }
 
-/* Escapes decoded once, empty and dot segments resolved (RFC 3986 6.2.2). out has room for path.n bytes. */
+/* Escapes decoded once, empty and dot segments resolved (RFC 3986 6.2.2). One that does not begin with a slash is taken as if it did, as servers do that do
+ * not refuse it; but not "*", which asks for the server itself (RFC 9112 3.2.4). out: MATCH_ROOM bytes. */
 static struct bytes path_resolved(struct bytes path, uint8_t *out)
 {
 	size_t n = 0, w = 0, from, len;
 	bool dots = false, slash;
 
+	if (!path.n || (path.n == 1 && path.p[0] == '*'))
+		return path;
+	out[n++] = '/';
 	for (size_t i = 0; i < path.n; i++) {
 		out[n] = path.p[i];
 		if (path.p[i] == '%' && path.n - i > 2 && hex(path.p[i + 1]) >= 0 && hex(path.p[i + 2]) >= 0) {
@@ -77,8 +81,6 @@ static struct bytes path_resolved(struct bytes path, uint8_t *out)
 		}
 		n++;
 	}
-	if (!n || !is_slash(out[0]))
-		return (struct bytes){ out, n };
 	slash = is_slash(out[n - 1]);	/* as it is decoded */
 	/* what is written never passes what is read: each segment stands behind a slash at least */
 	for (size_t r = 0; r < n;) {
@@ -135,7 +137,7 @@ unsigned match_forms(enum match_how how, struct bytes v, uint8_t *room, struct b
 
 static bool path_holds(struct bytes pattern, struct bytes url, bool cut, bool all)
 {
-	uint8_t room[RECORD_STR_MAX];
+	uint8_t room[MATCH_ROOM];
 	struct bytes sent = path_of(url);
 	bool open = cut && sent.n == url.n, as_sent = match_glob(pattern, sent, false, open);
 

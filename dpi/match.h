@@ -68,8 +68,9 @@ void fact_values_begin(struct fact_values *, const struct facts *);
 bool fact_values_next(struct fact_values *, struct fact_value *);
 
 /* What patterns of a clause are held against where it asks for v: at most MATCH_FORMS texts, one of which holds where v does. room:
- * RECORD_STR_MAX bytes, that the texts may point to. */
+ * MATCH_ROOM bytes, that the texts may point to. */
 #define MATCH_FORMS 2u
+#define MATCH_ROOM (RECORD_STR_MAX + 1u)
 unsigned match_forms(enum match_how, struct bytes v, uint8_t *room, struct bytes form[MATCH_FORMS]);
 /* All of these are said once, at a connection's beginning (struct facts, unseen). */
 bool match_said_once(uint32_t roles);

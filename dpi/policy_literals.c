@@ -279,7 +279,7 @@ static void find_side(const struct literals *l, struct literal_hits *h, unsigned
  * any that is found by its end. */
 static void find_value(const struct literals *l, struct literal_hits *h, unsigned field, struct bytes v, bool cut)
 {
-	uint8_t room[RECORD_STR_MAX];
+	uint8_t room[MATCH_ROOM];
 	struct bytes form[MATCH_FORMS];
 	unsigned n = match_forms(match_keys[l->field[field].key].how, v, room, form);
 	uint64_t bit = cut ? UINT64_C(1) << (field % 64) : 0;

@@ -116,7 +116,7 @@ void http_put_request(struct record *r, const struct http_head *h, const struct 
 	bool absolute = kind != HTTP_KIND_CONNECT && absolute_form(url, &authority, &path);
 
 	http_put_host(r, absolute && authority.n ? authority : kind == HTTP_KIND_CONNECT ? url : http_slot(h, HTTP_HOST, in));
-	rec_bytes(r, url.p[0] == '/' ? &f_url : &f_url_whole, url);
+	rec_bytes(r, absolute || kind == HTTP_KIND_CONNECT ? &f_url_whole : &f_url, url);
 	if (absolute)
 		rec_bytes(r, &f_path, path);
 	put_slot(r, &f_user_agent, h, HTTP_USER_AGENT, in);

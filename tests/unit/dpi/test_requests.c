@@ -170,6 +170,25 @@ static void test_unreadable(void)
 	}
 }
 
+/* However the path is written in the request line. */
+static void test_targets(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "http", { "paths=/admin" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const struct { const char *target; bool passes; } rows[] = {
+		{ "/admin", false }, { "http://x/admin", false }, { "%2fadmin", false }, { "admin", false }, { "http://x/", true }, { "*", true }, { "x:80", true },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[64];
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", rows[i].target);
+		CU_ASSERT_EQUAL(say(&t, UP, text, strlen(text), 0, true), rows[i].passes);
+		core_close(&t.c);
+	}
+}
+
 /* In monitor mode, and on a path that cannot refuse, each request that breaks the rules is told and passes. */
 static void test_only_told(void)
 {
@@ -416,6 +435,7 @@ const struct unit_test tests_requests[] = {
 	{ "fields by name, over a load", test_headers_over_a_load },
 	{ "two hosts", test_several_hosts },
 	{ "what cannot be read", test_unreadable },
+	{ "targets", test_targets },
 	{ "only told", test_only_told },
 	{ "redis: commands and keys", test_redis },
 	{ "pgsql: user, database, verbs", test_pgsql },
