@@ -388,8 +388,8 @@ struct source *queue_open(const struct queue_conf *c, struct err *err)
 	q->proc = queue_proc_open(c->nsfd, err);
 	if (q->proc < 0)
 		goto fail;
-	q->fd = queue_socket(c, q->proc, err);
-	if (q->fd < 0)
+	q->fd = queue_socket(c, err);
+	if (q->fd < 0 || queue_bind(q->fd, q->proc, c, err))	/* closing answers what one number, already bound, has got */
 		goto fail;
 	return &q->src;
 fail:

@@ -21,12 +21,11 @@
 #include "nfq/queue_conf.h"
 
 #define PROC_QUEUES "/proc/thread-self/net/netfilter/nfnetlink_queue"
-#define PROC_SIZE 65536u	/* bytes: a thousand queues of one netns */
 
 /* ---- /proc ---- */
 
-/* One line: number portid waiting copy_mode copy_range dropped user_dropped id_sequence 1. False: not a line of that queue. */
-static bool proc_line(const char *line, unsigned queue, uint32_t *portid, struct queue_kernel *k)
+/* One line: number portid waiting copy_mode copy_range dropped user_dropped id_sequence 1. False: not one of n queues from `first` on. */
+static bool proc_line(const char *line, unsigned first, unsigned n, uint32_t *portid, struct queue_kernel *k)
 {
 	uint64_t v[8];
 	char *end;
@@ -37,7 +36,7 @@ static bool proc_line(const char *line, unsigned queue, uint32_t *portid, struct
 			return false;
 		line = end;
 	}
-	if (v[0] != queue)
+	if (v[0] - first >= n)
 		return false;
 	*portid = (uint32_t)v[1];
 	k->waiting += v[2];
@@ -47,14 +46,32 @@ static bool proc_line(const char *line, unsigned queue, uint32_t *portid, struct
 	return true;
 }
 
-static uint32_t proc_find(const char *text, unsigned queue, struct queue_kernel *k)
+/* What is said of these queues, added up, and whose the last of them is (else 0). How many there are, or -errno. The file belongs to the netns it was opened in, and
+ * may be read at 0 again by any thread; in pieces, for a netns may have 65,536 queues. */
+static int proc_scan(int fd, unsigned first, unsigned n, uint32_t *portid, struct queue_kernel *k)
 {
-	uint32_t portid = 0;
+	char text[4096];
+	size_t kept = 0;
+	int found = 0;
 
-	for (const char *p = text; p && *p; p = strchr(p, '\n'), p += p ? 1 : 0)
-		if (proc_line(p, queue, &portid, k))
-			return portid;
-	return 0;
+	memset(k, 0, sizeof *k);
+	*portid = 0;
+	for (off_t at = 0;;) {
+		ssize_t r = pread(fd, text + kept, sizeof text - 1 - kept, at);
+		char *line = text;
+
+		if (r <= 0)
+			return r ? -errno : found;
+		at += r;
+		kept += (size_t)r;
+		text[kept] = 0;
+		for (char *end; (end = strchr(line, '\n')); line = end + 1) {
+			*end = 0;
+			found += proc_line(line, first, n, portid, k);
+		}
+		kept -= (size_t)(line - text);
+		memmove(text, line, kept);
+	}
 }
 
 static int open_proc(void *ctx, struct err *err)
@@ -67,29 +84,11 @@ static int open_proc(void *ctx, struct err *err)
 
 int queue_proc_open(int nsfd, struct err *err) { return netns_run(nsfd, open_proc, NULL, err); }
 
-/* The file belongs to the netns it was opened in, and may be read at 0 again by any thread. */
-static bool read_proc(int fd, char *text, size_t size)
-{
-	size_t n = 0;
-	ssize_t r = 0;
-
-	while (n + 1 < size && (r = pread(fd, text + n, size - 1 - n, (off_t)n)) > 0)
-		n += (size_t)r;
-	text[n] = 0;
-	return r >= 0;
-}
-
 bool queue_proc_read(int fd, uint16_t queue_tcp, struct queue_kernel *k)
 {
-	char text[PROC_SIZE];
-	bool found = false;
+	uint32_t portid;
 
-	memset(k, 0, sizeof *k);
-	if (fd < 0 || !read_proc(fd, text, sizeof text))
-		return false;
-	for (unsigned i = 0; i < 2; i++)
-		found |= proc_find(text, queue_tcp + i, k) != 0;
-	return found;
+	return proc_scan(fd, queue_tcp, 2, &portid, k) > 0;
 }
 
 int queue_kernel_counts(int nsfd, uint16_t queue_tcp, struct queue_kernel *k, struct err *err)
@@ -97,7 +96,6 @@ int queue_kernel_counts(int nsfd, uint16_t queue_tcp, struct queue_kernel *k, st
 	int fd = queue_proc_open(nsfd, err);
 	bool found;
 
-	memset(k, 0, sizeof *k);
 	if (fd < 0)
 		return fd;
 	found = queue_proc_read(fd, queue_tcp, k);
@@ -107,7 +105,7 @@ int queue_kernel_counts(int nsfd, uint16_t queue_tcp, struct queue_kernel *k, st
 
 /* ---- the socket ---- */
 
-/* What the kernel said against a message, where it did not do as it said. Packets that come before it go with the socket. */
+/* What the kernel said against a message, where it did not do as it said. Packets that come before it are read past: closing the queue answers them. */
 static int refused(int fd)
 {
 	char answer[1024];
@@ -134,12 +132,12 @@ static int not_bound(int fd, unsigned queue, uint32_t portid, struct err *err)
 }
 
 /* The kernel has done it when send() returns. Its yes is not asked for: one would have to read past the packets that come before it, which await verdicts. */
-static int bind_queue(int fd, int proc, const struct queue_conf *c, unsigned queue, bool gso, struct err *err)
+static int bind_number(int fd, int proc, const struct queue_conf *c, unsigned queue, bool gso, struct err *err)
 {
-	char buf[512] = { 0 }, text[PROC_SIZE];	/* what pads an attribute is sent too */
+	char buf[512] = { 0 };	/* what pads an attribute is sent too */
 	struct sockaddr_nl own = { 0 };
 	socklen_t n = sizeof own;
-	struct queue_kernel k = { 0 };
+	struct queue_kernel k;
 	uint32_t portid, flags = (c->fail_open ? NFQA_CFG_F_FAIL_OPEN : 0) | (gso ? NFQA_CFG_F_GSO : 0);
 	struct nlmsghdr *h = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, queue);
 
@@ -149,10 +147,17 @@ static int bind_queue(int fd, int proc, const struct queue_conf *c, unsigned que
 	nfq_nlmsg_cfg_put_qmaxlen(h, c->maxlen ? c->maxlen : QUEUE_MAXLEN);
 	mnl_attr_put_u32(h, NFQA_CFG_FLAGS, htonl(flags));
 	mnl_attr_put_u32(h, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
-	if (send(fd, h, h->nlmsg_len, 0) < 0 || getsockname(fd, (struct sockaddr *)(void *)&own, &n) || !read_proc(proc, text, sizeof text))
+	if (send(fd, h, h->nlmsg_len, 0) < 0 || getsockname(fd, (struct sockaddr *)(void *)&own, &n) || proc_scan(proc, queue, 1, &portid, &k) < 0)
 		return err_set(err, -errno, "queue %u: bind: %s", queue, strerror(errno));
-	portid = proc_find(text, queue, &k);
 	return portid == own.nl_pid ? 0 : not_bound(fd, queue, portid, err);
+}
+
+int queue_bind(int fd, int proc, const struct queue_conf *c, struct err *err)
+{
+	int rc = bind_number(fd, proc, c, c->queue_tcp, c->gso, err);
+
+	/* a UDP super-packet would not tell its segments' size */
+	return rc ? rc : bind_number(fd, proc, c, c->queue_tcp + 1U, false, err);
 }
 
 void queue_unbind(int fd, unsigned queue)
@@ -164,7 +169,7 @@ void queue_unbind(int fd, unsigned queue)
 	send(fd, h, h->nlmsg_len, 0);	/* what it does not do, close() does */
 }
 
-int queue_socket(const struct queue_conf *c, int proc, struct err *err)
+int queue_socket(const struct queue_conf *c, struct err *err)
 {
 	int size = (int)(c->rcvbuf ? c->rcvbuf : QUEUE_RCVBUF), on = 1, rc;
 	int fd = netns_socket(c->nsfd, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, err);
@@ -180,12 +185,5 @@ int queue_socket(const struct queue_conf *c, int proc, struct err *err)
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	rc = bind_queue(fd, proc, c, c->queue_tcp, c->gso, err);
-	if (!rc)	/* a UDP super-packet would not tell its segments' size */
-		rc = bind_queue(fd, proc, c, c->queue_tcp + 1U, false, err);
-	if (rc) {
-		close(fd);
-		return rc;
-	}
 	return fd;
 }

@@ -10,9 +10,11 @@
 
 /* The netns' list of queues, kept open; -errno. */
 int queue_proc_open(int nsfd, struct err *);
-/* A netlink socket bound to queue_tcp and queue_tcp + 1, or -errno. proc: that list. */
-int queue_socket(const struct queue_conf *, int proc, struct err *);
-/* Gives the number back at once: a closed socket has it as long as a program that another thread starts has not begun to run. */
+/* A netlink socket in the netns, or -errno. */
+int queue_socket(const struct queue_conf *, struct err *);
+/* Binds it to queue_tcp and queue_tcp + 1, or -errno: then the first of them may be bound. proc: that list. */
+int queue_bind(int fd, int proc, const struct queue_conf *, struct err *);
+/* Gives the number back at once, if it is this socket's: a closed socket has it as long as a program that another thread starts has not begun to run. */
 void queue_unbind(int fd, unsigned queue);
 /* Sums of both numbers; false when neither is there. Any thread. */
 bool queue_proc_read(int fd, uint16_t queue_tcp, struct queue_kernel *);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <libnetfilter_queue/libnetfilter_queue.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/netlink.h>
@@ -476,6 +477,7 @@ static void test_buffer_full(void)
 static void test_busy(void)
 {
 	struct queue_conf c;
+	struct queue_kernel kc;
 	pid_t child;
 	struct err err = { "" };
 	struct world w;
@@ -491,6 +493,8 @@ static void test_busy(void)
 	c.queue_tcp = 65535;
 	CU_ASSERT_PTR_NULL(queue_open(&c, &err));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "no number behind it"));
+	CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);	/* whose it is has it still */
+	CU_ASSERT_NOT_EQUAL(queue_kernel_counts(w.l.a, 2, &kc, &err), 0);	/* and 3 is not left bound */
 	c.queue_tcp = 3;
 	child = fork();
 	if (!child) {
@@ -502,6 +506,36 @@ static void test_busy(void)
 	CU_ASSERT_PTR_NOT_NULL(w.q.src);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
+	world_close(&w);
+}
+
+/* Among so many queues of other programs that the kernel's list of them is long. */
+static void test_many_queues(void)
+{
+	struct queue_conf c;
+	struct queue_kernel kc;
+	struct err err = { "" };
+	struct world w;
+	int others;
+
+	if (!world_open(&w, NULL, IPT_NFT))
+		return;
+	c = conf_of(&w);
+	w.q.src->ops->close(w.q.src);
+	others = netns_socket(w.l.a, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, &err);
+	for (unsigned i = 1000; i < 9000; i++) {
+		char buf[128] = { 0 };
+		struct nlmsghdr *h = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, i);
+
+		nfq_nlmsg_cfg_put_cmd(h, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
+		CU_ASSERT_EQUAL(send(others, h, h->nlmsg_len, 0), (ssize_t)h->nlmsg_len);
+	}
+	w.q.src = queue_open(&c, &err);
+	CU_ASSERT_PTR_NOT_NULL(w.q.src);
+	CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 4, &kc, &err), 0);
+	CU_ASSERT_EQUAL(queue_kernel_counts(w.l.a, 8998, &kc, &err), 0);
+	CU_ASSERT_NOT_EQUAL(queue_kernel_counts(w.l.a, 9000, &kc, &err), 0);
+	close(others);
 	world_close(&w);
 }
 
@@ -777,6 +811,7 @@ const struct unit_test tests_queue[] = {
 	{ "queue full", test_queue_full },
 	{ "buffer full", test_buffer_full },
 	{ "a number that is taken", test_busy },
+	{ "a number among thousands", test_many_queues },
 	{ "udp super-packets", test_udp_gso },
 	{ "fragments are queued whole", test_fragments },
 	{ "TCP in fragments", test_tcp_fragments },
