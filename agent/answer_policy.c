@@ -158,6 +158,8 @@ struct test_end {
 /* Who has the address, as for a packet of it; NULL: none of this node's. */
 static const struct workload *who_has(const struct node *n, const struct addr *a)
 {
+	if (addr_is_linklocal(a))	/* not unique on a node (world.h) */
+		return NULL;
 	for (const struct workload *w = n->reg.first; w; w = w->next)
 		for (unsigned i = 0; i < w->nlinks; i++)
 			for (unsigned k = 0; k < w->links[i].end.naddrs; k++)

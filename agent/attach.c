@@ -383,9 +383,9 @@ static struct tc_want tc_wanted(const struct node *n, const struct workload *w, 
 	for (int h = 0; t.deny && !n->config->tc_shared_blocks && h < 2; h++) {
 		t.fence[h] = l->fence[h];
 		t.nfence[h] = l->nfence[h];
-		t.own = l->end.addrs;
-		t.nown = l->end.naddrs;
 	}
+	t.own = l->end.addrs;
+	t.nown = l->end.naddrs;
 	/* Only the link that the queue rules name has a queue. */
 	if (!exclude || l != &w->links[0])
 		return t;
