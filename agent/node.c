@@ -437,6 +437,14 @@ int node_reload(struct node *n, struct err *err)
 	return 0;
 }
 
+/* The policy allows this mode, and so does the one that it gives way to if nobody confirms it. */
+static bool mode_allowed(const struct node *n, struct err *err)
+{
+	if (n->policy && policy_file_allowed(n->policy, n->config, n->policy_name ? n->policy_name : "policy", err))
+		return false;
+	return !n->policy_back || !policy_file_allowed(n->policy_back, n->config, n->policy_back_name ? n->policy_back_name : "policy", err);
+}
+
 int node_set_mode(struct node *n, enum mode m, struct err *err)
 {
 	enum mode old = n->config->mode;
@@ -444,7 +452,7 @@ int node_set_mode(struct node *n, enum mode m, struct err *err)
 	if (old == m)
 		return 0;
 	set_mode_in(n->config, m);
-	if (n->policy && policy_file_allowed(n->policy, n->config, n->policy_name ? n->policy_name : "policy", err)) {
+	if (!mode_allowed(n, err)) {
 		set_mode_in(n->config, old);
 		return -EINVAL;
 	}

@@ -276,6 +276,11 @@ def test_strict():
         r = lab.tapq('mode', 'tc', check=False)
         assert r.returncode == 1 and 'good.yaml:7: strict: rule 20' in r.stderr, r
         assert lab.tapq('mode').stdout.strip() == 'mixed'
+        # Another one is on trial: what comes back if nobody confirms it is strict as ever.
+        lab.tapq('policy', 'load', policy_of(lab, 'open.yaml', OPEN), '--confirm', '60')
+        r = lab.tapq('mode', 'tc', check=False)
+        assert r.returncode == 1 and 'good.yaml:7: strict: rule 20' in r.stderr, r
+        lab.tapq('policy', 'load', good)
         lab.tapq('mode', 'nfq')
         assert lab.tapq('mode').stdout.strip() == 'nfq'
         assert lab.stop_tapqd() == 0, lab.log()
