@@ -151,8 +151,8 @@ static bool odd_at(const char *p, size_t n, size_t from, size_t len)
 void learn_path(struct bytes url, char out[LEARN_TEXT_MAX])
 {
 	struct text in = { .n = 0 }, t = { .n = 0 };
-	size_t from = 1;
-	bool climbs = false;
+	size_t from;
+	bool climbs = false, rooted = url.n && url.p[0] == '/';
 
 	for (size_t i = 0; i < url.n && url.p[i] != '?' && url.p[i] != '#' && in.n < ROOM - 1; i++) {
 		if (url.p[i] == '%' && url.n - i > 2 && isxdigit(url.p[i + 1]) && isxdigit(url.p[i + 2])) {
@@ -165,14 +165,13 @@ void learn_path(struct bytes url, char out[LEARN_TEXT_MAX])
 		}
 		in.p[in.n++] = plain(url.p[i]);
 	}
-	if (!in.n || in.p[0] != '/') {	/* "*", an authority, a whole URL */
-		memcpy(t.p, in.p, in.n);
-		t.n = in.n;
-		finish(&t, out);
+	if (!in.n || (url.n == 1 && *url.p == '*')) {	/* the server itself */
+		finish(&in, out);
 		return;
 	}
-	put(&t, '/');
-	for (size_t i = 1; i <= in.n; i++) {
+	put(&t, rooted ? '/' : '*');	/* what does not begin with a slash is judged as if it did, too (match.c) */
+	from = rooted;
+	for (size_t i = from; i <= in.n; i++) {
 		if (i < in.n && in.p[i] != '/')
 			continue;
 		if (climbs || odd_at(in.p, in.n, from, i - from)) {

@@ -44,7 +44,10 @@ static const struct { const char *url, *pattern; } paths[] = {
 	{ "/a*b", "/a?b" },
 	{ "/\x01\xff\"", "/?\?\"" },
 	{ "", "*" },
-	{ "example.com:443", "example.com:443" },
+	{ "admin/x", "*admin/x" },
+	{ "example.com:443", "*example.com:*" },
+	{ "%2fadmin", "*" },
+	{ "../x", "*" },
 };
 
 static bool allows_path(const char *pattern, const char *url)
@@ -92,7 +95,7 @@ static void test_paths_hold(void)
 	for (int i = 0; i < 50000; i++) {
 		size_t n = 1 + (size_t)rand() % 30;
 
-		url[0] = '/';
+		url[0] = i & 1 ? '/' : bytes[(size_t)rand() % (sizeof bytes - 1)];
 		for (size_t k = 1; k <= n; k++)
 			url[k] = bytes[(size_t)rand() % (sizeof bytes - 1)];
 		url[n + 1] = '\0';
