@@ -404,7 +404,7 @@ bool sql_begins(enum sql_dialect dialect, struct bytes text)
 	return l.kind == SQL_WORD && begins(keyword_of(l.b));
 }
 
-void sql_tell(struct record *r, const struct sql_facts *f, enum sql_dialect dialect, struct bytes text)
+void sql_tell(struct record *r, const struct sql_facts *f, enum sql_dialect dialect, struct bytes text, bool cut)
 {
 	struct sql s;
 
@@ -419,7 +419,7 @@ void sql_tell(struct record *r, const struct sql_facts *f, enum sql_dialect dial
 	}
 	if (s.database.n && f->database)
 		rec_bytes(r, f->database, s.database);
-	if (s.partial)
+	if (s.partial || cut || text.n > RECORD_STR_MAX)
 		rec_partial(r);
 	if (!s.ntables)
 		return;

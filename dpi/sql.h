@@ -3,7 +3,7 @@
  *
  * Bounded and linear in the text. Comments, strings and quoted names of the dialect are stepped over; what a server would run
  * inside them (the conditional comments of MySQL) is read. Names of common table expressions and of functions are no tables.
- * A text that was cut is read as far as it goes. */
+ * A text that was cut is read as far as it goes, and what it says is told to be `partial`. */
 #ifndef TQ_DPI_SQL_H
 #define TQ_DPI_SQL_H
 
@@ -32,7 +32,8 @@ struct sql_facts {
 	const struct fact *operation, *operations, *tables;
 	const struct fact *database;	/* of USE; NULL: the dialect has none */
 };
-void sql_tell(struct record *r, const struct sql_facts *f, enum sql_dialect dialect, struct bytes text);
+/* cut: the statement goes on behind the text (one that is longer than a record tells of is taken as cut). */
+void sql_tell(struct record *r, const struct sql_facts *f, enum sql_dialect dialect, struct bytes text, bool cut);
 
 /* The text begins (after spaces and comments) with a word that begins statements. */
 bool sql_begins(enum sql_dialect dialect, struct bytes text);

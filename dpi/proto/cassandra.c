@@ -133,7 +133,7 @@ static void prepared_keep(struct px *px, struct cassandra *s, struct bytes id, c
 static void statement(struct record *r, struct bytes text)
 {
 	rec_bytes(r, &f_query, text);
-	sql_tell(r, &sql_facts, SQL_CQL, text);
+	sql_tell(r, &sql_facts, SQL_CQL, text, false);
 }
 
 static void startup(struct cassandra *s, struct record *r, struct cursor c)

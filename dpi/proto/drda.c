@@ -147,7 +147,7 @@ static void tell(struct px *px, struct drda *s, const struct command *k, uint16_
 		n = cur_be32(&c);
 		text = text_of(cur_bytes(&c, n < cur_left(&c) ? n : cur_left(&c)), out);
 		rec_bytes(r, &f_query, text);
-		sql_tell(r, &sql_facts, SQL_ANSI, text);
+		sql_tell(r, &sql_facts, SQL_ANSI, text, false);
 	}
 	px_judge(px, r);
 	asks_add(px, &s->asks, id, r);

@@ -186,25 +186,25 @@ static enum parse login(struct px *px, struct mysql *s, struct cursor c, uint8_t
 
 /* ---- commands ---- */
 
-static void statement(struct record *r, struct bytes text)
+static void statement(struct record *r, struct bytes text, bool cut)
 {
 	rec_bytes(r, &f_query, text);
-	sql_tell(r, &sql_facts, SQL_MYSQL, text);
+	sql_tell(r, &sql_facts, SQL_MYSQL, text, cut);
 }
 
-/* The command's argument. */
-static void argument(struct mysql *s, struct record *r, uint8_t cmd, struct cursor c)
+/* The command's argument; cut: it goes on behind c. */
+static void argument(struct mysql *s, struct record *r, uint8_t cmd, struct cursor c, bool cut)
 {
 	struct bytes b;
 
 	switch (cmd) {
 	case MYSQL_QUERY:
 		if (both(s, CAP_ATTRIBUTES) || (!s->caps[0] && cur_starts(&c, "\0\1", 2)))
-			mysql_attributes_pass(&c);
-		statement(r, cur_rest(&c));
+			cut |= !mysql_attributes_pass(&c);
+		statement(r, cur_rest(&c), cut);
 		break;
 	case MYSQL_STMT_PREPARE:
-		statement(r, cur_rest(&c));
+		statement(r, cur_rest(&c), cut);
 		break;
 	case MYSQL_INIT_DB: case MYSQL_CREATE_DB: case MYSQL_DROP_DB:
 		b = cur_rest(&c);
@@ -238,7 +238,7 @@ static void argument(struct mysql *s, struct record *r, uint8_t cmd, struct curs
 	}
 }
 
-static enum parse command(struct px *px, struct mysql *s, struct cursor c, uint8_t seq)
+static enum parse command(struct px *px, struct mysql *s, struct cursor c, uint8_t seq, bool cut)
 {
 	struct record *r;
 	const char *name;
@@ -252,7 +252,7 @@ static enum parse command(struct px *px, struct mysql *s, struct cursor c, uint8
 		return msg_bad(px, "mysql.bad_command");
 	r = px_record(px);
 	rec_cstr(r, &f_command, name);
-	argument(s, r, cmd, c);
+	argument(s, r, cmd, c, cut);
 	px_judge_session(px, r, &s->who);
 	if (cmd == MYSQL_QUIT || cmd == MYSQL_STMT_CLOSE || cmd == MYSQL_STMT_DATA) {
 		asks_tell_now(px, &s->asks, r);
@@ -310,7 +310,7 @@ static enum parse parse_client(struct px *px, struct mysql *s, struct cursor *in
 		if (p != PARSE_DONE)
 			return p;
 		cur_skip(&c, 4);
-		p = command(px, s, c, seq);
+		p = command(px, s, c, seq, len + 4u > QUERY_KEEP);
 	}
 	return p;
 }

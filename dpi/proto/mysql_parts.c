@@ -99,17 +99,17 @@ static void value_pass(struct cursor *c, uint8_t type)
 	}
 }
 
-void mysql_attributes_pass(struct cursor *c)
+bool mysql_attributes_pass(struct cursor *c)
 {
 	uint64_t n = mysql_lenenc(c), sets = mysql_lenenc(c);
 	uint8_t type[ATTRIBUTES_MAX];
 	struct bytes nulls;
 
-	if (!n || !cur_ok(c))
-		return;
-	if (n > ATTRIBUTES_MAX || sets != 1) {
-		cur_rest(c);
-		return;
+	if (!n && cur_ok(c))
+		return true;
+	if (!cur_ok(c) || n > ATTRIBUTES_MAX || sets != 1) {
+		*c = cur_of(c->end, 0);
+		return false;
 	}
 	nulls = cur_bytes(c, (size_t)(n + 7) / 8);
 	if (cur_u8(c) == 1) {
@@ -121,9 +121,13 @@ void mysql_attributes_pass(struct cursor *c)
 		for (unsigned i = 0; i < n && cur_ok(c); i++)
 			if (!(nulls.p[i / 8] >> (i % 8) & 1))
 				value_pass(c, type[i]);
+	} else {
+		cur_fail(c);	/* of which types they are was not said */
 	}
-	if (!cur_ok(c))
-		*c = cur_of(c->end, 0);
+	if (cur_ok(c))
+		return true;
+	*c = cur_of(c->end, 0);
+	return false;
 }
 
 /* ---- recognition ---- */

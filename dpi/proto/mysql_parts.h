@@ -21,8 +21,8 @@ bool mysql_greeting(struct cursor *c, struct bytes *version, uint32_t *caps);
 /* A length-encoded number; the cursor fails when there is none. */
 uint64_t mysql_lenenc(struct cursor *c);
 
-/* Steps over the attributes before a statement; where they are not what they should be, to the end. */
-void mysql_attributes_pass(struct cursor *c);
+/* Steps over the attributes before a statement; where they are not what they should be, to the end, and false. */
+bool mysql_attributes_pass(struct cursor *c);
 
 enum probe mysql_probe(const struct probe_in *in);
 

@@ -231,10 +231,10 @@ static void encryption_answer(struct px *px, struct pgsql *s, struct cursor *in)
 
 /* ---- requests ---- */
 
-static void query_tell(struct record *r, struct bytes text)
+static void query_tell(struct record *r, struct bytes text, bool cut)
 {
 	rec_bytes(r, &f_query, text);
-	sql_tell(r, &sql_facts, SQL_PGSQL, text);
+	sql_tell(r, &sql_facts, SQL_PGSQL, text, cut);
 }
 
 static void request(struct px *px, struct pgsql *s, struct record *r, uint64_t kind)
@@ -250,12 +250,12 @@ static void parse_message(struct px *px, struct pgsql *s, struct cursor c)
 	struct bytes name = pg_string(&c, &cut), text = pg_string(&c, &cut);
 	struct record *r = px_record(px);
 
-	query_tell(r, text);
+	query_tell(r, text, cut);
 	statement_keep(px, s, name_of(name), px_save(px, r));
 	r = named(px, "parse");
 	if (name.n)
 		rec_bytes(r, &f_statement, name);
-	query_tell(r, text);
+	query_tell(r, text, cut);
 	request(px, s, r, ID_PARSE);
 }
 
@@ -290,13 +290,15 @@ static size_t keep_of(uint8_t type)
 
 static void client_message(struct px *px, struct pgsql *s, uint8_t type, struct cursor c)
 {
+	struct bytes text;
 	struct record *r;
 	bool cut;
 
 	switch (type) {
 	case 'Q':
 		r = named(px, "query");
-		query_tell(r, pg_string(&c, &cut));
+		text = pg_string(&c, &cut);
+		query_tell(r, text, cut);
 		request(px, s, r, 0);
 		s->syncs[0]++;
 		break;

@@ -4,7 +4,8 @@
  *   type (1)  status (1; 1: the message ends)  length (2, with this head)  spid (2)  packet (1)  window (1: 0)
  *   0x12 prelogin  0x10 login of version 7  0x02 login of version 4 and 5  0x01 batch  0x03 procedure  0x0f batch of version 5  0x04 answer
  *
- * Texts of version 7 are UTF-16, lengths inside are little endian. Of a message the first packet is read. Behind a prelogin TLS
+ * Texts of version 7 are UTF-16, lengths inside are little endian. Of a message the first packet is read, and of its calls the first: what
+ * goes on behind them is told to be `partial`. Behind a prelogin TLS
  * goes on inside of packets (its handshake) and then in records of its own, for the login or for all: these are passed by, plain
  * packets behind them are read again.
  *
@@ -83,18 +84,18 @@ static void tell_utf16(struct record *r, const struct fact *f, struct bytes b)
 		rec_str(r, f, out, n);
 }
 
-/* A statement: of version 7 in UTF-16 (the second byte of a first letter is 0), else in bytes. */
-static void statement(struct record *r, struct bytes b)
+/* A statement: of version 7 in UTF-16 (keywords have bytes that are 0), else in bytes. cut: it goes on elsewhere, or something else does. */
+static void statement(struct record *r, struct bytes b, bool cut)
 {
 	uint8_t out[TEXT_MAX + 4];
 	struct bytes text = b;
 
-	if (b.n >= 2 && !b.p[1]) {
+	if (b.n >= 2 && memchr(b.p, 0, b.n)) {
 		text.p = out;
 		text.n = from_utf16(b, out, sizeof(out));
 	}
 	rec_bytes(r, &f_query, text);
-	sql_tell(r, &sql_facts, SQL_TSQL, text);
+	sql_tell(r, &sql_facts, SQL_TSQL, text, cut);
 }
 
 /* From version 7.2 on headers stand before: their length in all, and each with length and type. */
@@ -192,52 +193,126 @@ static const char *procedure_name(uint16_t id)
 	return id < sizeof(names) / sizeof(names[0]) ? names[id] : NULL;
 }
 
-/* The value of the next parameter; those of types that come before a statement are known. False: no more can be read. */
-static bool parameter(struct cursor *c, struct bytes *value)
+/* A text or bytes in pieces: all of it (8; all ones: null), then length (4) and bytes, until a length of 0. False: there is more than one piece. */
+static bool pieces(struct cursor *c, struct bytes *value)
 {
+	bool one = true;
 	uint32_t n;
 
-	cur_skip(c, (size_t)cur_u8(c) * 2 + 1);
-	*value = (struct bytes){ NULL, 0 };
-	switch (cur_u8(c)) {
-	case 0x26: case 0x68:	/* a number or a bit that may be null */
-		cur_skip(c, 1);
-		cur_skip(c, cur_u8(c));
+	if (cur_le64(c) == UINT64_MAX)
+		return true;
+	while ((n = cur_le32(c))) {
+		struct bytes b = cur_bytes(c, n < cur_left(c) ? n : cur_left(c));
+
+		one = one && !value->p;
+		if (!value->p)
+			*value = b;
+		if (b.n < n)
+			cur_fail(c);
+	}
+	return one;
+}
+
+/* Bytes of `n` (all ones: null), as many as are there. */
+static void plain(struct cursor *c, uint32_t n, uint32_t null, struct bytes *value)
+{
+	if (n == null)
+		return;
+	*value = cur_bytes(c, n < cur_left(c) ? n : cur_left(c));
+	if (value->n < n)
+		cur_fail(c);
+}
+
+struct parameter {
+	struct bytes name, value;	/* value: of texts and bytes */
+};
+
+/* The next parameter: name, status (1), type (1), what the type has to say, value. False: its end is not known, or not all of the value is in p. */
+static bool parameter(struct cursor *c, struct parameter *p)
+{
+	bool one = true;
+	uint8_t status, type;
+	uint32_t n;
+
+	*p = (struct parameter){ .name = cur_bytes(c, (size_t)cur_u8(c) * 2) };
+	status = cur_u8(c);
+	type = cur_u8(c);
+	switch (type) {
+	case 0x1f:	/* without a value */
 		break;
-	case 0x38:
+	case 0x30: case 0x32:
+		cur_skip(c, 1);
+		break;
+	case 0x34:
+		cur_skip(c, 2);
+		break;
+	case 0x38: case 0x3a: case 0x3b: case 0x7a:
 		cur_skip(c, 4);
 		break;
-	case 0xe7: case 0xa7:	/* text */
-		n = cur_le16(c);
-		cur_skip(c, 5);
-		if (n == 0xffff) {	/* in pieces: the first */
-			cur_skip(c, 8);
-			n = cur_le32(c);
-			*value = cur_bytes(c, n < cur_left(c) ? n : cur_left(c));
-			if (cur_le32(c))
-				return value->n != 0;
-			break;
-		}
-		n = cur_le16(c);
-		if (n != 0xffff)
-			*value = cur_bytes(c, n < cur_left(c) ? n : cur_left(c));
+	case 0x3c: case 0x3d: case 0x3e: case 0x7f:
+		cur_skip(c, 8);
 		break;
-	case 0x63:
-		cur_skip(c, 9);
-		n = cur_le32(c);
-		*value = cur_bytes(c, n < cur_left(c) ? n : cur_left(c));
+	case 0x37: case 0x3f: case 0x6a: case 0x6c:	/* decimals: precision and scale */
+		cur_skip(c, 2);
+		/* fall through */
+	case 0x24: case 0x25: case 0x26: case 0x27: case 0x29: case 0x2a: case 0x2b: case 0x2d: case 0x2f: case 0x68: case 0x6d: case 0x6e: case 0x6f:
+		cur_skip(c, 1);
+		/* fall through */
+	case 0x28:
+		cur_skip(c, cur_u8(c));
+		break;
+	case 0xa5: case 0xad: case 0xa7: case 0xaf: case 0xe7: case 0xef:
+		n = cur_le16(c);
+		cur_skip(c, type == 0xa5 || type == 0xad ? 0 : 5);
+		if (n == 0xffff)
+			one = pieces(c, &p->value);
+		else
+			plain(c, cur_le16(c), 0xffff, &p->value);
+		break;
+	case 0x22: case 0x23: case 0x62: case 0x63:
+		cur_skip(c, type == 0x22 || type == 0x62 ? 4 : 9);
+		plain(c, cur_le32(c), UINT32_MAX, &p->value);
+		break;
+	case 0xf1:	/* XML, without a schema */
+		if (cur_u8(c))
+			cur_fail(c);
+		one = pieces(c, &p->value);
 		break;
 	default:
 		return false;
 	}
-	return cur_ok(c);
+	return one && cur_ok(c) && !(status & 8);	/* 8: how it is encrypted stands behind it */
 }
 
-static void procedure(struct record *r, struct cursor c)
+/* The number of a procedure that is called by its name; 0: it has none. */
+static uint16_t procedure_number(struct bytes utf16)
+{
+	struct bytes b = utf16;
+	char name[32];
+	size_t n = 0;
+
+	for (size_t i = 0; i + 1 < b.n; i += 2) {	/* sys.sp_execute, [sp_execute] */
+		if (b.p[i] == '.' && !b.p[i + 1])
+			n = 0;
+		else if (b.p[i + 1] || n == sizeof(name) - 1)
+			return 0;
+		else if (b.p[i] != '[' && b.p[i] != ']' && b.p[i] != '"')
+			name[n++] = (char)(b.p[i] >= 'A' && b.p[i] <= 'Z' ? b.p[i] | 0x20 : b.p[i]);
+	}
+	name[n] = '\0';
+	for (uint16_t id = 1; procedure_name(id); id++)
+		if (strcmp(name, procedure_name(id)) == 0)
+			return id;
+	return 0;
+}
+
+/* cut: more of it stands in other packets. */
+static void procedure(struct record *r, struct cursor c, bool cut)
 {
 	uint16_t n, id = 0;
-	unsigned at;		/* the parameter that is a statement, from 1; 0: none */
-	struct bytes name = { NULL, 0 }, value = { NULL, 0 };
+	unsigned at, i;		/* at: the parameter that is a statement, from 1; 0: none */
+	struct bytes name, text = { NULL, 0 };
+	struct parameter p;
 
 	headers_pass(&c);
 	n = cur_le16(&c);
@@ -248,16 +323,28 @@ static void procedure(struct record *r, struct cursor c)
 	} else {
 		name = cur_bytes(&c, (size_t)n * 2);
 		tell_utf16(r, &f_procedure, name);
-		if (name.n == 26 && !memcmp(name.p, "s\0p\0_\0e\0x\0e\0c\0u\0t\0e\0s\0q\0l", 25))
-			id = 10;
+		id = procedure_number(name);
 	}
 	cur_skip(&c, 2);
 	at = id == 10 ? 1 : id == 2 ? 2 : id == 11 || id == 13 || id == 3 ? 3 : id == 5 ? 4 : 0;
-	for (unsigned i = 1; i <= at; i++)
-		if (!parameter(&c, &value))
-			return;
-	if (at && value.n)
-		statement(r, value);
+	for (i = 1; cur_more(&c) && cur_peek(&c, 0) < 0x80; i++) {	/* from 0x80 on: another call begins */
+		bool whole = parameter(&c, &p);
+
+		if (i == at) {
+			text = p.value;
+			/* "@stmt", "@statement": by name they may come in another order */
+			cut |= p.name.n && !(p.name.n > 6 && !memcmp(p.name.p, "@\0s\0t", 5));
+		}
+		if (!whole) {
+			cut = true;
+			break;
+		}
+	}
+	cut |= cur_left(&c) || !cur_ok(&c);
+	if (at && text.n)
+		statement(r, text, cut);
+	else if (cut)
+		rec_partial(r);
 }
 
 /* ---- requests and answers ---- */
@@ -284,7 +371,8 @@ static const char *command_name(uint8_t type)
 	}
 }
 
-static void request(struct px *px, struct tds *s, uint8_t type, struct cursor c)
+/* cut: c is not all of the message. */
+static void request(struct px *px, struct tds *s, uint8_t type, struct cursor c, bool cut)
 {
 	const char *name = command_name(type), *encryption;
 	struct record *r;
@@ -296,18 +384,20 @@ static void request(struct px *px, struct tds *s, uint8_t type, struct cursor c)
 	switch (type) {
 	case T_BATCH:
 		headers_pass(&c);
-		statement(r, cur_rest(&c));
+		statement(r, cur_rest(&c), cut);
 		break;
 	case T_BATCH_5:
 		if (cur_u8(&c) == 0x21) {
 			uint32_t n = cur_le32(&c);
 
 			cur_skip(&c, 1);
-			statement(r, cur_bytes(&c, n && n - 1 < cur_left(&c) ? n - 1 : cur_left(&c)));
+			statement(r, cur_bytes(&c, n && n - 1 < cur_left(&c) ? n - 1 : cur_left(&c)), cut);
+		} else {
+			rec_partial(r);
 		}
 		break;
 	case T_RPC:
-		procedure(r, c);
+		procedure(r, c, cut);
 		break;
 	case T_LOGIN_7:
 		login_7(r, c);
@@ -384,7 +474,6 @@ static enum parse message(struct px *px, void *state, enum dir dir, struct curso
 	uint8_t type = cur_u8(&msg), status = cur_u8(&msg);
 	bool first = !s->inside[dir];
 
-	(void)len;
 	if (type >= 0x14 && type <= 0x17)
 		return PARSE_DONE;
 	cur_skip(&msg, 6);
@@ -392,7 +481,7 @@ static enum parse message(struct px *px, void *state, enum dir dir, struct curso
 	if (!first)
 		return PARSE_DONE;
 	if (dir == DIR_TOSERVER)
-		request(px, s, type, msg);
+		request(px, s, type, msg, s->inside[dir] || len > KEEP);
 	else
 		answer(px, s, msg);
 	return PARSE_DONE;

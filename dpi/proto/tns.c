@@ -221,7 +221,7 @@ static void call(struct px *px, struct tns *s, struct cursor c)
 			return;
 		rec_cstr(r, &f_command, "execute");
 		rec_bytes(r, &f_query, text);
-		sql_tell(r, &sql_facts, SQL_ANSI, text);
+		sql_tell(r, &sql_facts, SQL_ANSI, text, false);
 	} else {
 		return;
 	}

@@ -124,8 +124,8 @@ static void test_huge(void)
 	memcpy(big, "\x9c\x86\1\0\3insert into t values (", 27);
 	memcpy(big + 100000, "\x9c\x86\1\0\3delete from u where (", 26);
 	r = flowtest_run(&ft, steps, 7);
-	CU_ASSERT_PTR_NOT_NULL(strstr(r.text, "\"operation\":\"INSERT\",\"tables\":[\"t\"]"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(r.text, "\"operation\":\"DELETE\",\"tables\":[\"u\"]"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(r.text, "\"operation\":\"INSERT\",\"partial\":true,\"tables\":[\"t\"]"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(r.text, "\"operation\":\"DELETE\",\"partial\":true,\"tables\":[\"u\"]"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(r.text, "\"query\":\"select * from a, b\""));
 	CU_ASSERT_EQUAL(r.bad, 0);
 	flowtest_free(&r);

@@ -239,7 +239,7 @@ static void pg(uint8_t *out, size_t *n, char type, const char *text)
 
 static bool pg_query(struct talk *t, const char *text)
 {
-	uint8_t m[512];
+	uint8_t m[8192];
 	size_t n = 0;
 
 	pg(m, &n, 'Q', text);
@@ -269,6 +269,23 @@ static void test_pgsql(void)
 	talk_open(&t, MODE_PROTECT, tables, true);
 	CU_ASSERT_FALSE(SAY_UP(&t, PG_START, 0));	/* a startup selects nothing */
 	core_close(&t.c);
+}
+
+/* Of a statement that is longer than is kept nobody knows what its end says. */
+static void test_long_statement(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "pgsql", { "tables=secret" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+
+	for (int pad = 3900; pad < 5000; pad += 50) {
+		char text[6000];
+		struct talk t;
+		int n = snprintf(text, sizeof(text), "select * from orders where a='%0*u'", pad, 0);
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT(SAY_UP(&t, PG_START, 0) && SAY_DOWN(&t, PG_READY));
+		CU_ASSERT_EQUAL(pg_query(&t, text), n <= (int)RECORD_STR_MAX);
+		core_close(&t.c);
+	}
 }
 
 /* USE takes the session elsewhere. */
@@ -439,6 +456,7 @@ const struct unit_test tests_requests[] = {
 	{ "only told", test_only_told },
 	{ "redis: commands and keys", test_redis },
 	{ "pgsql: user, database, verbs", test_pgsql },
+	{ "pgsql: a statement longer than is kept", test_long_statement },
 	{ "mysql: USE", test_mysql_use },
 	{ "quarantine", test_quarantined },
 	{ "told for learning", test_told_for_learning },

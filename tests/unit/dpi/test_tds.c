@@ -39,7 +39,21 @@ static const struct vector talks[] = {
 	  T("'rpc','procedure':'sp_executesql','query':'select 1','operation':'SELECT'") T("'rpc','procedure':'sp_prepexec','query':'drop table u','operation':'DROP','tables':['u']"), 0 },
 	{ "a message of several packets", { STEP_UP(LOGIN), STEP_DOWN(DONE), STEP_UP("\1\0\0<\0\0\1\0\26\0\0\0\22\0\0\0\2\0\0\0\0\0\0\0\0\0\1\0\0\0s\0e\0l\0e\0c\0t\0 \0001\0 \0f\0r\0o\0m\0 \0a\0\1"
 		  "\1\0 \0\0\1\0d\0r\0o\0p\0 \0t\0a\0b\0l\0e\0 \0b\0"), STEP_DOWN(DONE), STEP_UP(BATCH) },
-	  LOGIN_TOLD T("'batch','query':'select 1 from a','operation':'SELECT','tables':['a']") BATCH_TOLD, 0 },
+	  LOGIN_TOLD T("'batch','query':'select 1 from a','operation':'SELECT','partial':true,'tables':['a']") BATCH_TOLD, 0 },
+	{ "procedures that cannot be read to their end", { STEP_UP(LOGIN), STEP_DOWN(DONE),
+	  /* another call behind it; the statement in two pieces; and one that can, by another name */
+	  STEP_UP("\003\001\000;\000\000\001\000\002\000p\000a\000\000\000\377\377\377\012\000\000\000\000\000\347@\037\011\004\320\0004\030\000d\000r\000o\000p\000 \000t\000a\000b\000l\000e\000 \000t\000"), STEP_DOWN(DONE),
+	  STEP_UP("\003\001\0004\000\000\001\000\377\377\012\000\000\000\000\000\347\377\377\011\004\320\0004\376\377\377\377\377\377\377\377\004\000\000\000u\000s\000\004\000\000\000e\000 \000\000\000\000\000"), STEP_DOWN(DONE),
+	  STEP_UP("\003\001\000D\000\000\001\000\021\000S\000Y\000S\000.\000S\000P\000_\000E\000x\000e\000c\000u\000t\000e\000s\000q\000l\000\000\000\000\000\347@\037\011\004\320\0004\012\000u\000s\000e\000 \000a\000"), STEP_DOWN(DONE) },
+	  LOGIN_TOLD T("'rpc','procedure':'pa','partial':true") T("'rpc','procedure':'sp_executesql','query':'us','operation':'OTHER','partial':true")
+	  T("'rpc','procedure':'SYS.SP_Executesql','query':'use a','operation':'USE','database':'a'"), 0 },
+	{ "and others", { STEP_UP(LOGIN), STEP_DOWN(DONE),
+	  /* parameters by name; a type that nobody knows; a call in two packets */
+	  STEP_UP("\003\001\000l\000\000\001\000\015\000s\000p\000_\000e\000x\000e\000c\000u\000t\000e\000s\000q\000l\000\000\000\007@\000p\000a\000r\000a\000m\000s\000\000\347@\037\011\004\320\0004\014\000@\000a\000 \000i\000n\000t\000\005@\000s\000t\000m\000t\000\000\347@\037\011\004\320\0004\012\000u\000s\000e\000 \000a\000"), STEP_DOWN(DONE),
+	  STEP_UP("\003\001\000\024\000\000\001\000\002\000p\000a\000\000\000\000\000\363\000"), STEP_DOWN(DONE),
+	  STEP_UP("\003\000\000\020\000\000\001\000\002\000p\000a\000\000\000"), STEP_UP("\003\001\000\012\000\000\001\000\000\000"), STEP_DOWN(DONE) },
+	  LOGIN_TOLD T("'rpc','procedure':'sp_executesql','query':'@a int','operation':'OTHER','partial':true")
+	  T("'rpc','procedure':'pa','partial':true") T("'rpc','procedure':'pa','partial':true"), 0 },
 	{ "TLS for the login alone", { STEP_UP("\22\1\0\32\0\0\1\0\0\0\13\0\6\1\0\21\0\1\377\14\0\0\0\0\0\0"), STEP_DOWN("\4\1\0\32\0\0\1\0\0\0\13\0\6\1\0\21\0\1\377\14\0\0\0\0\0\0"), STEP_UP("\22\1\0\21\0\0\1\0\26\3\1\0\4abcd"), STEP_DOWN("\22\1\0\21\0\0\1\0\26\3\1\0\4abcd"),
 	  STEP_UP("\27\3\3\0\10abcdefgh"), STEP_DOWN(DONE), STEP_UP(BATCH), STEP_DOWN(DONE) }, T("'prelogin','encryption':'off'") BATCH_TOLD, 0 },
 	{ "version 5", { STEP_UP("\2\1\2\0\0\0\1\0host\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\4bob\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
