@@ -3,7 +3,7 @@
  *
  *   packet:  length (3, little endian)  sequence (1)  payload; 0xffffff bytes: it goes on in the next one
  *   server:  0x0a version ... greets; the client answers with capabilities, user, database (sequence 1), or asks for TLS
- *   client:  command (1) argument, sequence 0; what it sends with another sequence is data (passwords, LOCAL INFILE)
+ *   client:  command (1) argument, sequence 0, before the login is answered too; what it sends with another sequence is data (passwords, LOCAL INFILE)
  *   server:  0x00 OK, 0xff error, 0xfb asks for a file, else a result, sequence 1 and on
  *
  * One `mysql` event per command when the first packet of its answer is there. Of a packet only the first QUERY_KEEP bytes are
@@ -302,9 +302,13 @@ static enum parse parse_client(struct px *px, struct mysql *s, struct cursor *in
 				return p;	/* TLS follows */
 			continue;
 		}
-		if (s->phase == PHASE_LOGIN || seq) {
+		if (seq) {
 			msg_pass(px, DIR_TOSERVER, in, len + 4u);
 			continue;
+		}
+		if (s->phase == PHASE_LOGIN && both(s, CAP_COMPRESS | CAP_ZSTD)) {	/* a command that did not wait for the login's answer */
+			px_lost(px);
+			return PARSE_DONE;
 		}
 		p = msg_take(px, DIR_TOSERVER, in, len + 4u, QUERY_KEEP, &c);
 		if (p != PARSE_DONE)

@@ -64,7 +64,9 @@ static const struct vector talks[] = {
 	  LOGIN_TOLD M("'query','query':'select 1; drop table a','operation':'SELECT','operations':['SELECT','DROP'],'tables':['a']")
 	  M("'query','query':'select 2','operation':'SELECT'"), 0 },
 	{ "no such command", { START, STEP_UP("\1\0\0\0U") }, LOGIN_TOLD ANOMALY("mysql.bad_command"), 1 },
-	{ "the server's side is missing", { STEP_UP(LOGIN QUERY) }, M("'login','arg':'bob','user':'bob','database':'shop'"), 0 },
+	{ "the server's side is missing", { STEP_UP(LOGIN QUERY) }, M("'login','arg':'bob','user':'bob','database':'shop'") QUERY_TOLD, 0 },
+	{ "a command that does not wait for the login's answer", { STEP_DOWN(GREETING), STEP_UP(LOGIN QUERY), STEP_DOWN(OK2), STEP_DOWN(RESULT), STEP_UP(QUERY), STEP_DOWN(RESULT) },
+	  LOGIN_TOLD QUERY_TOLD QUERY_TOLD, 0 },
 };
 
 static void test_talks(void) { VECTORS_RUN(&ft, APP_MYSQL, talks); }
