@@ -2,7 +2,10 @@
 /* sql: tables stand after few words (FROM, JOIN, INTO, UPDATE, TABLE, ...), in lists where commas part them.
  *
  * Three things are known of each level of brackets: whether a list of tables is open there, and whether a statement with FROM
- * began there (EXTRACT(YEAR FROM x) has none). Levels beyond LEVELS_MAX are passed over. FROM f(x) is a function, no table. */
+ * began there (EXTRACT(YEAR FROM x) has none). Levels beyond LEVELS_MAX are passed over. FROM f(x) is a function, no table.
+ *
+ * Statements stand in others too: behind a bracket (COPY (DELETE ...), a common table expression), behind PREPARE p AS, and where the dialect
+ * needs nothing between two of them (SQL Server, blocks of PL/SQL): their verbs and tables are read as well. */
 #include "dpi/sql.h"
 
 #include "dpi/sql_lex.h"
@@ -87,7 +90,17 @@ struct reader {
 	bool start;			/* the statement's first word is awaited */
 	bool index;			/* CREATE INDEX: its table stands after ON */
 	bool use;			/* USE: a database's name is awaited */
-	bool with;			/* in the list of common table expressions */
+	bool opened;			/* a bracket stands before the token at hand ... */
+	bool queries;			/* ... and AS before it */
+	bool top;			/* a table is awaited behind TOP (n) */
+	bool explains;			/* the verb behind it is not carried out, unless it writes */
+	bool body;			/* CREATE PROCEDURE and the like: what follows is not run now */
+	bool with;			/* in the list of common table expressions ... */
+	bool cte_next;			/* ... where a name is awaited ... */
+	bool recursive;			/* ... that holds in its own expression */
+	uint32_t with_level, top_level;
+	const char *name;		/* of the statement's verb */
+	struct bytes last;		/* the word before; n 0: something else */
 	uint8_t nctes;
 	struct bytes cte[CTES_MAX];
 };
@@ -105,6 +118,24 @@ static bool same_name(struct bytes a, const uint8_t *p, size_t n)
 			return false;
 	}
 	return true;
+}
+
+static bool is_word(struct bytes b, const char *word) { return same_name(b, (const uint8_t *)word, strlen(word)); }
+
+static bool is_one_of(struct bytes b, const char *const words[], unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (is_word(b, words[i]))
+			return true;
+	return false;
+}
+
+#define ONE_OF(b, words) is_one_of(b, words, sizeof(words) / sizeof((words)[0]))
+
+/* Names of common table expressions that hold here: without RECURSIVE one is a table yet in its own expression. */
+static unsigned ctes_here(const struct reader *r)
+{
+	return r->nctes - (r->nctes && r->with && !r->recursive && r->level > r->with_level ? 1u : 0u);
 }
 
 /* The name that begins at the token at hand, with its parts; told when it is a table. */
@@ -130,7 +161,7 @@ static void table_read(struct reader *r, bool may_call)
 			parts = true;
 			sql_lex_next(&r->lex);
 		}
-		if (!parts || o->names[to ? to - 1 : 0] != '.' || (r->lex.kind != SQL_WORD && r->lex.kind != SQL_NAME))
+		if (!parts || o->names[to ? to - 1 : 0] != '.' || (r->lex.kind != SQL_WORD && r->lex.kind != SQL_NAME && r->lex.kind != SQL_NUMBER))
 			break;
 	}
 	if (may_call && r->lex.mark == '(')
@@ -138,7 +169,7 @@ static void table_read(struct reader *r, bool may_call)
 	o->partial |= !fits;
 	if (!fits || to == from)
 		return;
-	for (unsigned i = 0; !parts && i < r->nctes; i++)
+	for (unsigned i = 0, n = ctes_here(r); !parts && i < n; i++)
 		if (same_name(r->cte[i], first.p, first.n))
 			return;
 	for (unsigned i = 0; i < o->ntables; i++)
@@ -154,7 +185,9 @@ static void statement_begins(struct reader *r)
 	r->expect = EXPECT_NONE;
 	r->verb = r->prev = W_NONE;
 	r->start = true;
-	r->index = r->with = r->use = false;
+	r->index = r->with = r->use = r->opened = r->queries = r->top = r->explains = r->body = false;
+	r->name = "";
+	r->last = (struct bytes){ NULL, 0 };
 	r->nctes = 0;
 }
 
@@ -166,14 +199,42 @@ static void verb_add(struct reader *r, const char *name)
 		r->out->partial = true;
 }
 
+static bool writes(enum word w) { return w == W_INSERT || w == W_UPDATE || w == W_DELETE; }
+
+static void with_begins(struct reader *r)
+{
+	r->with = r->cte_next = true;
+	r->recursive = false;
+	r->with_level = r->level;
+}
+
+/* What is run stands in a string, or in a variable. */
+static bool runs_text(const struct reader *r, const struct keyword *k)
+{
+	enum sql_dialect d = r->lex.dialect;
+
+	if (strcmp(k->name, "DO") == 0)
+		return d == SQL_PGSQL;
+	if (strcmp(k->name, "PREPARE") == 0)
+		return d == SQL_MYSQL;
+	if (strcmp(k->name, "EXEC") == 0 || strcmp(k->name, "EXECUTE") == 0)
+		return r->lex.mark == '(' || r->lex.kind == SQL_STRING || (r->lex.kind == SQL_WORD && is_word(r->lex.b, "IMMEDIATE"));
+	return false;
+}
+
 static void verb_is(struct reader *r, const struct keyword *k)
 {
-	r->start = false;
+	r->start = r->with = false;
 	r->verb = k->word;
-	r->with = k->word == W_WITH;
-	if (r->with)
+	r->name = k->name;
+	if (k->word == W_WITH) {
+		with_begins(r);
 		return;
-	verb_add(r, begins(k) ? k->name : "OTHER");
+	}
+	r->out->partial |= runs_text(r, k);
+	if (!r->explains || writes(k->word))
+		verb_add(r, begins(k) ? k->name : "OTHER");
+	r->explains |= k->word == W_EXPLAIN;
 	r->use = r->verb == W_VERB && strcmp(k->name, "USE") == 0;
 }
 
@@ -189,6 +250,29 @@ static enum expect after_table(const struct reader *r, enum word w)
 	return EXPECT_NONE;
 }
 
+/* TABLE t in place of SELECT * FROM t. */
+static bool table_is_query(const struct reader *r, const struct keyword *k)
+{
+	static const char *const sets[] = { "UNION", "EXCEPT", "INTERSECT", "ALL", "DISTINCT", "FOR", "AS" };
+
+	return strcmp(k->name, "TABLE") == 0 && (r->opened || r->verb == W_INSERT || ONE_OF(r->last, sets));
+}
+
+static bool next_is(const struct reader *r, enum word w) { return r->lex.kind == SQL_WORD && keyword_of(r->lex.b)->word == w; }
+
+/* DELETE, INSERT, UPDATE: what table. */
+static void changes(struct reader *r, enum word w)
+{
+	bool short_delete = (r->lex.dialect == SQL_TSQL || r->lex.dialect == SQL_ANSI) && !next_is(r, W_FROM);
+
+	if (w == W_DELETE)
+		r->froms |= bit(r);
+	r->top = r->lex.dialect == SQL_TSQL && r->lex.kind == SQL_WORD && is_word(r->lex.b, "TOP");
+	r->top_level = r->level;
+	if (!r->top && (w != W_DELETE || short_delete))
+		r->expect = w == W_UPDATE ? EXPECT_LIST : EXPECT_TARGET;
+}
+
 /* A keyword where no table is awaited. `first`: it begins the statement, or is the verb behind WITH or EXPLAIN. */
 static void keyword_meets(struct reader *r, const struct keyword *k, bool first)
 {
@@ -199,17 +283,9 @@ static void keyword_meets(struct reader *r, const struct keyword *k, bool first)
 		r->froms |= bit(r);
 		r->lists &= ~bit(r);
 		break;
-	case W_DELETE:
+	case W_DELETE: case W_INSERT: case W_UPDATE:
 		if (first)
-			r->froms |= bit(r);
-		break;
-	case W_INSERT:
-		if (first)
-			r->expect = EXPECT_TARGET;
-		break;
-	case W_UPDATE:
-		if (first)
-			r->expect = EXPECT_LIST;
+			changes(r, k->word);
 		break;
 	case W_COPY: case W_DESCRIBE:
 		if (first)
@@ -232,6 +308,8 @@ static void keyword_meets(struct reader *r, const struct keyword *k, bool first)
 	case W_TABLE: case W_VIEW:
 		if (!r->level)
 			r->expect = after_table(r, k->word);
+		if (r->expect == EXPECT_NONE && table_is_query(r, k))
+			r->expect = EXPECT_TARGET;
 		break;
 	case W_INDEX:
 		r->index = r->verb == W_CREATE || r->verb == W_DROP;
@@ -258,29 +336,87 @@ static void keyword_meets(struct reader *r, const struct keyword *k, bool first)
 	}
 }
 
+/* A name in the list of common table expressions. */
+static void cte_is(struct reader *r, struct bytes name)
+{
+	if (r->cte_next && r->nctes < CTES_MAX)
+		r->cte[r->nctes++] = name;
+	r->cte_next = false;
+}
+
+/* A verb behind a bracket or PREPARE ... AS. The token at hand is the one behind it. */
+static bool stands_inside(const struct reader *r, const struct keyword *k)
+{
+	if (!writes(k->word) || (r->lex.kind != SQL_WORD && r->lex.kind != SQL_NAME))
+		return false;	/* REPLACE(...) is a function */
+	if (r->opened) {
+		if (r->lex.dialect == SQL_TSQL)
+			return true;
+		if (k->word == W_UPDATE)
+			return r->queries || (r->verb != W_CREATE && r->verb != W_ALTER);	/* a column may have the name */
+		return next_is(r, k->word == W_DELETE ? W_FROM : W_INTO);
+	}
+	return is_word(r->last, "AS") && strcmp(r->name, "PREPARE") == 0 && !r->froms;
+}
+
+/* Statements that nothing parts from the one before: in SQL Server, and in blocks of others. */
+static bool begins_anew(const struct reader *r, const struct keyword *k)
+{
+	static const char *const belongs[] = { "ON", "FOR", "OF", "AFTER", "BEFORE", "OR", "KEY", "NO", "DENY" };
+	static const char *const sets[] = { "UNION", "EXCEPT", "INTERSECT", "ALL", "AS" };
+	bool tsql = r->lex.dialect == SQL_TSQL, grants;
+
+	if ((!tsql && r->lex.dialect != SQL_ANSI) || r->level || r->body || r->with || ONE_OF(r->last, belongs))
+		return false;
+	grants = strcmp(r->name, "GRANT") == 0 || strcmp(r->name, "REVOKE") == 0;
+	switch (k->word) {
+	case W_SELECT:
+		return tsql && !grants && !ONE_OF(r->last, sets) && (r->verb == W_VERB || r->verb == W_CLOSES || r->verb == W_SELECT || r->verb == W_UPDATE || r->verb == W_DELETE ||
+			r->verb == W_DROP || r->verb == W_TRUNCATE);
+	case W_INSERT:
+		return (k->name[0] == 'I' || k->name[0] == 'M') && !grants && r->lex.mark != '(' && !(strcmp(r->name, "MERGE") == 0 && is_word(r->last, "THEN"));
+	case W_UPDATE: case W_DELETE:
+		return !grants && r->lex.mark != '(' && !(strcmp(r->name, "MERGE") == 0 && is_word(r->last, "THEN"));
+	case W_DROP: case W_ALTER: case W_CREATE: case W_TRUNCATE:
+		return grants ? (k->word == W_DROP || k->word == W_TRUNCATE) && next_is(r, W_TABLE) : r->verb != W_ALTER || next_is(r, W_TABLE);
+	case W_VERB:
+		return k->name[0] == 'E' && k->name[1] == 'X' ? !grants : tsql && (strcmp(k->name, "USE") == 0 || k->name[0] == 'G' || strcmp(k->name, "REVOKE") == 0);
+	case W_NONE: case W_WITH: case W_RENAME: case W_LOCK: case W_COPY: case W_DESCRIBE: case W_EXPLAIN: case W_UPKEEP: case W_FROM: case W_JOIN: case W_INTO:
+	case W_TABLE: case W_VIEW: case W_INDEX: case W_ON: case W_USING: case W_TO: case W_DISTINCT: case W_FILLER: case W_CLOSES:
+		break;
+	}
+	return false;
+}
+
 static void word_meets(struct reader *r, struct bytes b)
 {
+	static const char *const bodies[] = { "PROCEDURE", "PROC", "FUNCTION", "TRIGGER", "PACKAGE", "RULE" };
 	const struct keyword *k = keyword_of(b);
 	bool first = r->start;
 
-	if (r->with && r->level && r->prev == W_NONE && (k->word == W_INSERT || k->word == W_UPDATE || k->word == W_DELETE)) {
-		verb_add(r, k->name);	/* a common table expression that writes */
+	r->body |= (r->verb == W_CREATE || r->verb == W_ALTER) && ONE_OF(b, bodies);
+	if (!first && (stands_inside(r, k) || (r->verb == W_EXPLAIN && !r->level && writes(k->word)))) {
+		verb_add(r, k->name);	/* with ANALYZE what is explained is carried out */
+		if (r->verb == W_EXPLAIN)
+			r->verb = k->word;
 		keyword_meets(r, k, true);
 		r->prev = k->word;
 		return;
 	}
-	if (r->with && !r->level) {
-		if (k->word == W_SELECT || k->word == W_INSERT || k->word == W_UPDATE || k->word == W_DELETE) {
+	if (!first && begins_anew(r, k)) {
+		r->lists = r->froms = 0;
+		r->index = r->explains = false;
+		r->nctes = 0;
+		first = true;
+	} else if (r->with && r->level == r->with_level) {
+		if (k->word == W_SELECT || writes(k->word) || (k->word == W_TABLE && !k->name[5]))
 			first = true;
-		} else if (!same_name(b, (const uint8_t *)"AS", 2) && !same_name(b, (const uint8_t *)"RECURSIVE", 9) && r->nctes < CTES_MAX) {
-			r->cte[r->nctes++] = b;
-		}
-	} else if (r->verb == W_EXPLAIN && !r->level && (k->word == W_INSERT || k->word == W_UPDATE || k->word == W_DELETE)) {
-		r->verb = k->word;
-		verb_add(r, k->name);	/* with ANALYZE it is carried out */
-		keyword_meets(r, k, true);
-		r->prev = k->word;
-		return;
+		else if (r->cte_next && is_word(b, "RECURSIVE"))
+			r->recursive = true;
+		else
+			cte_is(r, b);
+	} else if (r->verb == W_EXPLAIN && !r->level && k->word == W_WITH) {
+		with_begins(r);
 	}
 	if (first)
 		verb_is(r, k);
@@ -299,16 +435,21 @@ static bool table_meets(struct reader *r)
 	switch (r->lex.kind) {
 	case SQL_WORD:
 		w = keyword_of(r->lex.b)->word;
-		if (w == W_FILLER || w == W_TABLE || w == W_INTO || (w == W_FROM && e == EXPECT_TARGET)) {
+		if (w == W_FILLER || w == W_TABLE || w == W_INTO || (w == W_FROM && e == EXPECT_TARGET) || (r->lex.dialect == SQL_TSQL && is_word(r->lex.b, "PERCENT"))) {
+			r->opened = false;
 			sql_lex_next(&r->lex);
 			return true;
 		}
+		if (writes(w) && r->opened)
+			break;
 		if (w == W_SELECT || w == W_CLOSES || w == W_FROM || w == W_JOIN || w == W_WITH || w == W_ON || w == W_USING)
 			break;
 		/* fall through */
 	case SQL_NAME:
 		r->expect = EXPECT_NONE;
 		table_read(r, e != EXPECT_TARGET);
+		r->opened = false;
+		r->last = (struct bytes){ NULL, 0 };
 		if (e == EXPECT_LIST)
 			r->lists |= bit(r);
 		r->prev = W_NONE;
@@ -320,6 +461,7 @@ static bool table_meets(struct reader *r)
 			r->level++;
 			r->lists &= ~bit(r);
 			r->froms &= ~bit(r);
+			r->opened = true;
 			sql_lex_next(&r->lex);
 			return true;
 		}
@@ -346,10 +488,15 @@ static void mark_meets(struct reader *r, uint8_t mark)
 	case ')':
 		if (r->level)
 			r->level--;
+		if (r->top && r->level == r->top_level) {
+			r->expect = EXPECT_TARGET;
+			r->top = false;
+		}
 		break;
 	case ',':
 		if (r->lists & bit(r))
 			r->expect = EXPECT_LIST;
+		r->cte_next |= r->with && r->level == r->with_level;
 		break;
 	default:
 		break;
@@ -358,15 +505,17 @@ static void mark_meets(struct reader *r, uint8_t mark)
 		r->prev = W_NONE;
 }
 
-void sql_read(struct sql *out, enum sql_dialect dialect, struct bytes text)
+/* Once, with these comments passed over; how many there are. */
+static unsigned read_passing(struct sql *out, enum sql_dialect dialect, struct bytes text, uint8_t passed)
 {
+	static const char *const expressions[] = { "AS", "MATERIALIZED" };
 	struct reader r = { .out = out };
 
 	out->nverbs = out->ntables = 0;
 	out->partial = false;
 	out->database = (struct bytes){ NULL, 0 };
 	out->from[0] = 0;
-	sql_lex_begin(&r.lex, dialect, text);
+	sql_lex_begin(&r.lex, dialect, text, passed);
 	statement_begins(&r);
 	while (r.lex.kind != SQL_END) {
 		enum sql_kind kind = r.lex.kind;
@@ -386,19 +535,44 @@ void sql_read(struct sql *out, enum sql_dialect dialect, struct bytes text)
 		} else if (kind == SQL_WORD) {
 			word_meets(&r, b);
 		} else {
-			if (kind == SQL_NAME && r.with && !r.level && r.nctes < CTES_MAX)
-				r.cte[r.nctes++] = b;
+			if (kind == SQL_NAME && r.with && r.level == r.with_level)
+				cte_is(&r, b);
 			r.start = false;
 			r.prev = W_NONE;
 		}
+		r.opened = kind == SQL_MARK && mark == '(';
+		r.queries = r.opened && ONE_OF(r.last, expressions);
+		r.last = kind == SQL_WORD ? b : (struct bytes){ NULL, 0 };
 	}
+	out->partial |= r.lex.unsure;
+	return r.lex.nconditional;
+}
+
+/* Another reading says the same, or nothing at all. */
+static bool same_reading(const struct sql *a, const struct sql *b)
+{
+	if (!b->nverbs && !b->ntables)
+		return true;
+	return a->nverbs == b->nverbs && !memcmp(a->verb, b->verb, a->nverbs * sizeof(a->verb[0])) && a->ntables == b->ntables &&
+	       !memcmp(a->from, b->from, (a->ntables + 1u) * sizeof(a->from[0])) && !memcmp(a->names, b->names, a->from[a->ntables]) &&
+	       a->database.n == b->database.n && (!a->database.n || !memcmp(a->database.p, b->database.p, a->database.n));
+}
+
+void sql_read(struct sql *out, enum sql_dialect dialect, struct bytes text)
+{
+	unsigned n = read_passing(out, dialect, text, 0);
+	struct sql other;
+
+	for (unsigned passed = 1; passed < 1u << n && !out->partial; passed++)
+		if (read_passing(&other, dialect, text, (uint8_t)passed) != n || !same_reading(out, &other) || other.partial)
+			out->partial = true;
 }
 
 bool sql_begins(enum sql_dialect dialect, struct bytes text)
 {
 	struct sql_lex l;
 
-	sql_lex_begin(&l, dialect, text);
+	sql_lex_begin(&l, dialect, text, 0);
 	while (l.mark == '(')
 		sql_lex_next(&l);
 	return l.kind == SQL_WORD && begins(keyword_of(l.b));

@@ -2,7 +2,8 @@
 /* sql: what a statement does and to which tables, read by its words alone (no grammar).
  *
  * Bounded and linear in the text. Comments, strings and quoted names of the dialect are stepped over; what a server would run
- * inside them (the conditional comments of MySQL) is read. Names of common table expressions and of functions are no tables.
+ * inside them (the conditional comments of MySQL) is read, and where it is not the same without what hangs on a version, it is `partial`.
+ * Names of common table expressions and of functions are no tables.
  * A text that was cut is read as far as it goes, and what it says is told to be `partial`. */
 #ifndef TQ_DPI_SQL_H
 #define TQ_DPI_SQL_H
@@ -19,7 +20,8 @@ struct sql {
 	const char *verb[SQL_VERBS_MAX];	/* in capitals, one a statement, OTHER where its first word is not known; constants */
 	uint8_t nverbs;
 	uint8_t ntables;
-	bool partial;				/* there were more verbs or tables than have room, or brackets too deep to look into */
+	bool partial;				/* there were more verbs or tables than have room, brackets too deep to look into, or what servers read in several ways,
+						 * or run as a text that stands in another (DO, EXEC ('...'), PREPARE ... FROM) */
 	struct bytes database;			/* of USE, in the text as written; n 0: none */
 	uint16_t from[SQL_TABLES_MAX + 1];	/* table i is names[from[i]..from[i + 1]); as written, without quotes, parts joined by dots */
 	char names[SQL_NAMES_ROOM];

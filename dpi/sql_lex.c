@@ -8,15 +8,23 @@ static bool is_word(uint8_t b)
 	return (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || is_digit(b) || b == '_' || b == '$' || b >= 0x80;
 }
 
-static void to_line_end(struct cursor *c)
+/* A carriage return ends a line in PostgreSQL and Cassandra, in MySQL it does not; elsewhere who knows. */
+static void to_line_end(struct sql_lex *l)
 {
-	size_t n = cur_find(c, '\n');
+	size_t n = 0;
 
-	cur_skip(c, n == SIZE_MAX ? cur_left(c) : n + 1);
+	while (n < cur_left(&l->c) && cur_peek(&l->c, n) != '\n') {
+		if (cur_peek(&l->c, n++) != '\r' || l->dialect == SQL_MYSQL)
+			continue;
+		if (l->dialect == SQL_PGSQL || l->dialect == SQL_CQL)
+			break;
+		l->unsure |= n < cur_left(&l->c) && cur_peek(&l->c, n) != '\n';
+	}
+	cur_skip(&l->c, n);
 }
 
-/* Behind the opening of a comment. They nest everywhere but in MySQL. */
-static void to_comment_end(struct sql_lex *l)
+/* Behind the opening of a comment. They nest in PostgreSQL, SQL Server and Db2, not in MySQL and Oracle. */
+static void to_comment_end(struct sql_lex *l, bool conditional)
 {
 	unsigned depth = 1;
 
@@ -27,7 +35,9 @@ static void to_comment_end(struct sql_lex *l)
 		} else if (l->dialect != SQL_MYSQL && cur_starts(&l->c, "/*", 2)) {
 			cur_skip(&l->c, 2);
 			depth++;
+			l->unsure |= l->dialect == SQL_ANSI;
 		} else {
+			l->unsure |= conditional && cur_starts(&l->c, "/*", 2);
 			cur_skip(&l->c, 1);
 		}
 	}
@@ -41,21 +51,39 @@ static bool dashes(const struct sql_lex *l)
 	return l->dialect != SQL_MYSQL || cur_left(&l->c) == 2 || cur_peek(&l->c, 2) <= ' ';
 }
 
-/* Spaces and comments. What stands in a conditional comment of MySQL is run: only its marks are passed over. */
+/* A conditional comment of MySQL: what stands in it is run, or where it hangs on a version (5 or 6 digits), may be. False: it is passed over. */
+static bool condition(struct sql_lex *l)
+{
+	unsigned digits = 0;
+	bool maria = cur_peek(&l->c, 2) != '!';
+
+	cur_skip(&l->c, maria ? 4 : 3);
+	for (; is_digit(cur_peek(&l->c, 0)); digits++)
+		cur_skip(&l->c, 1);
+	l->unsure |= (digits && digits < 5) || digits > 6 || (digits == 6 && cur_peek(&l->c, 0) > ' ');
+	if (!digits && !maria)
+		return true;
+	if (l->nconditional == SQL_CONDITIONAL_MAX) {
+		l->unsure = true;
+		return true;
+	}
+	return !(l->passed >> l->nconditional++ & 1);
+}
+
+/* Spaces and comments. */
 static void to_token(struct sql_lex *l)
 {
 	while (cur_more(&l->c)) {
 		if (cur_peek(&l->c, 0) <= ' ') {
 			cur_skip(&l->c, 1);
 		} else if (dashes(l) || (l->dialect == SQL_MYSQL && cur_peek(&l->c, 0) == '#') || (l->dialect == SQL_CQL && cur_starts(&l->c, "//", 2))) {
-			to_line_end(&l->c);
+			to_line_end(l);
 		} else if (l->dialect == SQL_MYSQL && (cur_starts(&l->c, "/*!", 3) || cur_starts(&l->c, "/*M!", 4))) {
-			cur_skip(&l->c, cur_peek(&l->c, 2) == '!' ? 3 : 4);
-			while (is_digit(cur_peek(&l->c, 0)))
-				cur_skip(&l->c, 1);
+			if (!condition(l))
+				to_comment_end(l, true);
 		} else if (cur_starts(&l->c, "/*", 2)) {
 			cur_skip(&l->c, 2);
-			to_comment_end(l);
+			to_comment_end(l, false);
 		} else if (l->dialect == SQL_MYSQL && cur_starts(&l->c, "*/", 2)) {
 			cur_skip(&l->c, 2);
 		} else {
@@ -113,13 +141,72 @@ static bool dollars(struct sql_lex *l)
 	return true;
 }
 
-static void word(struct sql_lex *l)
+/* Oracle's q'[...]', q'!...!': behind the quote. */
+static void alternative(struct sql_lex *l)
 {
-	l->b.p = l->c.pos;
-	while (cur_more(&l->c) && is_word(cur_peek(&l->c, 0)))
+	static const char opens[] = "[{(<", closes[] = "]})>";
+	uint8_t close = cur_u8(&l->c);
+	const char *at = close ? strchr(opens, close) : NULL;
+
+	if (at)
+		close = (uint8_t)closes[at - opens];
+	l->b = (struct bytes){ l->c.pos, 0 };
+	while (cur_more(&l->c) && !(cur_peek(&l->c, 0) == close && cur_peek(&l->c, 1) == '\''))
 		cur_skip(&l->c, 1);
 	l->b.n = (size_t)(l->c.pos - l->b.p);
-	l->kind = is_digit(l->b.p[0]) ? SQL_NUMBER : SQL_WORD;
+	cur_skip(&l->c, cur_left(&l->c) < 2 ? cur_left(&l->c) : 2);
+	l->kind = SQL_STRING;
+}
+
+/* Servers take some letters for spaces: the no-break one of Latin 1, those of Unicode. */
+static bool has_space(enum sql_dialect d, struct bytes b)
+{
+	if (d == SQL_MYSQL)
+		return memchr(b.p, 0xa0, b.n);
+	if (d != SQL_TSQL)
+		return false;
+	for (size_t i = 0; i + 1 < b.n; i++) {
+		uint8_t a = b.p[i], z = b.p[i + 1];
+
+		if ((a == 0xc2 && (z == 0x85 || z == 0xa0)) || (a == 0xe1 && z == 0x9a) || (a == 0xe2 && (z == 0x80 || z == 0x81)) || (a == 0xe3 && z == 0x80) || (a == 0xef && z == 0xbb))
+			return true;
+	}
+	return false;
+}
+
+/* Digits, 0x..., 0b..., 1e5; MySQL takes whatever else begins with a digit for a name. */
+static bool is_number(struct bytes b)
+{
+	size_t i = 0;
+
+	if (b.n > 2 && b.p[0] == '0' && (b.p[1] == 'x' || b.p[1] == 'b'))
+		return true;
+	while (i < b.n && is_digit(b.p[i]))
+		i++;
+	if (i < b.n && (b.p[i] | 0x20) == 'e')
+		for (i++; i < b.n && is_digit(b.p[i]); i++)
+			;
+	return i == b.n;
+}
+
+static void word(struct sql_lex *l)
+{
+	bool ascii = true;
+
+	l->b.p = l->c.pos;
+	while (cur_more(&l->c) && is_word(cur_peek(&l->c, 0)))
+		ascii &= cur_u8(&l->c) < 0x80;
+	l->b.n = (size_t)(l->c.pos - l->b.p);
+	l->kind = is_digit(l->b.p[0]) && (l->dialect != SQL_MYSQL || is_number(l->b)) ? SQL_NUMBER : SQL_WORD;
+	if (!ascii)
+		l->unsure |= has_space(l->dialect, l->b);
+	/* U&"\0061b": a name in escapes */
+	if (l->dialect == SQL_PGSQL && l->b.n == 1 && (l->b.p[0] | 0x20) == 'u' && cur_starts(&l->c, "&\"", 2))
+		l->unsure = true;
+	if (l->dialect == SQL_ANSI && cur_peek(&l->c, 0) == '\'' && l->b.n <= 2 && (l->b.p[l->b.n - 1] | 0x20) == 'q' && (l->b.n == 1 || (l->b.p[0] | 0x20) == 'n')) {
+		cur_skip(&l->c, 1);
+		alternative(l);
+	}
 	if (l->dialect == SQL_PGSQL && l->b.n == 1 && (l->b.p[0] | 0x20) == 'e' && cur_peek(&l->c, 0) == '\'') {
 		cur_skip(&l->c, 1);
 		l->b = quoted(l, '\'', true);
@@ -172,9 +259,12 @@ void sql_lex_next(struct sql_lex *l)
 	l->mark = ch;
 }
 
-void sql_lex_begin(struct sql_lex *l, enum sql_dialect dialect, struct bytes text)
+void sql_lex_begin(struct sql_lex *l, enum sql_dialect dialect, struct bytes text, uint8_t passed)
 {
 	l->c = cur_of(text.p, text.n);
 	l->dialect = dialect;
+	l->passed = passed;
+	l->nconditional = 0;
+	l->unsure = false;
 	sql_lex_next(l);
 }
