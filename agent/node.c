@@ -238,7 +238,7 @@ struct node *node_start(const struct node_args *args, int *exit_code, struct err
 		err_set(err, -ENOMEM, "no memory");
 		goto fail;
 	}
-	if (start_wait(n, err) || start_control(n, err) || start_links(n, err) || start_workers(n, err) || reconcile_bridge(n, true, err))
+	if (start_wait(n, err) || start_control(n, err) || start_links(n, err) || start_workers(n, err) || reconcile_bridge(n, err))
 		goto fail;
 	if (quarantine_load(n, err))
 		goto fail;
@@ -452,7 +452,7 @@ int node_set_mode(struct node *n, enum mode m, struct err *err)
 	if (old == m)
 		return 0;
 	set_mode_in(n->config, m);
-	if (!mode_allowed(n, err)) {
+	if (!mode_allowed(n, err) || (!n->bridge_up && reconcile_bridge(n, err))) {
 		set_mode_in(n->config, old);
 		return -EINVAL;
 	}
@@ -564,7 +564,7 @@ static void on_round(struct node *n)
 		n->scan_wanted |= n->reg.missing || !link_watch_inside(n->links) || n->rounds % (RESCAN_ROUNDS * SCAN_TURNS) == 0;
 	}
 	if (n->rounds % CHECK_ROUNDS == 0) {
-		reconcile_bridge(n, false, &err);
+		reconcile_bridge(n, &err);
 		node_check(n);
 		node_reconcile(n, false);
 	}
@@ -618,7 +618,7 @@ static void settle(struct node *n)
 
 	if (n->bridge_look) {
 		n->bridge_look = false;
-		if (reconcile_bridge(n, false, &err))
+		if (reconcile_bridge(n, &err))
 			log_error(BRIDGE, "%s", err.text);
 	}
 	if (n->scan_wanted && node_now() - n->scanned >= SCAN_PAUSE) {	/* a starting container makes many events */

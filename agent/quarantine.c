@@ -119,7 +119,7 @@ static void cut_off(struct node *n, struct workload *w)
 		attach_queue(n, w, peers, npeers);
 	else
 		attach_cut(n, w);
-	if (!bridge && reconcile_bridge(n, false, &err))
+	if (!bridge && reconcile_bridge(n, &err))
 		log_error(BRIDGE, "%s", err.text);
 	if (!bridge)
 		mirror(n, w);

@@ -95,9 +95,9 @@ void reconcile_bridge_soon(struct node *n)
 	n->bridge_look = true;
 }
 
-int reconcile_bridge(struct node *n, bool first, struct err *err)
+int reconcile_bridge(struct node *n, struct err *err)
 {
-	bool made = false, broken = false;
+	bool stood = n->bridge_up, made = false, broken = false;
 	pid_t owner = 0;
 	unsigned ports = 0;
 	int rc;
@@ -117,7 +117,7 @@ int reconcile_bridge(struct node *n, bool first, struct err *err)
 		err_set(err, rc, "bridge %s: another tapqd uses it, pid %d", n->config->bridge, (int)owner);
 	if (rc)
 		return rc;
-	if (!first)
+	if (stood)
 		counter_add(&n->counters[NODE_C_BRIDGE_REMADE], made);
 	if (!n->bridge_up || made || broken || n->rings_engine != n->config->tc_engine) {
 		close_rings(n);
@@ -126,7 +126,7 @@ int reconcile_bridge(struct node *n, bool first, struct err *err)
 			return rc;
 	}
 	n->bridge_up = true;
-	if (!first && made) {
+	if (stood && made) {
 		log_warn(BRIDGE, "%s was gone: made again, every filter is written again", n->config->bridge);
 		node_reconcile(n, true);
 	}
@@ -392,6 +392,7 @@ void node_reconcile(struct node *n, bool all)
 {
 	bool any = false, overlap = false, queues = false;
 	struct crew_list l = { .n = n };
+	struct err err = { "" };
 
 	for (struct workload *w = n->reg.first; w; w = w->next) {
 		if (w->backoff && !all && !w->changed) {
@@ -407,6 +408,8 @@ void node_reconcile(struct node *n, bool all)
 	}
 	if (!any)
 		return;
+	if (!n->bridge_up && reconcile_bridge(n, &err))		/* the first that is mirrored: its queue does not go before there is a mirror */
+		log_error(BRIDGE, "%s", err.text);
 	l.job = calloc(n->reg.count, sizeof *l.job);
 	if (!l.job) {
 		log_error(AGENT, "no memory to attach workloads: tried again");

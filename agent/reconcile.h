@@ -13,8 +13,8 @@
 
 int64_t node_now(void);
 
-/* Bridges and rings, as far as any workload is mirrored. first: at the start (a live owner refuses). */
-int reconcile_bridge(struct node *, bool first, struct err *);
+/* Bridges and rings, as far as any workload is mirrored (a live owner refuses). */
+int reconcile_bridge(struct node *, struct err *);
 void reconcile_bridge_soon(struct node *);
 /* Ends an overlap whose time has come. */
 void reconcile_overlap(struct node *);

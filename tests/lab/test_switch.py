@@ -3,6 +3,7 @@
 import os, signal, threading, time
 
 from lablib import BUILD, Lab, flow_counts, flow_key, run, wait_for
+from test_enforce import REQUESTS
 from traffic import KeptAlive, Transfer, http_get
 
 
@@ -19,6 +20,13 @@ def snapshot(lab):
                 out.append(run('tc', 'filter', 'show', 'dev', dev, hook, ns=ns, check=False).stdout)
     out.append(sorted(n for n in run('ip', 'netns', 'list').stdout.split() if n.startswith(lab.prefix)))
     return out
+
+
+def how_denied(k):
+    try:
+        return k.get('/denied')
+    except (OSError, AssertionError):
+        return 'reset'
 
 
 def test_ten_switches_under_load():
@@ -65,6 +73,25 @@ def test_ten_switches_under_load():
         wrong = [(k, flow_counts(v[0]), seen[k]) for k, v in flows.items() if flow_counts(v[0]) != seen[k]]
         assert not wrong, '%d of 51 flows miss or repeat packets, e.g. %s' % (len(wrong), wrong[:2])
         assert sum(k.asked for k in kept) > 200
+
+
+def test_the_first_mirror():
+    """From nfq, where no bridge stands yet: the queue goes when the mirror is there, and what is denied stays denied."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='nfq', policy=REQUESTS % 'deny')
+        kept = [KeptAlive(lab.ns('client'), a, 8080) for a in (lab.v4('web'), lab.v6('web'))]
+        assert all(k.get() == 200 for k in kept)
+        lab.tapq('mode', 'tc')
+        lab.tapq('status')
+        for k in kept:
+            assert k.get('/?mirrored') == 200
+        assert lab.counter('bridge.remade') == 0
+        for k in kept:
+            wait_for('it is reset', lambda: how_denied(k) == 'reset', 2)
+        assert lab.stop_tapqd() == 0
+        told = [e['tapq']['path'] for e in lab.events('http') if e['http']['url'] == '/?mirrored']
+        assert told == ['tc', 'tc'], told
 
 
 def test_kill_under_load_and_restart():
