@@ -73,7 +73,7 @@ struct enforce {
 	uint32_t *adopted;	/* by worker: the round that it is in */
 	uint32_t next, round;	/* the last that began; the one that is heard */
 	int wake;
-	bool stopping, able;
+	bool stopping, able, possible;	/* possible: this configuration has filters for flows */
 	int64_t unable_until;
 	struct refuser *refuser;
 	struct tc *tc;
@@ -384,7 +384,7 @@ static void *thread_main(void *arg)
 		pthread_mutex_lock(&e->lock);
 		work(e);
 		tell_owed(e);
-		if (!e->able && now_ns() > e->unable_until)
+		if (!e->able && e->possible && now_ns() > e->unable_until)
 			__atomic_store_n(&e->able, true, __ATOMIC_RELAXED);
 		pthread_mutex_unlock(&e->lock);
 	}
@@ -435,7 +435,7 @@ struct enforce *enforce_start(unsigned nworkers, uint32_t mark, struct err *err)
 		return NULL;
 	}
 	e->nworkers = nworkers;
-	e->able = true;
+	e->able = e->possible = true;
 	e->free = NONE;
 	memset(e->chain, 0xff, sizeof e->chain);
 	if (getrandom(&e->key, sizeof e->key, 0) != sizeof e->key)	/* who opens many flows must not choose their chain */
@@ -575,7 +575,7 @@ void enforce_ready(struct enforce *e, uint32_t view, const struct tc_want *w, bo
 	d->want.denied = w->denied ? flowmap_ref(w->denied) : before;
 	if (w->denied)
 		flowmap_unref(before);
-	d->ready = ready;
+	d->ready = ready && w->deny;
 }
 
 void enforce_forget(struct enforce *e, uint32_t view)
@@ -597,6 +597,14 @@ void enforce_keep(struct enforce *e, bool (*there)(void *ctx, uint32_t view), vo
 	for (unsigned i = e->ndevices; i-- > 0;)	/* forgetting one puts the last in its place, which was looked at */
 		if (!there(ctx, e->device[i]->view))
 			enforce_forget(e, e->device[i]->view);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void enforce_possible(struct enforce *e, bool possible)
+{
+	pthread_mutex_lock(&e->lock);
+	e->possible = possible;
+	__atomic_store_n(&e->able, possible && now_ns() > e->unable_until, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&e->lock);
 }
 

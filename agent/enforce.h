@@ -52,17 +52,19 @@ void enforce_lock(struct enforce *);
 void enforce_unlock(struct enforce *);
 /* Under the lock: the denied flows of this device (`end` of workload `workload`), for tc_want.deny. Of another engine than before: none are. NULL: no memory. */
 const struct deny_set *enforce_device(struct enforce *, uint32_t workload, uint32_t view, const struct link_end *end, enum tc_engine);
-/* Under the lock: the device was brought to this want, or not (ready). Of its `denied` a reference is kept. */
+/* Under the lock: the device was brought to this want, or not (ready; without a set of denied flows it is for none). Of its `denied` a reference is kept. */
 void enforce_ready(struct enforce *, uint32_t view, const struct tc_want *, bool ready);
 /* Under the lock: the device's filters are gone, or it is. */
 void enforce_forget(struct enforce *, uint32_t view);
 /* Devices that are not there any more are forgotten. */
 void enforce_keep(struct enforce *, bool (*there)(void *ctx, uint32_t view), void *ctx);
+/* Does the configuration leave room for filters of flows? Until it is said: yes. */
+void enforce_possible(struct enforce *, bool);
 /* The policy or owners change: what a worker says from its enforce_adopt on waits for enforce_flush. */
 void enforce_begin(struct enforce *);
 /* Every worker knows: filters of flows go, and what was said before is not heard any more. */
 void enforce_flush(struct enforce *);
-/* Can flows be stopped at all? Read by sources (any thread): false for a while after filters were refused by the kernel. */
+/* Can flows be stopped at all? Read by sources (any thread): false for a while after filters were refused by the kernel, and where none are possible. */
 const bool *enforce_able(const struct enforce *);
 
 /* Any thread. */

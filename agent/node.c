@@ -127,6 +127,9 @@ static uint64_t events_wanted(const struct node *n)
 	return mask;
 }
 
+/* Filters of flows belong to a device; those of shared blocks are many devices'. The bpf engine's map knows devices apart. */
+static bool can_stop(const struct config *c) { return !c->tc_shared_blocks || c->tc_engine == TC_ENGINE_BPF; }
+
 static int start_workers(struct node *n, struct err *err)
 {
 	struct eve_conf eve = { .node = n->config->node, .names = n->names };
@@ -147,6 +150,7 @@ static int start_workers(struct node *n, struct err *err)
 	n->enforce = enforce_start(n->nworkers, n->config->mark, err);
 	if (!n->enforce)
 		return -EIO;
+	enforce_possible(n->enforce, can_stop(n->config));
 	for (unsigned i = 0; i < n->nworkers; i++) {
 		struct worker_conf w = {
 			.index = i,
@@ -430,7 +434,10 @@ int node_reload(struct node *n, struct err *err)
 	for (struct workload *w = n->reg.first; w; w = w->next)
 		w->changed |= c->offload != old->offload;
 	config_free(old);
+	if (!can_stop(c))
+		enforce_possible(n->enforce, false);	/* before such filters go ... */
 	node_set_policy(n, pf, c->policy);
+	enforce_possible(n->enforce, can_stop(c));	/* ... or when they stand */
 	registry_scan(&n->reg, c, &changed, err);
 	node_reconcile(n, false);
 	notify_ready();

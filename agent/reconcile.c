@@ -70,7 +70,7 @@ static int open_rings(struct node *n, struct err *err)
 		.fanout_workers = n->nworkers,
 		.path = PATH_TC,
 		.view = worker_view,
-		.enforces = n->config->tc_shared_blocks && n->config->tc_engine == TC_ENGINE_U32 ? NULL : enforce_able(n->enforce),
+		.enforces = enforce_able(n->enforce),
 	};
 
 	for (unsigned i = 0; i < n->nworkers; i++) {

@@ -456,6 +456,40 @@ def test_policy_taken_back_to_none():
         assert lab.stop_tapqd() == 0
 
 
+def test_reload_changes_the_blocks():
+    """On shared blocks no flow is stopped, and that is what is told; on blocks of a device's own it is: after a reload too, both ways."""
+    with Lab(containers=('web', 'client'), outside=False) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='tc', policy=REQUESTS % 'deny', extra='tc: {engine: u32, blocks: device}\n')
+
+        def is_reset(addr):
+            c = connect(lab.ns('client'), addr, 8080)
+            try:
+                for _ in range(10):
+                    c.sendall(b'GET /denied HTTP/1.1\r\nHost: test.example\r\n\r\n')
+                    c.recv(65536)
+                    time.sleep(0.05)
+                return False
+            except OSError:
+                return True
+            finally:
+                c.close()
+        for blocks in ('device', 'shared', 'device'):
+            with open(lab.path('tapqueue.yaml')) as f:
+                text = f.read()
+            with open(lab.path('tapqueue.yaml'), 'w') as f:
+                f.write(re.sub('blocks: [a-z]*', 'blocks: ' + blocks, text))
+            lab.tapq('reload')
+            lab.wait_ready()
+            for a in (lab.v4('web'), lab.v6('web')):
+                assert is_reset(a) == (blocks == 'device'), (blocks, a)
+        assert lab.counter('enforce.failed') == 0
+        assert lab.stop_tapqd() == 0
+        told = [(e['alert']['action'], e['tapq']['enforced']) for e in lab.events('alert')]
+        per = [told.count(('blocked', True)), told.count(('allowed', False))]
+        assert per[0] == 4 and per[1] == len(told) - 4 and per[1] >= 2, told
+
+
 def test_mixed_and_foreign_filters():
     """Owned ports are the queue's, also where a fence would say the same; the mirror stops the rest; others' filters behind ours see what passes."""
     policy = PORTS.replace('[tcp/8080]', '[tcp/8080, tcp/9090]').replace('rules:\n', 'rules:\n  - {id: 30, from: any, to: any, apps: [http], http: {paths: ["/denied*"]}, action: deny}\n')
