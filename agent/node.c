@@ -395,8 +395,9 @@ static void set_mode_in(struct config *c, enum mode m)
 static void warn_fixed(const struct config *old, const struct config *c)
 {
 	if (strcmp(old->control, c->control) || strcmp(old->bridge, c->bridge) || old->workers != c->workers || old->max_flows != c->max_flows ||
-	    old->memcap != c->memcap || old->queue_base != c->queue_base || old->ring_blocks != c->ring_blocks || old->ring_block_size != c->ring_block_size)
-		log_warn(AGENT, "control, bridge, dpi.workers, dpi.max_flows, dpi.memcap, nfq.queue_base and tc.ring take effect at the next start");
+	    old->memcap != c->memcap || old->queue_base != c->queue_base || old->mark != c->mark || old->mask != c->mask || old->ring_blocks != c->ring_blocks ||
+	    old->ring_block_size != c->ring_block_size)
+		log_warn(AGENT, "control, bridge, dpi.workers, dpi.max_flows, dpi.memcap, nfq.queue_base, nfq.mark and tc.ring take effect at the next start");
 }
 
 int node_reload(struct node *n, struct err *err)
@@ -428,11 +429,13 @@ int node_reload(struct node *n, struct err *err)
 	n->config = c;
 	/* What the process was started with stays in force; the new values wait for the next start. */
 	c->queue_base = old->queue_base;
+	c->mark = old->mark;		/* sockets and connections carry it */
+	c->mask = old->mask;
 	free(c->bridge);
 	c->bridge = strdup(old->bridge);
 	registry_configure(&n->reg, c, on_excluded, n);
 	for (struct workload *w = n->reg.first; w; w = w->next)
-		w->changed |= c->offload != old->offload;
+		w->changed |= c->offload != old->offload || c->iptables != old->iptables || c->table != old->table;
 	config_free(old);
 	if (!can_stop(c))
 		enforce_possible(n->enforce, false);	/* before such filters go ... */

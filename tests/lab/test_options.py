@@ -3,7 +3,7 @@
 import json, os, re, signal, socket
 
 from lablib import Lab, flow_counts, flow_key, in_netns, run, wait_for
-from traffic import Echo, connect, http_get
+from traffic import Echo, KeptAlive, connect, http_get
 from test_ownership import one_connection, udp_exchange
 from test_policy import tried
 from test_switch import snapshot
@@ -312,6 +312,35 @@ def test_reload_changes_apps():
         flows = told(lab, ('TCP',))
         assert set(flows) == {key} and len(flows[key]) == 1, flows
         assert flow_counts(flows[key][0]) == wire[key], (flow_counts(flows[key][0]), wire[key])
+
+
+def test_reload_changes_table_and_mark():
+    """The rules go to the table that a reload names at once; the mark, which sockets and connections carry, waits for the next start, and so do the rules with it."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web')
+        lab.start_tapqd(mode='nfq', sinks=False, extra='nfq: {apps: [tcp/8080], mark: 0x1000/0x1000, table: filter}\nevents:\n  - {type: file, path: %s, types: [flow]}\n' % lab.path('eve.json'))
+
+        def rules(table):
+            return [lab.exec('web', tool, '-t', table, '-c').stdout for tool in ('iptables-nft-save', 'ip6tables-nft-save')]
+
+        def goes_by(addr):
+            k = KeptAlive(lab.ns('client'), addr, 8080)
+            assert all(k.get() == 200 for _ in range(8))
+            wait_for('it goes by', lambda: [f for f in lab.tapq_json('flows')['flows'] if f.get('offloaded')])
+            before = lab.counter('source.nfq.packets')
+            assert all(k.get() == 200 for _ in range(8)) and lab.counter('source.nfq.packets') == before
+            k.close()
+            wait_for('it is over', lambda: not lab.tapq_json('flows')['flows'])
+        goes_by(lab.v6('web'))
+        rewrite(lab.path('tapqueue.yaml'), 'table: filter', 'table: security')
+        rewrite(lab.path('tapqueue.yaml'), '0x1000/0x1000', '0x2000/0x2000')
+        lab.tapq('reload')
+        assert all('NFQUEUE' in r for r in rules('security')) and not any('NV_' in r for r in rules('filter'))
+        lab.tapq('apps', 'web', 'add', 'tcp/8081')
+        assert all('dport 8081' in r and '0x1000' in r and '0x2000' not in r for r in rules('security')), rules('security')
+        for a in (lab.v4('web'), lab.v6('web')):
+            goes_by(a)
+        assert lab.stop_tapqd() == 0 and 'nfq.mark' in lab.log()
 
 
 # ---- events ----
