@@ -166,7 +166,7 @@ bool attach_track(struct node *n, struct workload *w)
 	struct err err = { "" };
 	int rc;
 
-	if (!w->queue.wanted || w->queue.source)
+	if (!w->queue.wanted || w->queue.source || w->quarantined)	/* what is cut off has no connection to lose, but chains that must stand */
 		return false;
 	want.offload = n->config->offload;
 	want.apps = w->opts.apps;
@@ -262,15 +262,20 @@ static void rules_away(struct node *n, struct workload *w)
 		log_debug(NFQ, "workload %s: %s", w->name, err.text);
 }
 
+static void forget_queue(struct wl_queue *q)
+{
+	memset(&q->rules, 0, sizeof q->rules);
+	memset(&q->apps, 0, sizeof q->apps);
+	q->error.text[0] = 0;
+}
+
 void detach_queue(struct node *n, struct workload *w, bool netns_gone)
 {
 	if (netns_gone)
 		close_queue(n, w);
 	else if (!rules_away_alone(n, w))
 		rules_away(n, w);
-	memset(&w->queue.rules, 0, sizeof w->queue.rules);
-	memset(&w->queue.apps, 0, sizeof w->queue.apps);
-	w->queue.error.text[0] = 0;
+	forget_queue(&w->queue);
 	memset(&w->cut, 0, sizeof w->cut);
 }
 
@@ -326,6 +331,16 @@ int attach_cut(struct node *n, struct workload *w)
 	if (!rc && !w->cut.ready)
 		rc = err_set(&w->cut.error, -EIO, "rules read back differ: %s", w->cut.rules.differs);
 	return rc ? failed(n, w, "quarantine's chains", rc, &w->cut.error) : 0;
+}
+
+void leave_queue(struct node *n, struct workload *w)
+{
+	if (!cut_wanted(w)) {
+		detach_queue(n, w, false);
+	} else if (!attach_cut(n, w)) {	/* in one step: it is cut off all the while */
+		close_queue(n, w);
+		forget_queue(&w->queue);
+	}
 }
 
 /* Nobody changed a table of its netns since the rules that are in force were read back. */

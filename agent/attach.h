@@ -2,7 +2,7 @@
 /* attach: one workload's kernel state: queue socket and rules in its netns, filters on its veths.
  *
  * Each step is wanted/present: running it twice does nothing. Failures are kept in the workload (and counted); the reconciler
- * tries again. Order matters and is the caller's (node_reconcile). The steps in the netns, attach_track, attach_queue and detach_queue, may run for
+ * tries again. Order matters and is the caller's (node_reconcile). The steps in the netns, attach_track, attach_queue, leave_queue and detach_queue, may run for
  * several workloads at a time (agent/crew.h). */
 #ifndef TQ_AGENT_ATTACH_H
 #define TQ_AGENT_ATTACH_H
@@ -25,10 +25,12 @@ bool attach_track(struct node *, struct workload *);
 int attach_queue(struct node *, struct workload *, const struct peer_port *peers, unsigned npeers);
 /* Rules away, then what waits in the queue is answered, then the socket is closed. netns_gone: only the descriptors. */
 void detach_queue(struct node *, struct workload *, bool netns_gone);
-/* Filters on every link; exclude: the queue's ports are not copied (only when it is ready). */
+/* The same where only the queue is not wanted any more: quarantine's chains stay. */
+void leave_queue(struct node *, struct workload *);
 /* Quarantine's chains in a workload that has no queue; takes them away when it is over. Nothing to do elsewhere. */
 int attach_cut(struct node *, struct workload *);
 bool attach_cut_current(const struct workload *);
+/* Filters on every link; exclude: the queue's ports are not copied (only when it is ready). */
 int attach_mirror(struct node *, struct workload *, bool exclude);
 /* The policy is another one: what filters say of it is brought up to date on every mirrored link. */
 void attach_policy(struct node *);

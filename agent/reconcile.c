@@ -287,6 +287,13 @@ static void attach_job(void *ctx, unsigned i)
 	attach_queue(l->n, l->job[i].w, l->job[i].peers, l->job[i].npeers);
 }
 
+static void leave_job(void *ctx, unsigned i)
+{
+	struct crew_list *l = ctx;
+
+	leave_queue(l->n, l->job[i].w);
+}
+
 static void detach_job(void *ctx, unsigned i)
 {
 	struct crew_list *l = ctx;
@@ -336,7 +343,7 @@ static void old_queues(struct crew_list *l)
 	for (struct workload *w = l->n->reg.first; w; w = w->next)
 		if (w->todo && !w->queue.wanted && w->queue.source)
 			list_add(l, w);
-	crew_run(l->count, detach_job, l);
+	crew_run(l->count, leave_job, l);
 }
 
 /* The old path away, and what depends on the new one's success. */

@@ -242,6 +242,30 @@ def test_repaired_and_switched():
         assert lab.stop_tapqd() == 0
 
 
+def test_chains_alone_over_mode_switches():
+    """Where filters cannot stand the chains cut alone, and nothing passes while the mode changes under them and connections are open."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web')
+        echo = Echo(lab.ns('web'), 7000)
+        run('tc', 'qdisc', 'add', 'dev', lab.veth('web'), 'ingress', ns=lab.ns('node'))
+        lab.start_tapqd(mode='nfq')
+        families = (lab.v4, lab.v6)
+        kept = [KeptAlive(lab.ns('client'), f('web'), 8080) for f in families]
+        assert all(k.get() == 200 for k in kept)
+        lab.tapq('quarantine', 'web', 'on', check=False)
+        pulses = [Pulse(lab.ns('client'), f('web'), 7000) for f in families]
+        for mode in ('tc', 'nfq', 'tc', 'mixed', 'tc'):
+            lab.tapq('mode', mode)
+            wait_for('its chains stand', lambda: 'QUAR' in lab.exec('web', 'nft', 'list', 'ruleset').stdout)
+            assert not any(p.answers for p in pulses), (mode, [len(p.answers) for p in pulses])
+        lab.tapq('quarantine', 'web', 'off')
+        wait_for('it answers', lambda: all(p.answers for p in pulses))
+        for p in pulses:
+            p.over = True
+        echo.close()
+        assert lab.stop_tapqd() == 0
+
+
 def test_where_filters_cannot_stand():
     """Another's qdisc is where the filters' should be: the chains cut alone, the command says what is missing, and it is made good once there is room."""
     with Lab(outside=False, containers=('web', 'client')) as lab:
