@@ -216,7 +216,8 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 	q->quarantined = want.quarantine;
 	w->seen = want.seen;
 	w->peers_key = attach_peers_key(peers, npeers);
-	memset(&w->cut, 0, sizeof w->cut);	/* the queue's rules bring the chains */
+	if (q->source)
+		memset(&w->cut, 0, sizeof w->cut);	/* the queue's rules bring the chains */
 	if (rc)
 		return failed(n, w, "queue", rc, &q->error);
 	if (opened || changes)
@@ -291,7 +292,8 @@ bool attach_queue_current(const struct workload *w)
 
 /* ---- quarantine's chains, without a queue ---- */
 
-static bool cut_wanted(const struct workload *w) { return w->quarantined && w->nlinks && !w->queue.wanted; }
+/* Where there is no queue, or none can be had. */
+static bool cut_wanted(const struct workload *w) { return w->quarantined && w->nlinks && !(w->queue.wanted && w->queue.source); }
 
 static struct rules_want cut_rules(const struct node *n, const struct workload *w)
 {

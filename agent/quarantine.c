@@ -130,7 +130,7 @@ static int complete(const struct workload *w, struct err *err)
 	for (unsigned i = 0; i < w->nlinks; i++)
 		if (!w->links[i].cut)
 			return err_set(err, -EIO, "workload %s: its chains cut it off, but not seen: %s: %.160s", w->name, w->links[i].end.host_name, w->links[i].tc_error.text);
-	if (w->queue.wanted ? !w->queue.ready || !w->queue.quarantined : !w->cut.ready)
+	if (!w->cut.ready && !(w->queue.ready && w->queue.quarantined))
 		return err_set(err, -EIO, "workload %s: its filters cut it off, but its chains are missing: %.160s", w->name, w->queue.wanted ? w->queue.error.text : w->cut.error.text);
 	return 0;
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A workload is cut off at once, on every path and family, open connections included; what it tries is still seen; others go on; `off` restores."""
-import os, signal, socket, threading, time
+import os, signal, socket, struct, threading, time
 
 from lablib import BUILD, Lab, in_netns, run, wait_for
 from test_policy import refused
@@ -263,6 +263,35 @@ def test_chains_alone_over_mode_switches():
         for p in pulses:
             p.over = True
         echo.close()
+        assert lab.stop_tapqd() == 0
+
+
+def test_queue_that_another_has():
+    """Another program has the queue's number: the chains cut all the same, and go with the quarantine."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web')
+        with in_netns(lab.ns('web')):
+            other = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)       # NETLINK_NETFILTER
+        # NFQNL_MSG_CONFIG of queue 0: NFQA_CFG_CMD, bind
+        other.send(struct.pack('=IHHII', 28, 3 << 8 | 2, 1, 1, 0) + struct.pack('!BBH', 0, 0, 0) + struct.pack('=HHBBH', 8, 1, 1, 0, 0))
+        lab.start_tapqd(mode='tc')
+        families = (lab.v4, lab.v6)
+
+        def cut():
+            return 'QUAR' in lab.exec('web', 'nft', 'list', 'ruleset').stdout
+        for first in ('tc', 'nfq'):
+            lab.tapq('mode', first)
+            lab.tapq('quarantine', 'web', 'on')
+            lab.tapq('mode', 'nfq')
+            assert cut() and 'another program' in lab.tapq('status', check=False).stdout
+            for f in families:
+                assert refused(lab, 'client', f('web'), 8080, timeout=0.4) == 'timed out'
+            lab.tapq('quarantine', 'web', 'off')
+            assert not cut(), first
+            for f in families:
+                assert http_get(lab.ns('client'), f('web'), 8080)[1] == 200
+        other.close()
+        lab.wait_ready()
         assert lab.stop_tapqd() == 0
 
 
