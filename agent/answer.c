@@ -42,7 +42,7 @@ static unsigned put_all_missing(const struct node *n, struct jbuf *out)
 	for (const struct workload *w = n->reg.first; w; w = w->next) {
 		bool ok = true;
 
-		if (w->queue.wanted && !w->queue.ready) {
+		if (w->queue.wanted ? !w->queue.ready : attach_rules_left(w)) {
 			put_missing(out, w, "nfq", w->links[0].end.name, w->queue.error.text);
 			ok = false;
 		}
@@ -51,7 +51,7 @@ static unsigned put_all_missing(const struct node *n, struct jbuf *out)
 			ok = false;
 		}
 		for (unsigned i = 0; i < w->nlinks; i++) {
-			if (!w->links[i].mirror_wanted || w->links[i].mirror_ready)
+			if (w->links[i].mirror_wanted ? w->links[i].mirror_ready : !attach_filters_left(&w->links[i]))
 				continue;
 			put_missing(out, w, "tc", w->links[i].end.host_name, w->links[i].tc_error.text);
 			ok = false;

@@ -203,6 +203,7 @@ int attach_queue(struct node *n, struct workload *w, const struct peer_port *pee
 	opened = !q->source;
 	if (!opened && q->bypass)	/* before the rules' counters are gone */
 		unseen_look(&q->unseen, w->nsfd, n->config->queue_base, &q->rules, q->source);
+	w->standing = RULES_OURS;
 	ids = opened ? 0 : unseen_ids(w->nsfd, n->config->queue_base);
 	rc = opened ? open_queue(n, w) : 0;
 	q->bypass = want.bypass;
@@ -250,14 +251,20 @@ static bool rules_away_alone(struct node *n, struct workload *w)
 static void rules_away(struct node *n, struct workload *w)
 {
 	struct err err = { "" };
-	int rc = rules_unhook(w->nsfd, &err), rest;
+	int rc, rest;
 
+	if (w->standing == RULES_PERHAPS && rules_left(w->nsfd, &err) <= 0) {	/* most have none, and no program is run to see it */
+		w->standing = RULES_NONE;
+		return;
+	}
+	rc = w->queue.source ? rules_unhook(w->nsfd, &err) : 0;
 	if (rc < 0)
 		failed(n, w, "rules away", rc, &err);
 	close_queue(n, w);
-	rest = rules_remove(w->nsfd, &err);
+	rest = rules_remove(w->nsfd, &w->queue.error);
 	if (rest < 0)
-		failed(n, w, "rules away", rest, &err);
+		failed(n, w, "rules away", rest, &w->queue.error);
+	w->standing = rest < 0 ? RULES_OURS : RULES_NONE;
 	rc = rest > 0 ? rest : rc;
 	if (rc > 0 && rules_drop_tables(w->nsfd, &err))
 		log_debug(NFQ, "workload %s: %s", w->name, err.text);
@@ -267,14 +274,16 @@ static void forget_queue(struct wl_queue *q)
 {
 	memset(&q->rules, 0, sizeof q->rules);
 	memset(&q->apps, 0, sizeof q->apps);
-	q->error.text[0] = 0;
 }
 
 void detach_queue(struct node *n, struct workload *w, bool netns_gone)
 {
+	w->queue.error.text[0] = 0;
 	if (netns_gone)
 		close_queue(n, w);
-	else if (!rules_away_alone(n, w))
+	else if (rules_away_alone(n, w))
+		w->standing = RULES_NONE;
+	else
 		rules_away(n, w);
 	forget_queue(&w->queue);
 	memset(&w->cut, 0, sizeof w->cut);
@@ -322,10 +331,13 @@ int attach_cut(struct node *n, struct workload *w)
 			rc = rules_drop_tables(w->nsfd, &w->cut.error);
 		if (rc < 0)
 			return failed(n, w, "quarantine's chains away", rc, &w->cut.error);
+		if (!w->queue.source)
+			w->standing = RULES_NONE;
 		memset(&w->cut, 0, sizeof w->cut);
 		return 0;
 	}
 	w->cut.error = none;
+	w->standing = RULES_OURS;
 	rc = rules_ensure(w->nsfd, &want, &w->cut.rules, &changes, &w->cut.error);
 	w->cut.ready = !rc && w->cut.rules.complete;
 	w->cut.generation = w->cut.rules.generation;
@@ -342,8 +354,12 @@ void leave_queue(struct node *n, struct workload *w)
 	} else if (!attach_cut(n, w)) {	/* in one step: it is cut off all the while */
 		close_queue(n, w);
 		forget_queue(&w->queue);
+		w->queue.error.text[0] = 0;
 	}
 }
+
+bool attach_rules_left(const struct workload *w) { return w->standing != RULES_NONE && !w->queue.wanted && !cut_wanted(w); }
+bool attach_filters_left(const struct wl_link *l) { return l->standing && !l->mirror_wanted; }
 
 /* Nobody changed a table of its netns since the rules that are in force were read back. */
 static bool tables_untouched(const struct node *n, struct workload *w, uint64_t generation)
@@ -435,6 +451,7 @@ int attach_mirror(struct node *n, struct workload *w, bool exclude)
 			worst = err_set(&l->tc_error, -ENODEV, "bridge %s is not there", n->config->bridge);
 			continue;
 		}
+		l->standing = true;
 		enforce_lock(n->enforce);
 		want = tc_wanted(n, w, l, exclude && w->queue.ready);
 		l->tc_error.text[0] = 0;
@@ -471,12 +488,17 @@ void detach_mirror(struct node *n, struct workload *w, bool for_good)
 
 		enforce_lock(n->enforce);
 		enforce_forget(n->enforce, l->view);
-		rc = !n->tc ? 0 : for_good ? tc_remove(n->tc, l->end.host_ifindex, &err) : tc_release(n->tc, l->end.host_ifindex, &err);
+		if (!n->tc && l->standing)
+			n->tc = tc_open(&err);
+		rc = !n->tc ? (l->standing ? -EIO : 0) : for_good ? tc_remove(n->tc, l->end.host_ifindex, &err) : tc_release(n->tc, l->end.host_ifindex, &err);
 		enforce_unlock(n->enforce);
 		if (rc && !gone(rc))
 			failed(n, w, l->end.host_name, rc, &err);
 		l->mirror_ready = l->excluding = l->cut = false;
-		l->tc_error.text[0] = 0;
+		l->standing = rc && !gone(rc);
+		if (!l->standing)
+			err.text[0] = 0;
+		l->tc_error = err;
 		memset(&l->tc, 0, sizeof l->tc);
 	}
 }

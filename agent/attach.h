@@ -40,6 +40,9 @@ bool attach_excludes(const struct workload *);
 void detach_mirror(struct node *, struct workload *, bool for_good);
 /* Reads back only: what somebody changed since it was last read; all: every filter. True when all is as wanted. */
 bool attach_check(struct node *, struct workload *, bool all);
+/* Is there anything of ours, or may there be, that is not wanted? detach_queue and detach_mirror try (again) to take it away. */
+bool attach_rules_left(const struct workload *);
+bool attach_filters_left(const struct wl_link *);
 /* True when the options in force for the queue are those the rules in the kernel say. */
 bool attach_queue_current(const struct workload *);
 

@@ -137,7 +137,7 @@ void reconcile_bridge_away(struct node *n)
 {
 	struct err err = { "" };
 
-	if (n->bridge_up && !n->keep && bridge_remove(n->config->bridge, &err))
+	if (!n->keep && bridge_remove(n->config->bridge, &err) && n->bridge_up)	/* a run before may have left them */
 		log_error(BRIDGE, "%s", err.text);
 	tc_watch_close(n->tc_watch);
 	tc_close(n->tc);
@@ -228,6 +228,14 @@ static bool mirrored(const struct workload *w)
 {
 	for (unsigned i = 0; i < w->nlinks; i++)
 		if (w->links[i].mirror_ready)
+			return true;
+	return false;
+}
+
+static bool filters_left(const struct workload *w)
+{
+	for (unsigned i = 0; i < w->nlinks; i++)
+		if (attach_filters_left(&w->links[i]))
 			return true;
 	return false;
 }
@@ -341,7 +349,7 @@ static void old_queues(struct crew_list *l)
 {
 	l->count = 0;
 	for (struct workload *w = l->n->reg.first; w; w = w->next)
-		if (w->todo && !w->queue.wanted && w->queue.source)
+		if (w->todo && !w->queue.wanted && (w->queue.source || attach_rules_left(w)))
 			list_add(l, w);
 	crew_run(l->count, leave_job, l);
 }
@@ -351,8 +359,8 @@ static void old_path(struct node *n, struct workload *w)
 {
 	if (mirror_wanted(w))
 		attach_mirror(n, w, attach_excludes(w));
-	else if (mirrored(w))
-		detach_mirror(n, w, false);
+	else if (filters_left(w))
+		detach_mirror(n, w, !mirrored(w));
 	if (!attach_cut_current(w))
 		attach_cut(n, w);
 }
@@ -407,7 +415,7 @@ void node_reconcile(struct node *n, bool all)
 			continue;
 		}
 		attach_want(w);
-		w->todo = all || w->changed || !attach_queue_current(w) || !mirror_current(w) || !attach_cut_current(w);
+		w->todo = all || w->changed || !attach_queue_current(w) || !mirror_current(w) || !attach_cut_current(w) || attach_rules_left(w) || filters_left(w);
 		w->changed = false;
 		any |= w->todo;
 		overlap |= w->todo && switches(w);

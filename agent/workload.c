@@ -192,8 +192,10 @@ static void take_links(struct registry *r, struct workload *w, const struct link
 				w->links[k].fence[0] = w->links[k].fence[1] = NULL;	/* taken along */
 			}
 		links[i].end = ends[i];
-		if (!links[i].view)
+		if (!links[i].view) {
 			links[i].view = r->next_view += 2;
+			links[i].standing = true;
+		}
 	}
 	free_fences(w->links, w->nlinks);
 	memcpy(w->links, links, sizeof links);
@@ -308,6 +310,7 @@ static void seen(struct scan *s, int nsfd, int nsid, const char *path, pid_t pid
 		log_debug(AGENT, "workload %s: %s", w->name, err.text);
 	w->id = names_add_workload(s->r->names, w->name, &w->labels);
 	w->quarantined = registry_quarantined(s->r, w->name);
+	w->standing = RULES_PERHAPS;
 	w->changed = true;
 	w->next = s->r->first;
 	s->r->first = w;

@@ -34,6 +34,7 @@ struct wl_link {
 	bool mirror_ready;		/* read back and complete */
 	bool excluding;			/* exclusions for its queue are in the filters */
 	bool cut;			/* the filters that were read back are those of quarantine */
+	bool standing;			/* something of ours may stand on it, be it of a run before: until it was taken away */
 	bool touched;			/* somebody changed something of its qdisc or filters since they were last read back */
 	struct tc_state tc;
 	struct err tc_error;		/* last failure; empty: none */
@@ -85,6 +86,7 @@ struct workload {
 		struct err error;
 	} cut;
 	struct rules_watch *watch;	/* tells whether somebody changed a table of it; NULL: not asked yet */
+	enum { RULES_NONE, RULES_PERHAPS, RULES_OURS } standing;	/* in its netns until they were taken away; perhaps: of a run before, nobody looked yet */
 	bool seen;			/* what its rules were last written with: its veth shows what leaves it in quarantine */
 	uint64_t peers_key;		/* of the local servers' ports that its client rules were written to let pass; 0: none */
 	bool todo;			/* within one reconcile: this one is being worked on */

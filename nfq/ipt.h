@@ -94,6 +94,8 @@ int ipt_legacy_open(enum ipt_family);		/* their file, which stays that netns'; -
 /* Deletes filter, security and mangle of both families of nf_tables, each if it has no rule, no set, no chain of somebody's and no policy but accept. Not
  * there is fine. */
 int nft_drop_empty(struct err *);
+/* 1: something of ours stands in one of these. */
+int nft_has_own(struct err *);
 /* Deletes those that something of ours stands in, if nothing of anybody else's stands in any of these; all at once. 1: they are gone (drop: false: could be); 0: there
  * are none, or others are in them, or somebody changed a table meanwhile. *acct: a rule of ours has ACCT_COMMENT. */
 int nft_drop_own(bool drop, bool *acct, struct err *);

@@ -216,6 +216,23 @@ int nft_drop_empty(struct err *err)
 	return !rc || in_use(rc) ? 0 : err_set(err, rc, "tables: %s", strerror(-rc));
 }
 
+int nft_has_own(struct err *err)
+{
+	uint32_t generation = 0;
+	bool some = false;
+	struct look l;
+	struct nfnl t;
+	int rc = nfnl_open(&t, err);
+
+	if (rc)
+		return rc == -EPROTONOSUPPORT ? 0 : rc;
+	rc = look(&t, &l, &generation, err);
+	for (unsigned i = 0; i < TABLES; i++)
+		some |= l.t[i].ours;
+	nfnl_close(&t);
+	return rc ? err_set(err, rc, "tables: %s", strerror(-rc)) : some;
+}
+
 int nft_drop_own(bool drop, bool *acct, struct err *err)
 {
 	uint32_t generation = 0;

@@ -366,6 +366,14 @@ static int drop_own(void *ctx, struct err *err)
 	return rc;
 }
 
+static int left(void *ctx, struct err *err)
+{
+	char names[1024];
+
+	(void)ctx;
+	return ipt_legacy_names(IPT_V4, names, sizeof names) || ipt_legacy_names(IPT_V6, names, sizeof names) ? 1 : nft_has_own(err);
+}
+
 static int remove_all(void *ctx, struct err *err)
 {
 	struct work *w = ctx;
@@ -539,6 +547,8 @@ int rules_unhook(int nsfd, struct err *err)
 
 	return rc ? rc : (int)w.found;
 }
+
+int rules_left(int nsfd, struct err *err) { return netns_run(nsfd, left, NULL, err); }
 
 int rules_alone(int nsfd, struct err *err)
 {

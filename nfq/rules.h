@@ -80,6 +80,8 @@ int rules_unhook(int nsfd, struct err *);
 /* Takes our jumps and chains away from every table of every back end they are found in. Not there is fine. Returns how many were found. With queues that are open
  * first rules_unhook. */
 int rules_remove(int nsfd, struct err *);
+/* Cheap, without running a program: 0: nothing of ours stands there. 1: something does, or may (legacy tables are there). */
+int rules_left(int nsfd, struct err *);
 /* Then deletes the nf_tables tables that iptables made for our first rule, if they hold nothing of anybody's. Only when our queues are closed: with
  * a table go its hooks, and with a hook every packet that waits in a queue of the netns (nf_queue_nf_hook_drop() in net/netfilter/nf_queue.c). */
 int rules_drop_tables(int nsfd, struct err *);

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Mode switches under traffic, death and restart under load."""
-import os, signal, threading, time
+import fcntl, os, signal, threading, time
 
 from lablib import BUILD, Lab, flow_counts, flow_key, run, wait_for
-from test_enforce import REQUESTS
+from test_enforce import PORTS, REQUESTS
+from test_policy import tried
 from traffic import KeptAlive, Transfer, http_get
 
 
@@ -113,6 +114,54 @@ def test_kill_under_load_and_restart():
         r = lab.tapq('cleanup')
         assert snapshot(lab) == before, 'cleanup left something: %s' % [(a, b) for a, b in zip(before, snapshot(lab)) if a != b]
         assert 'filters on' in r.stdout
+
+
+def test_killed_and_started_in_another_mode():
+    """What a killed run left goes with a start that does not want it: rules without bypass and nobody to answer, filters of a policy that is not in force."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.nginx('web', ports=(8080, 8081))
+        before = snapshot(lab)
+        ends = [(a, p) for a in (lab.v4('web'), lab.v6('web')) for p in (8080, 8081)]
+
+        def filters():
+            return run('tc', 'filter', 'show', 'dev', lab.veth('client'), 'ingress', ns=lab.ns('node')).stdout
+        for backend in ('nft', 'legacy'):
+            for mode in ('tc', 'nfq'):
+                nfq = 'nfq: {apps: [tcp/8081], fail: closed, iptables: %s}\n' % backend
+                lab.start_tapqd(mode='mixed', policy=PORTS, extra=nfq)
+                lab.tapqd.kill()
+                lab.tapqd.wait()
+                assert set(tried(lab, 'client', ends).values()) == {'timed out'}
+                lab.start_tapqd(mode=mode, extra=nfq)
+                assert set(tried(lab, 'client', ends).values()) == {'open'}, (backend, mode)
+                if mode == 'tc':
+                    assert 'NV_' not in run('iptables-%s-save' % backend, ns=lab.ns('web')).stdout + run('ip6tables-%s-save' % backend, ns=lab.ns('web')).stdout
+                else:
+                    assert 'pref 49' not in filters()
+                assert lab.stop_tapqd() == 0
+                assert snapshot(lab) == before, (backend, mode, [(a, b) for a, b in zip(before, snapshot(lab)) if a != b])
+
+
+def test_rules_that_cannot_be_taken_away():
+    """Somebody has the lock of the legacy tools: the rules stay, that is told, and they go when it is free."""
+    with Lab(outside=False, containers=('web',)) as lab:
+        lab.nginx('web')
+        for path in (lab.path('lock'), '/run/xtables.lock'):
+            open(path, 'a').close()
+        run('mount', '--bind', lab.path('lock'), '/run/xtables.lock')      # this run's own
+        try:
+            lab.start_tapqd(mode='nfq', extra='nfq: {apps: [tcp/8080], fail: closed, iptables: legacy}\n')
+            with open(lab.path('lock')) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                lab.tapq('mode', 'tc')
+                told = lab.tapq('status', check=False)
+                assert told.returncode == 1 and 'web: nfq on eth0' in told.stdout and 'lock' in told.stdout, told
+                assert 'NFQUEUE' in run('iptables-legacy-save', ns=lab.ns('web')).stdout
+            lab.wait_ready(40)
+            assert 'NV_' not in run('iptables-legacy-save', ns=lab.ns('web')).stdout + run('ip6tables-legacy-save', ns=lab.ns('web')).stdout
+            assert lab.stop_tapqd() == 0
+        finally:
+            run('umount', '/run/xtables.lock')
 
 
 def test_sigterm_removes_all():
