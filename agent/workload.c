@@ -391,8 +391,12 @@ void registry_heard(struct registry *r, const struct link_event *e)
 			w->look |= w->nsid == e->nsid;
 		else if (e->veth && e->peer_nsid >= 0)
 			w->look |= w->nsid == e->peer_nsid;
-		for (unsigned i = 0; e->nsid < 0 && i < w->nlinks; i++)
-			w->look |= w->links[i].end.host_ifindex == e->ifindex;
+		for (unsigned i = 0; e->nsid < 0 && i < w->nlinks; i++) {
+			if (w->links[i].end.host_ifindex != e->ifindex)
+				continue;
+			w->look = true;
+			w->links[i].touched |= e->kind == LINK_GONE;	/* its filters went with it, without a word; another one may have its number */
+		}
 	}
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is reported as covered is covered; bad input gets one line and changes nothing."""
-import json, os, signal, socket
+import json, os, signal, socket, time
 
 from lablib import BUILD, Lab, in_netns, run, wait_for
 from traffic import http_get
@@ -36,6 +36,27 @@ def test_filter_removed_by_hand_is_told_and_put_back():
         http_get(lab.ns('client'), lab.v4('web'), 8080)
         assert lab.stop_tapqd() == 0
         assert len(lab.events('http')) == 1
+
+
+def test_veth_made_again_with_its_number():
+    """As one that comes back from a checkpoint, name, number, MAC and addresses alike, faster than anybody looks. Its filters went with it, and are back soon."""
+    with Lab(outside=False, containers=('web', 'client')) as lab:
+        lab.start_tapqd(mode='tc', static=False)
+        node, ns, v = lab.ns('node'), lab.ns('web'), lab.veth('web')
+        number = int(lab.exec('node', 'cat', '/sys/class/net/%s/ifindex' % v).stdout)
+        inner = int(lab.exec('web', 'cat', '/sys/class/net/eth0/ifindex').stdout)
+        time.sleep(8)       # in its first checks both workloads' turn to be read back comes
+        lab.tapqd.send_signal(signal.SIGSTOP)
+        run('ip', 'link', 'del', v, ns=node)
+        run('ip', 'link', 'add', v, 'index', number, 'type', 'veth', 'peer', 'name', 'eth0', 'address', lab.mac('web'), 'index', inner, 'netns', ns, ns=node)
+        run('ip', 'link', 'set', v, 'master', 'cbr0', 'up', ns=node)
+        run('ip', 'addr', 'add', lab.v4('web') + '/24', 'dev', 'eth0', ns=ns)
+        run('ip', 'addr', 'add', lab.v6('web') + '/64', 'dev', 'eth0', 'nodad', ns=ns)
+        run('ip', 'link', 'set', 'eth0', 'up', ns=ns)
+        lab.tapqd.send_signal(signal.SIGCONT)
+        wait_for('its filters are back', lambda: 'pref 490' in run('tc', 'filter', 'show', 'dev', v, 'ingress', ns=node).stdout, 8)
+        lab.wait_ready()
+        assert lab.counter('attach.repaired') >= 1 and lab.stop_tapqd() == 0
 
 
 def test_bridge_deleted_is_made_again():
