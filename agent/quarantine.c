@@ -135,12 +135,20 @@ static int complete(const struct workload *w, struct err *err)
 	return 0;
 }
 
+/* Containers choose their host names: two may have the same. */
+static struct workload *next_named(struct workload *w, const char *name)
+{
+	while (w && strcmp(w->name, name))
+		w = w->next;
+	return w;
+}
+
 int quarantine_set(struct node *n, const char *name, bool on, struct err *err)
 {
-	struct workload *w = registry_find(&n->reg, name);
+	struct workload *first = next_named(n->reg.first, name);
 	int rc;
 
-	if (on && !w)
+	if (on && !first)
 		return err_set(err, -ENOENT, "workload %s: there is none of that name", name);
 	if (!on && !registry_quarantined(&n->reg, name))
 		return err_set(err, -ENOENT, "workload %s: is not in quarantine", name);
@@ -150,16 +158,18 @@ int quarantine_set(struct node *n, const char *name, bool on, struct err *err)
 	if (!on)
 		take_name(&n->reg, name);
 	log_warn(AGENT, "workload %s: quarantine %s", name, on ? "on" : "off");
-	if (w) {
+	for (struct workload *w = first; w; w = next_named(w->next, name)) {
 		w->quarantined = on;
 		if (on)
 			cut_off(n, w);
 		w->changed = true;
+	}
+	if (first) {
 		node_reconcile(n, false);
 		node_publish(n, true, 0);
 	}
 	rc = save(n, err);
-	if (!rc && on)
+	for (struct workload *w = first; w && !rc && on; w = next_named(w->next, name))
 		rc = complete(w, err);
 	return rc;
 }

@@ -266,6 +266,21 @@ def test_chains_alone_over_mode_switches():
         assert lab.stop_tapqd() == 0
 
 
+def test_two_of_one_name():
+    """A container chooses its host name, and with it its own in quarantine: all of that name are cut off."""
+    with Lab(outside=False) as lab:
+        for name in ('web', 'db'):
+            lab.nginx(name)
+        lab.start_tapqd(mode='tc', static=False, extra='workloads:\n  discover: [netns]\n  static:\n    - {name: %s, netns: /run/netns/%s, interface: eth0}\n' % (lab.ns('db'), lab.ns('web')))
+        assert sorted(w['name'] for w in lab.tapq_json('workloads')['workloads']) == sorted([lab.ns('client'), lab.ns('db'), lab.ns('db')])
+        addrs = [f(name) for f in (lab.v4, lab.v6) for name in ('web', 'db')]
+        for op, expected in (('on', 'timed out'), ('off', None)):
+            lab.tapq('quarantine', lab.ns('db'), op)
+            for a in addrs:
+                assert refused(lab, 'client', a, 8080, timeout=0.4) == expected, (op, a)
+        assert lab.stop_tapqd() == 0
+
+
 def test_queue_that_another_has():
     """Another program has the queue's number: the chains cut all the same, and go with the quarantine."""
     with Lab(outside=False, containers=('web', 'client')) as lab:
