@@ -154,12 +154,12 @@ static void fill_port(const struct node *n, const struct workload *w, unsigned i
 
 	memset(p, 0, sizeof *p);
 	p->row.workload = w->id;
-	p->row.queue = i == 0 && w->queue.ready;
+	p->row.queue = i == 0 && (w->queue.ready || w->queue.claimed);
 	p->row.cut = l->cut;
 	p->row.mirror = l->mirror_ready;
-	p->row.loopback = w->queue.loopback;
-	p->row.side = w->queue.side;
-	p->row.apps = w->queue.apps;
+	p->row.loopback = w->queue.claimed ? w->opts.loopback : w->queue.loopback;
+	p->row.side = w->queue.claimed ? w->opts.side : w->queue.side;
+	p->row.apps = w->queue.claimed ? w->opts.apps : w->queue.apps;
 	p->view = l->view;
 	p->quarantined = w->quarantined;
 	p->reset = p->row.queue ? w->queue.reset : NULL;
@@ -345,6 +345,25 @@ static void new_paths(struct crew_list *l)
 	crew_run(l->count, attach_job, l);
 }
 
+/* Rules without bypass may stand since a run before: what comes out of the queue as soon as it is open is judged, or nothing of fail: closed would
+ * hold until all queues are made and the world is told. */
+static bool claim(struct node *n)
+{
+	bool any = false;
+
+	for (struct workload *w = n->reg.first; w; w = w->next) {
+		w->queue.claimed = w->todo && w->queue.wanted && !w->queue.source && !mirrored(w) && w->opts.fail != FAIL_IS_OPEN;
+		any |= w->queue.claimed;
+	}
+	return any;
+}
+
+static void unclaim(struct node *n)
+{
+	for (struct workload *w = n->reg.first; w; w = w->next)
+		w->queue.claimed = false;
+}
+
 static void old_queues(struct crew_list *l)
 {
 	l->count = 0;
@@ -442,7 +461,10 @@ void node_reconcile(struct node *n, bool all)
 	}
 	if (overlap)
 		begin_overlap(n);
+	if (claim(n))
+		node_publish(n, false, 0);
 	new_paths(&l);
+	unclaim(n);
 	node_publish(n, false, overlap ? OVERLAP_OPEN : 0);
 	old_queues(&l);
 	for (struct workload *w = n->reg.first; w; w = w->next)

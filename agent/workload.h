@@ -45,6 +45,7 @@ struct wl_link {
 /* The workload's NFQUEUE side; on its first link. */
 struct wl_queue {
 	bool wanted, ready;		/* ready: socket open, rules read back and complete */
+	bool claimed;			/* within one reconcile: workers are told that it owns its ports, though it is still being made */
 	struct source *source;		/* owned by `worker` while it runs there */
 	struct worker *worker;
 	struct reset *reset;

@@ -431,12 +431,16 @@ static const char *tracking_table(const struct ipt_dump *d)
 	return NULL;
 }
 
-static bool tracked_already(const struct scene *s)
+/* Of a run before: they may be what stops packets now, and must not go for a pause. */
+static bool chains_stand(const struct scene *s)
 {
+	const struct ipt_line *l;
+
 	for (int b = 0; b < IPT_BACKENDS; b++)
 		for (int f = 0; f < IPT_FAMILIES; f++)
-			if (tracking_table(&s->dump[b][f]))
-				return true;
+			for (size_t at = 0; (l = ipt_next(&s->dump[b][f], &at, IPT_CHAIN, NULL, NULL)); )
+				if (ipt_own_chain(l->chain))
+					return true;
 	return false;
 }
 
@@ -449,7 +453,7 @@ static int track(void *ctx, struct err *err)
 	if (rc)
 		return rc == -EALREADY ? 0 : rc;
 	choose(&s, w->features, w->want, w->state);
-	if (w->state->offload && !tracked_already(&s)) {
+	if (w->state->offload && !chains_stand(&s)) {
 		if (!s.acct)
 			rc = acct_write(true, err);
 		for (int f = 0; f < IPT_FAMILIES && !rc; f++)

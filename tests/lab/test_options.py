@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What single options do to real traffic: shared blocks, overrides, all ports, fail: closed, workloads by pid, exclude, reload."""
-import json, os, re, signal, socket
+import json, os, re, signal, socket, threading
 
 from lablib import Lab, flow_counts, flow_key, in_netns, run, wait_for
 from traffic import Echo, KeptAlive, connect, http_get
@@ -189,6 +189,43 @@ def test_fail_closed_nft():
 
 def test_fail_closed_legacy():
     fail_closed('iptables-legacy', 'legacy')
+
+
+def test_fail_closed_while_it_starts():
+    """What comes out of the queue of a start that takes over is judged from the first packet on: nothing refused passes before, between, or after."""
+    policy = 'version: 1\ndefault: {mode: protect}\nrules:\n  - {id: 10, from: any, to: any, ports: [udp/6000], action: drop}\n  - {id: 90, from: any, to: any, action: allow}\n'
+    with Lab(outside=False) as lab:
+        echo = Echo(lab.ns('web'), 7000)
+        kept = connect(lab.ns('client'), lab.v6('web'), 7000)      # conntrack is turned on with a pause where connections are open
+        with in_netns(lab.ns('web')):
+            server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            server.bind(('::', 6000))
+            server.setblocking(False)
+        clients = [connect(lab.ns('client'), f('web'), 6000, kind=socket.SOCK_DGRAM) for f in (lab.v4, lab.v6)]
+        over = threading.Event()
+
+        def send():
+            while not over.wait(0.001):
+                for c in clients:
+                    c.send(b'refused')
+        sender = threading.Thread(target=send, daemon=True)
+        for offload in ('false', 'true', 'true', 'true'):
+            lab.start_tapqd(mode='nfq', policy=policy, extra='nfq: {apps: [udp/6000], fail: closed, offload: %s}\n' % offload)
+            if not sender.is_alive():
+                sender.start()
+            wait_for('they are refused', lambda: lab.counter('verdict.drop') > 1)
+            lab.tapqd.kill()
+            lab.tapqd.wait()
+        lab.start_tapqd()
+        over.set()
+        sender.join()
+        try:
+            assert not server.recv(100), 'one passed'
+        except BlockingIOError:
+            pass
+        kept.close()
+        echo.close()
+        assert lab.stop_tapqd() == 0
 
 
 # ---- who is watched ----
