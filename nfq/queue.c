@@ -54,7 +54,8 @@ struct queue {
 	unsigned building;		/* which of them emit() writes for */
 	int broken;			/* -errno: a send failed for good */
 	int64_t now;			/* when the batch at hand was begun: one call of the clock for all of it */
-	uint64_t run, fulls;		/* packets read since the queue was last empty; how often that reached maxlen */
+	uint64_t open;			/* packets read and not answered */
+	uint64_t run, fulls;		/* packets that are or were in the queue since nothing was left to read; how often they were maxlen */
 	struct source_stats st;		/* written by the worker, read by any thread */
 };
 
@@ -114,6 +115,7 @@ static void settle(struct queue *q, unsigned which, uint32_t id, enum verdict_ki
 		counter_add(&q->st.errors, 1);
 		return;
 	}
+	q->open--;
 	counter_add(kind == VERDICTS_DROP ? &q->st.dropped : &q->st.accepted, 1);
 	if (q->waits[which].gathered >= VERDICTS_GATHER)
 		flush_verdicts(q);
@@ -203,6 +205,7 @@ static bool take_packet(struct queue *q, const struct nlmsghdr *h, size_t left, 
 		counter_add(&q->st.errors, 1);
 		return false;
 	}
+	q->open++;
 	q->run += 1 + (uint64_t)gap;
 	if (q->run >= q->conf.maxlen) {
 		q->run = 0;
@@ -275,7 +278,7 @@ static int queue_batch(struct source *s, struct frame *out, unsigned max, struct
 			continue;
 		}
 		if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			q->run = 0;
+			q->run = q->open;	/* which still take their place in the queue */
 			break;
 		}
 		if (r < 0)

@@ -28,7 +28,7 @@ struct queue_conf {
 
 struct source *queue_open(const struct queue_conf *, struct err *);
 
-/* How often so many packets were read in one go as the kernel's queue holds: only then can it have been full, and have let packets by that
+/* How often so many packets were read in one go as the kernel's queue has room for beside those that wait for an answer: only then can it have been full, and have let packets by that
  * no id tells of (FAIL_OPEN: rule hits less id_sequence). Any thread. */
 uint64_t queue_fulls(const struct source *);
 

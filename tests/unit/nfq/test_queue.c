@@ -446,6 +446,38 @@ static void test_queue_full(void)
 	}
 }
 
+/* The same where a packet that was read waits for its answer, and takes a place in the queue: fewer than the queue holds are read, and it was full. */
+static void test_queue_full_with_one_waiting(void)
+{
+	struct queue_conf c0 = { .queue_tcp = 4, .fail_open = true, .maxlen = 64 };
+	static struct kept k;
+	struct world w;
+	int s, c;
+
+	if (!world_open(&w, &c0, IPT_NFT))
+		return;
+	k.n = 0;
+	c = udp_pair(&w, "10.9.0.1", &s);
+	w.q.ctx = &k;
+	w.q.judge = keep;
+	send_numbers(&w, c, 0, 1);
+	CU_ASSERT_EQUAL(k.n, 1);
+	w.q.judge = drop_thirds;
+	for (unsigned i = 1; i < 63; i++)
+		CU_ASSERT_EQUAL(send(c, &i, sizeof i, 0), (ssize_t)sizeof i);
+	ns_queue_turn(&w.q);
+	CU_ASSERT_EQUAL(w.q.frames, 63);
+	CU_ASSERT_EQUAL(queue_fulls(w.q.src), 0);	/* 63 of 64 places */
+	for (unsigned i = 0; i < MANY; i++)
+		CU_ASSERT_EQUAL(send(c, &i, sizeof i, 0), (ssize_t)sizeof i);
+	ns_queue_turn(&w.q);
+	CU_ASSERT_EQUAL(w.q.frames, 63 + 63);
+	CU_ASSERT_EQUAL(queue_fulls(w.q.src), 1);
+	close(s);
+	close(c);
+	world_close(&w);
+}
+
 /* Socket buffer full: the gaps in the ids tell how many. */
 static void test_buffer_full(void)
 {
@@ -809,6 +841,7 @@ const struct unit_test tests_queue[] = {
 	{ "accept and drop", test_accept_and_drop },
 	{ "answers out of order", test_out_of_order },
 	{ "queue full", test_queue_full },
+	{ "queue full, with one waiting", test_queue_full_with_one_waiting },
 	{ "buffer full", test_buffer_full },
 	{ "a number that is taken", test_busy },
 	{ "a number among thousands", test_many_queues },
