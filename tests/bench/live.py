@@ -22,6 +22,7 @@ NOTHING, SINGLE, BATCH, MARK, TOUCH = 'nothing', 'queue: accept, one by one', 'q
 BOTH = 'queue and mirror, half each'
 NFQ, OFFLOAD, TC, TC_BPF, MIXED, SURICATA_NFQ, SURICATA_TC = 'tapqd nfq', 'tapqd nfq, offload', 'tapqd tc', 'tapqd tc, bpf engine', 'tapqd mixed', 'Suricata, NFQUEUE', 'Suricata, af-packet'
 RATES = ('kept-alive', 'connections', 'bulk')
+WARM, ENDS = 1, 5	# seconds of load that is not measured
 
 
 # ---- load ----
@@ -70,13 +71,22 @@ def iperf(lab, host, seconds):
 
 
 def load(lab, seconds):
-    got, requests = {}, 0
-    for family, host, plain in (('v4', lab.v4('web'), lab.v4('web')), ('v6', '[%s]' % lab.v6('web'), lab.v6('web'))):
+    """What each load costs is measured beside it: short connections, whose flows end and are told three seconds behind their last packet, come last, and
+    are measured once such ends come as fast as connections begin. A second of requests before all warms up what every row has."""
+    hosts = {'v4': lab.v4('web'), 'v6': '[%s]' % lab.v6('web')}
+    closing = ('-H', 'Connection: close')
+    got, requests = {}, wrk(lab, hosts['v4'], WARM)['requests']
+    for family, host in hosts.items():
         kept = wrk(lab, host, seconds)
-        each = wrk(lab, host, seconds, '-H', 'Connection: close')
-        got.update({'kept-alive ' + family: kept['rate'], 'p50 ' + family: kept['p50'], 'p99 ' + family: kept['p99'], 'connections ' + family: each['rate'],
-                    'bulk ' + family: iperf(lab, plain, seconds)})
-        requests += kept['requests'] + each['requests']
+        got.update({'kept-alive ' + family: kept['rate'], 'p50 ' + family: kept['p50'], 'p99 ' + family: kept['p99']})
+        requests += kept['requests']
+    for family, host in hosts.items():
+        got['bulk ' + family] = iperf(lab, host.strip('[]'), seconds)
+    requests += wrk(lab, hosts['v4'], ENDS, *closing)['requests']
+    for family, host in hosts.items():
+        each = wrk(lab, host, seconds, *closing)
+        got['connections ' + family] = each['rate']
+        requests += each['requests']
     return got, requests
 
 
@@ -363,4 +373,7 @@ def ratios(rows):
                 out[row][metric] = mine / top
             if halves and mine and metric.split()[0] in RATES and all(of(h, metric) for h in halves):
                 out[row]['predicted ' + metric] = mine * sum(1 / of(h, metric) for h in halves) / 2	# half of the work at each one's rate
+            shares = [out[h].get(metric) for h in (NFQ, TC) if row == MIXED and h in out]
+            if len(shares) == 2 and all(shares) and metric in out[row]:
+                out[row]['share ' + metric] = out[row][metric] * 2 / sum(shares)	# of its ceiling, beside what each path reaches of its own
     return out

@@ -126,6 +126,8 @@ def live_goals(rows, ratios, refused):
         if row == live_rows.TC:
             out.append(('%s, processor time a packet, of its ceiling' % row, of(row, 'cpu'), ' x', 3, False))
             out += [('%s, bulk IP%s, of nothing' % (live_rows.TC_BPF, family), of(live_rows.TC_BPF, 'bulk ' + family), ' x', 0.95, True) for family in ('v4', 'v6')]
+    out += [('%s, %s IP%s, share of its ceiling beside those of nfq and tc' % (live_rows.MIXED, rate, family), of(live_rows.MIXED, 'share %s %s' % (rate, family)), ' x', 0.95, True)
+            for rate in live_rows.RATES for family in ('v4', 'v6')]
     out += [('%s, %s IP%s, of what its halves predict' % (row, rate, family), of(row, 'predicted %s %s' % (rate, family)), ' x', bound, True)
             for row, bound in ((live_rows.MIXED, 0.95), (live_rows.BOTH, None)) for rate in live_rows.RATES for family in ('v4', 'v6')]
     return goals(out)
