@@ -102,7 +102,8 @@ def test_running_downloads_stop():
                 d = Download(lab.ns(client), addr, port)
                 wait_for('the download runs', lambda: d.got > 1 << 20)
                 t = d.denied()
-                wait_for('%s to %s %s: both ends were told' % (server, client, addr), lambda: d.ended and s.ended, 5)
+                wait_for(lambda: '%s to %s %s: both ends were told: %s, %s; %d flows stopped, %d packets lost by rings' %
+                         (server, client, addr, d.how, s.how, lab.counter('enforce.flows'), lab.counter('source.tc.kernel_drops')), lambda: d.ended and s.ended, 5)
                 assert d.how == 'ConnectionResetError' and s.how in ('ConnectionResetError', 'BrokenPipeError'), (d.how, s.how)
                 times.append(((d.ended - t) * 1000, (s.ended - t) * 1000))
                 before = calm.got
