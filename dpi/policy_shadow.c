@@ -2,7 +2,8 @@
 /* policy_shadow: rules that can never match, for `policy check`.
  *
  * A rule is covered by one before it that asks for no more in anything: each group of its ends is held by one of the other's, the other's ports and
- * applications hold all of its, and the other has no matcher. What only several rules together cover is not found.
+ * applications hold all of its, and the other has no matcher, or one whose keys all stand in its own with the same patterns. What only several rules
+ * together cover is not found.
  *
  * Which group is held by which is known as far as it can be read off: by itself and `any`; by one that asks for the same (the caller says so); by one that
  * only names groups, this one among them; by what all groups that it names are held by; and, where it asks for addresses, by one that asks for
@@ -12,6 +13,7 @@
  * some over: 10,000 of them take milliseconds, not their square. */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "dpi/policy_table.h"
 
 struct shadows {
@@ -20,6 +22,8 @@ struct shadows {
 	struct group_set *above;	/* of each group: those that hold all that it does */
 	uint64_t *of_end[2][POLICY_GROUPS_MAX];	/* rules whose from, to hold all of the group; NULL: not asked yet */
 	uint64_t *candidate, *other;
+	uint64_t *clause;		/* what each clause of each rule asks, hashed; those of rule no from first_clause[no] on */
+	uint32_t *first_clause;
 };
 
 /* ---- groups in groups ---- */
@@ -137,6 +141,59 @@ static bool compare_groups(struct shadows *s)
 	return true;
 }
 
+/* ---- matchers ---- */
+
+/* Its key, field and patterns, whatever their order. */
+static uint64_t hash_clause(const struct clause *c)
+{
+	static const struct hash_key key = { { 0x7461707175657565, 0x706f6c696379 } };
+	uint64_t h = hash_mix64(c->key);
+
+	if (c->header)
+		h = hash_mix64(h ^ hash_sip13(&key, c->header->name, strlen(c->header->name)));
+	for (unsigned i = 0; i < c->npatterns; i++)
+		h += hash_mix64(hash_sip13(&key, c->pattern[i].p, c->pattern[i].n));
+	return h;
+}
+
+static bool hash_clauses(struct shadows *s)
+{
+	const struct policy *p = s->p;
+	uint32_t n = 0;
+
+	for (uint32_t no = 0; no < p->nrules; no++)
+		n += p->rule[no].nclauses;
+	s->clause = calloc(n + 1, sizeof(*s->clause));
+	s->first_clause = calloc(p->nrules + 1, sizeof(*s->first_clause));
+	if (!s->clause || !s->first_clause)
+		return false;
+	n = 0;
+	for (uint32_t no = 0; no < p->nrules; no++) {
+		s->first_clause[no] = n;
+		for (unsigned i = 0; i < p->rule[no].nclauses; i++)
+			s->clause[n++] = hash_clause(&p->rule[no].clause[i]);
+	}
+	return true;
+}
+
+/* A rule that allows asks for all values, any other one for one: only of two alike the one holds where the other does. */
+static bool clauses_cover(const struct shadows *s, const struct rule *a, const struct rule *b)
+{
+	const uint64_t *has = s->clause + s->first_clause[a - s->p->rule], *want = s->clause + s->first_clause[b - s->p->rule];
+
+	if (a->nclauses && (a->action == VERDICT_ALLOW) != (b->action == VERDICT_ALLOW))
+		return false;
+	for (unsigned i = 0; i < a->nclauses; i++) {
+		unsigned k = 0;
+
+		while (k < b->nclauses && want[k] != has[i])
+			k++;
+		if (k == b->nclauses)
+			return false;
+	}
+	return true;
+}
+
 /* ---- one rule and another ---- */
 
 static bool ends_cover(const struct shadows *s, const struct rule_groups *a, const struct rule_groups *b)
@@ -196,7 +253,7 @@ static bool hangs_on_names(const struct policy *p, const struct rule_groups *g)
 /* A name that was lost allows nothing and refuses everything: where the one hangs on names and only one of them allows, the other is reached. */
 static bool covers(const struct shadows *s, const struct rule *a, const struct rule *b)
 {
-	if (a->nclauses || !apps_cover(a, b) || !ports_cover(s->p, a, b) || !ends_cover(s, &a->from, &b->from) || !ends_cover(s, &a->to, &b->to))
+	if (!clauses_cover(s, a, b) || !apps_cover(a, b) || !ports_cover(s->p, a, b) || !ends_cover(s, &a->from, &b->from) || !ends_cover(s, &a->to, &b->to))
 		return false;
 	return (a->action == VERDICT_ALLOW) == (b->action == VERDICT_ALLOW) || !(hangs_on_names(s->p, &a->from) || hangs_on_names(s->p, &a->to));
 }
@@ -314,7 +371,7 @@ bool policy_shadowed(const struct policy *p, void (*fn)(void *ctx, uint32_t rule
 	s->nwords = (p->index.nchunks + 1) * INDEX_CHUNK_WORDS;
 	s->candidate = calloc(s->nwords, sizeof(*s->candidate));
 	s->other = calloc(s->nwords, sizeof(*s->other));
-	ok = s->candidate && s->other && compare_groups(s);
+	ok = s->candidate && s->other && hash_clauses(s) && compare_groups(s);
 	for (uint32_t no = 1; no < p->nrules && ok; no++) {
 		const struct rule *by = first_above(s, no);
 
@@ -328,6 +385,8 @@ bool policy_shadowed(const struct policy *p, void (*fn)(void *ctx, uint32_t rule
 	free(s->above);
 	free(s->candidate);
 	free(s->other);
+	free(s->clause);
+	free(s->first_clause);
 	free(s);
 	return ok;
 }

@@ -230,6 +230,45 @@ static void test_names_shadow_alike_only(void)
 	}
 }
 
+/* A matcher that asks for the same again, or for more, in whatever order: told. One that asks for less or else, or allows where the other does not: not told. */
+static void test_matchers_shadow(void)
+{
+	static const struct { const char *first, *then; bool told; } cases[] = {
+		{ "http: {methods: [GET]}, action: allow", "http: {methods: [GET]}, action: allow", true },
+		{ "http: {methods: [GET, HEAD], paths: [\"/a\"]}, action: deny", "http: {paths: [\"/a\"], methods: [HEAD, GET]}, action: drop", true },
+		{ "http: {methods: [GET]}, action: deny", "http: {methods: [GET], paths: [\"/a\"]}, action: alert", true },
+		{ "http: {headers: {X-A: b}}, action: deny", "http: {headers: {x-c: d, x-a: b}}, action: deny", true },
+		{ "http: {methods: [GET]}, action: deny", "apps: [http2], http: {methods: [GET]}, action: deny", true },
+		{ "apps: [http2], http: {methods: [GET]}, action: deny", "http: {methods: [GET]}, action: deny", false },
+		{ "http: {methods: [GET]}, action: allow", "http: {methods: [GET]}, action: deny", false },	/* reached by what could not be read whole */
+		{ "http: {methods: [GET], paths: [\"/a\"]}, action: deny", "http: {methods: [GET]}, action: deny", false },
+		{ "http: {methods: [GET]}, action: deny", "http: {methods: [HEAD]}, action: deny", false },
+		{ "http: {methods: [GET]}, action: deny", "http: {methods: [GET, HEAD]}, action: deny", false },
+		{ "http: {methods: [a]}, action: deny", "http: {hosts: [a]}, action: deny", false },
+		{ "http: {headers: {X-A: b}}, action: deny", "http: {headers: {X-C: b}}, action: deny", false },
+		{ "pgsql: {verbs: [a]}, action: deny", "mysql: {verbs: [a]}, action: deny", false },
+		{ "redis: {keys: [a]}, action: deny", "apps: [redis], action: deny", false },
+	};
+
+	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint32_t by[3] = { 0 };
+		struct err e = { "" };
+		struct policy_file *pf;
+		char text[512];
+
+		snprintf(text, sizeof text, "version: 1\nrules:\n  - {id: 1, from: any, to: any, %s}\n  - {id: 2, from: any, to: any, %s}\n", cases[i].first, cases[i].then);
+		pf = policy_file_parse(text, "p", &e);
+		CU_ASSERT_STRING_EQUAL(e.text, "");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(pf);
+		CU_ASSERT_TRUE(policy_shadowed(policy_file_policy(pf), on_shadow, by));
+		if ((by[2] == 1) != cases[i].told) {
+			printf("\n    %s", text);
+			CU_FAIL("what is told never to match");
+		}
+		policy_file_free(pf);
+	}
+}
+
 /* ---- random policies ---- */
 
 #define NGROUPS 10
@@ -591,6 +630,7 @@ const struct unit_test tests_policy_groups[] = {
 	{ "groups of groups", test_nested },
 	{ "groups that another one holds", test_held_by_another },
 	{ "names are lost for some actions only", test_names_shadow_alike_only },
+	{ "matchers that ask for the same again", test_matchers_shadow },
 	{ "100,000 random cases against a slow evaluator", test_random },
 	{ "20,000 broken files", test_broken },
 	{ 0 },

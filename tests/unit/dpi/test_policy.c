@@ -450,7 +450,7 @@ static void add_l7(struct policy_builder *b, const struct slow_l7 *r, unsigned i
 	enum app app = APP_HTTP2;
 	struct match_spec m = { .key = (unsigned)match_by_name("http"), .patterns = patterns };
 	struct rule_spec spec = { .id = id, .from = &any, .to = &any, .nfrom = 1, .nto = 1, .apps = &app, .napps = r->app, .match = &m, .nmatch = r->methods != 0,
-				  .action = r->action, .mode = RULE_MODE_NONE };
+				  .action = r->action, .mode = RULE_MODE_NONE, .line = id - 1 };
 	struct err e;
 
 	for (unsigned i = 0; i < 3; i++)
@@ -467,7 +467,8 @@ static void test_matchers_against_slow(void)
 	static const enum app apps[] = { APP_HTTP, APP_HTTP2, APP_GRPC, APP_SSH };
 	static const enum verdict actions[] = { VERDICT_ALLOW, VERDICT_ALERT, VERDICT_DENY, VERDICT_DROP };
 	struct record *r = calloc(1, sizeof(*r));
-	unsigned decided = 0, pending = 0;
+	unsigned decided = 0, pending = 0, shadowed = 0;
+	struct shadows shadows;
 	uint64_t s = 99;
 
 	for (unsigned round = 0; round < 5000; round++) {
@@ -481,6 +482,11 @@ static void test_matchers_against_slow(void)
 			add_l7(b, &rules[i], i + 1);
 		}
 		p = policy_build(b);
+		shadows.n = 0;
+		CU_ASSERT_TRUE(policy_shadowed(p, on_shadow, &shadows));
+		for (unsigned k = 0; k < shadows.n; k++)	/* the same is asked for again */
+			for (unsigned i = 0; i + 1 < shadows.rule[k]; i++)
+				shadowed += rules[i].methods && rules[i].methods == rules[shadows.rule[k] - 1].methods;
 		for (unsigned a = 0; a < 4; a++) {
 			struct group_set any = { { 1 } };
 			struct policy_query q = { .from = &any, .to = &any, .ipproto = 6, .port = 80, .app = apps[a], .app_known = true, .mode = MODE_PROTECT };
@@ -499,6 +505,8 @@ static void test_matchers_against_slow(void)
 				q.facts = &f;
 				got = policy_judge(p, &q);
 				CU_ASSERT(got.verdict == want.verdict && got.rule == want.rule);
+				for (unsigned k = 0; k < shadows.n; k++)
+					CU_ASSERT_NOT_EQUAL(got.rule, shadows.rule[k]);
 				/* refusals of different rules are the same to the sender */
 				same &= before.verdict == VERDICT_PENDING || verdict_stops(before.verdict) == verdict_stops(want.verdict);
 				if (!verdict_stops(before.verdict) && before.verdict != VERDICT_PENDING)
@@ -510,7 +518,7 @@ static void test_matchers_against_slow(void)
 		}
 		policy_unref(p);
 	}
-	CU_ASSERT(pending > 1000 && decided > 1000);
+	CU_ASSERT(pending > 1000 && decided > 1000 && shadowed > 1000);
 	free(r);
 }
 
