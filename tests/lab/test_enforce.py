@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the mirror denies is stopped: filters that redirect the flow, and both ends are told."""
-import re, signal, socket, threading, time
+import re, signal, socket, struct, threading, time
 
 import lablib
 from lablib import Lab, in_netns, plain_build_only, run, wait_for
@@ -337,6 +337,61 @@ def test_datagrams_and_echoes_before_the_first_packet():
         assert lab.stop_tapqd() == 0
         alerts = {(a['tapq']['rule'], a['proto'], a['alert']['action'], a['tapq']['enforced']) for a in lab.events('alert')}
         assert alerts == {(21, 'UDP', 'blocked', True), (20, 'ICMP', 'blocked', True), (20, 'IPv6-ICMP', 'blocked', True)}, alerts
+
+
+SCTP = '''version: 1
+default: {mode: protect}
+groups:
+  - {name: web, match: {workload: web}}
+rules:
+  - {id: 20, from: any, to: web, ports: [sctp/9], action: deny}
+  - {id: 90, from: any, to: any, action: allow}
+'''
+
+
+def sctp_init(port):
+    """A packet that begins an association, with its CRC32c."""
+    p = bytearray(struct.pack('>HHIIBBHIIHHI', 4000, port, 0, 0, 1, 0, 20, 7, 65536, 1, 1, 1))
+    crc = 0xffffffff
+    for byte in p:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    p[8:12] = struct.pack('<I', crc ^ 0xffffffff)
+    return bytes(p)
+
+
+def test_sctp():
+    """The first packet shows the flow; from then on a filter stops it, and no other port's."""
+    def raw(name, family):
+        with in_netns(lab.ns(name)):
+            return socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+
+    with Lab(containers=('web', 'client'), outside=False) as lab:
+        lab.start_tapqd(mode='tc', policy=SCTP)
+        for n, (family, addr) in enumerate(((socket.AF_INET, lab.v4('web')), (socket.AF_INET6, lab.v6('web')))):
+            server, client = raw('web', family), raw('client', family)
+            server.settimeout(0.3)
+
+            def arrives(port):
+                client.sendto(sctp_init(port), (addr, 0))
+                try:
+                    while True:
+                        got = server.recv(2048)[20 if family == socket.AF_INET else 0:]
+                        if got[:4] == struct.pack('>HH', 4000, port):
+                            return True
+                except socket.timeout:
+                    return False
+            assert arrives(9) and arrives(10)
+            wait_for('it is stopped', lambda: lab.counter('enforce.flows') == n + 1, 2)
+            wait_for('filters stand', lambda: stopped(lab, 1, n), 2)
+            assert not arrives(9) and arrives(10)
+            server.close()
+            client.close()
+        lab.tapq('status')
+        assert lab.stop_tapqd() == 0
+        alerts = [(a['alert']['signature_id'], a['proto'], a['dest_port'], a['alert']['action'], a['tapq']['enforced'], ':' in a['src_ip']) for a in lab.events('alert')]
+        assert sorted(alerts) == [(20, 'SCTP', 9, 'blocked', True, False), (20, 'SCTP', 9, 'blocked', True, True)], alerts
 
 
 def test_two_hundred_at_once_and_the_end_of_flows():

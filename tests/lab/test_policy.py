@@ -246,6 +246,52 @@ rules:
         assert ends['web', 8081] == (dict(client, verdict='deny'), {'groups': ['web'], 'mode': 'monitor', 'verdict': 'deny', 'enforced': False}), ends
 
 
+RULE_MODES = '''version: 1
+default: {mode: discover}
+groups:
+  - {name: web, match: {workload: web}}
+  - {name: db, match: {workload: db}, mode: protect}
+rules:
+  - {id: 40, from: any, to: web, ports: [tcp/8081], action: deny, mode: protect}
+  - {id: 41, from: any, to: web, http: {paths: ["/admin*"]}, action: deny, mode: protect}
+  - {id: 42, from: any, to: web, ports: [tcp/8082], action: deny}
+  - {id: 43, from: any, to: db, ports: [tcp/8080], action: deny, mode: monitor}
+  - {id: 44, from: any, to: db, ports: [tcp/8081], action: drop, mode: discover}
+'''
+
+
+def modes_of_rules(mode, path):
+    """A rule's own mode holds for it, whatever the ends' is: it stops what else is only told, and lets pass what else is stopped."""
+    ports = (8080, 8081, 8082)
+    with Lab(outside=False) as lab:
+        lab.nginx('web', ports=ports)
+        lab.nginx('db', ports=ports)
+        lab.start_tapqd(mode=mode, apps=('tcp/8080', 'tcp/8081', 'tcp/8082'), policy=RULE_MODES)
+        for family in (lab.v4, lab.v6):
+            web, db = family('web'), family('db')
+            assert refused(lab, 'client', web, 8081) == 'refused' and refused(lab, 'client', db, 8082) == 'refused'
+            for addr, port in ((web, 8080), (web, 8082), (db, 8080), (db, 8081)):
+                assert http_get(lab.ns('client'), addr, port)[1] == 200, (addr, port)
+            try:
+                answered = http_get(lab.ns('client'), web, 8080, '/admin')[1]
+            except ConnectionError:
+                answered = None
+            assert answered is None or path == 'tc', answered
+        assert lab.stop_tapqd() == 0
+        alerts = Counter((a['alert']['signature_id'], a['tapq']['verdict'], a['tapq']['enforced'], a['alert']['action'], a['tapq']['path'], ':' in a['src_ip']) for a in lab.events('alert'))
+        want = {(40, 'deny', True, 'blocked'), (41, 'deny', True, 'blocked'), (42, 'deny', False, 'allowed'), (43, 'deny', False, 'allowed'), (44, 'drop', False, 'allowed'),
+                (0, 'deny', True, 'blocked')}
+        assert set(alerts) == {w + (path, v6) for w in want for v6 in (False, True)}, alerts
+
+
+def test_modes_of_rules_inline():
+    modes_of_rules('mixed', 'nfq')
+
+
+def test_modes_of_rules_on_the_mirror():
+    modes_of_rules('tc', 'tc')
+
+
 def test_policy_load_judges_open_flows():
     with Lab() as lab:
         lab.nginx('web')

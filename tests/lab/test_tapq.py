@@ -157,6 +157,14 @@ def test_policy_load_confirm():
         assert not works() and lab.tapq_json('status')['confirm_within'] in (1, 2)
         wait_for('the old policy is back', works, 4)
         assert 'id: 11' in lab.tapq('policy', 'show').stdout and 'confirm_within' not in lab.tapq_json('status')
+        # one trial after another: what comes back is what was in force before the first
+        with open(lab.path('deny2.yaml'), 'w') as f:
+            f.write('version: 1\ndefault: {mode: protect}\nrules:\n  - {id: 67, from: any, to: any, action: deny}\n')
+        lab.tapq('policy', 'load', lab.path('deny.yaml'), '--confirm', '60')
+        lab.tapq('policy', 'load', lab.path('deny2.yaml'), '--confirm', '1')
+        assert 'id: 67' in lab.tapq('policy', 'show').stdout and lab.tapq_json('status')['confirm_within'] == 1
+        wait_for('the first policy is back', works, 4)
+        assert 'id: 11' in lab.tapq('policy', 'show').stdout and 'confirm_within' not in lab.tapq_json('status')
         lab.tapq('policy', 'load', lab.path('deny.yaml'), '--confirm', '1')
         lab.tapq('policy', 'confirm')
         time.sleep(1.5)         # the time that nothing may happen after
