@@ -5,6 +5,7 @@
 #include "agent/policy_parts.h"
 
 #include <fnmatch.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -327,10 +328,17 @@ static void put_ends(struct jbuf *out, const struct policy_file *pf, const struc
 	}
 }
 
+/* No rule is asked about them (judge.c); what a workload says to itself goes on. */
+static bool in_quarantine(const struct test_end ends[2])
+{
+	return ends[0].w != ends[1].w && ((ends[0].w && ends[0].w->quarantined) || (ends[1].w && ends[1].w->quarantined));
+}
+
 static void put_answer(struct jbuf *out, const struct policy_file *pf, const struct policy_query *q, const struct test_end ends[2])
 {
 	const struct policy *p = pf->policy;
-	struct policy_answer a = policy_judge(p, q);
+	bool cut_off = in_quarantine(ends);
+	struct policy_answer a = cut_off ? (struct policy_answer){ .verdict = VERDICT_DROP, .reason = REASON_QUARANTINE, .enforce = true } : policy_judge(p, q);
 	struct telling t = { .out = out };
 
 	jb_obj(out, NULL);
@@ -341,11 +349,24 @@ static void put_answer(struct jbuf *out, const struct policy_file *pf, const str
 	jb_str(out, "mode", policy_mode_name(q->mode));
 	put_ends(out, pf, ends);
 	jb_arr(out, "rules");
-	policy_explain(p, q, tell_rule, &t);
+	if (!cut_off)
+		policy_explain(p, q, tell_rule, &t);
 	jb_end_arr(out);
 	if (t.told < t.all)
 		jb_u64(out, "rules_left_out", t.all - t.told);
 	jb_end_obj(out);
+}
+
+static bool is_echo(uint8_t ipproto) { return ipproto == IPPROTO_ICMP || ipproto == IPPROTO_ICMPV6; }
+
+/* One port, or echoes, which have none. */
+static int test_port(const char *text, struct port_range *out)
+{
+	int rc = policy_parse_ports(text, out);
+
+	if (!rc && is_echo(out->ipproto))
+		out->hi = 0;
+	return rc || out->lo != out->hi ? -EINVAL : 0;
 }
 
 int answer_policy_test(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)
@@ -357,7 +378,7 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 	struct facts facts = { 0 };
 	struct policy_query q = { .from = &ends[0].groups, .to = &ends[1].groups, .from_sure = &ends[0].sure, .to_sure = &ends[1].sure, .mode = MODE_DISCOVER };
 	const struct group_set nobody = { { 0 } };
-	struct app_port p = { 6, 0 };
+	struct port_range p = { 6, 0, 0 };
 	struct record *rec;
 	int rc;
 
@@ -365,18 +386,19 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 		return err_set(err, -ENOENT, "no policy is loaded");
 	if (find_end(n, arg_str(r, "from"), NULL, &ends[0], err) || find_end(n, arg_str(r, "to"), &ends[0], &ends[1], err))
 		return -EINVAL;
-	if (!port || config_parse_app(port, &p))
-		return err_set(err, -EINVAL, "port %s: tcp/PORT or udp/PORT is needed", port ? port : "?");
+	if (!port || test_port(port, &p))
+		return err_set(err, -EINVAL, "port %s: tcp/PORT, udp/PORT, sctp/PORT, icmp or icmp6 is needed", port ? port : "?");
 	if (app && app_by_name(app) < 0)
 		return err_set(err, -EINVAL, "app %s: not known", app);
 	rec = calloc(1, sizeof *rec);
 	if (!rec)
 		return err_set(err, -ENOMEM, "no memory");
 	q.ipproto = p.ipproto;
-	q.port = p.port;
+	q.port = p.lo;
 	q.app = app ? (enum app)app_by_name(app) : APP_UNKNOWN;
 	rc = put_facts(policy_file_policy(n->policy), list, rec, kept, &q.app, err);
-	q.app_known = app || q.app != APP_UNKNOWN;
+	q.app_known = app || q.app != APP_UNKNOWN || is_echo(p.ipproto);	/* in an echo there is none to be found */
+	q.app_open = q.app_known && !json_array_size(list);	/* its requests may turn out to be of what is carried in it */
 	facts.body = rec->body;
 	facts.len = rec->len;
 	if (json_array_size(list))

@@ -69,6 +69,8 @@ void policy_free_matcher(struct group_matcher *);
 /* Does the workload have what the group asks of workloads? in_doubt: what is said of an image or netns that is not known. */
 bool policy_matcher_holds(const struct group_matcher *, const struct policy_who *, bool in_doubt);
 int policy_get_rule(struct loader *, struct fy_node *, struct err *);
+/* "tcp/8080", "tcp/8000-8100"; "icmp" and the like: all of a transport. -EINVAL: anything else. */
+int policy_parse_ports(const char *, struct port_range *);
 int policy_get_limits(struct loader *, struct err *);	/* l->pending, l->hold (NULL: the defaults) */
 
 #endif

@@ -141,8 +141,7 @@ static int get_end(struct loader *l, struct fy_node *item, void *ctx, struct err
 	return 0;
 }
 
-/* "tcp/8080", "tcp/8000-8100"; "icmp" and the like: all of a transport. */
-static int parse_ports(const char *s, struct port_range *out)
+int policy_parse_ports(const char *s, struct port_range *out)
 {
 	static const struct { const char *name; uint8_t ipproto; } protos[] = { { "tcp/", IPPROTO_TCP }, { "udp/", IPPROTO_UDP }, { "sctp/", IPPROTO_SCTP } };
 	static const struct { const char *name; uint8_t ipproto; } whole[] = {
@@ -187,7 +186,7 @@ static int get_ports(struct loader *l, struct fy_node *item, void *ctx, struct e
 	struct rule_walk *w = ctx;
 	const char *s = yaml_scalar(item);
 
-	if (!s || parse_ports(s, &w->port[w->spec.nports]))
+	if (!s || policy_parse_ports(s, &w->port[w->spec.nports]))
 		return value_fail(l->y, item, "ports", "tcp/PORT, udp/PORT, sctp/PORT or a range such as tcp/8000-8100 (1 to 65535); tcp, udp, sctp, icmp or icmp6 alone", e);
 	w->spec.nports++;
 	return 0;

@@ -92,6 +92,9 @@ rules:
 '''
 
 
+GRPC = 'version: 1\ndefault: {mode: protect}\nrules:\n  - {id: 10, from: any, to: any, apps: [grpc], action: allow}\n'
+
+
 def test_policy_test_tells_why():
     with Lab(outside=False) as lab:
         lab.start_tapqd(mode='mixed', policy=SHOP)
@@ -105,6 +108,28 @@ def test_policy_test_tells_why():
         assert why('http.methods=GET', 'http.paths=/api/1', 'http.headers.x-env=prod') == ('allow', 20, [ports, (20, 'matches')])
         assert why('http.methods=GET', 'http.paths=/api/../x', 'http.headers.x-env=prod') == ('deny', 30, [ports, (20, 'the request does not hold'), (30, 'matches')])
         assert why('--app', 'ssh') == ('deny', 0, [ports] + [(n, 'apps do not hold') for n in (20, 30, 40)])
+        # what else rules judge than TCP and UDP: SCTP's application is found as theirs are, an echo has none
+        for port, verdict, reason in (('sctp/9', 'pending', 'may match once more is known'), ('icmp', 'deny', 'apps do not hold'), ('icmp6', 'deny', 'apps do not hold')):
+            answer = lab.tapq_json(*ask[:-1], port)
+            assert answer['verdict'] == verdict and [(r['rule'], r['why']) for r in answer['rules']] == [ports] + [(n, reason) for n in (20, 30, 40)], answer
+        for port in ('sctp', 'tcp', 'tcp/80-81', 'icmp/8', '80', 'tcp/0'):
+            r = lab.tapq(*ask[:-1], port, check=False)
+            assert r.returncode == 1 and 'port %s: ' % port in r.stderr and r.stderr.count('\n') == 1, r
+        # a connection of HTTP/2 may have requests of gRPC: it waits for them, as a live one does
+        answer = lab.tapq_json(*ask, '--app', 'http2')
+        assert answer['verdict'] == 'pending', answer
+        with open(lab.path('grpc.yaml'), 'w') as f:
+            f.write(GRPC)
+        lab.tapq('policy', 'load', lab.path('grpc.yaml'))
+        assert why('--app', 'http2') == ('pending', 0, [(10, 'may match once more is known')]), why('--app', 'http2')
+        assert why('--app', 'grpc')[:2] == ('allow', 10) and why('--app', 'http2', 'http.methods=GET')[:2] == ('deny', 0)
+        # who is cut off is asked about by no rule
+        lab.tapq('quarantine', 'web', 'on')
+        answer = lab.tapq_json(*ask, '--app', 'grpc')
+        assert (answer['verdict'], answer['enforced'], answer['rule'], answer['reason'], answer['rules']) == ('drop', True, 0, 'quarantine', []), answer
+        assert why('--app', 'grpc', '--to', 'client')[0] == 'allow'
+        lab.tapq('quarantine', 'web', 'off')
+        assert why('--app', 'grpc')[:2] == ('allow', 10)
         for bad in ('http.method=GET', 'http=GET', 'nothing.x=y', 'http.methods'):
             r = lab.tapq(*ask, bad, check=False)
             assert r.returncode == 1 and bad in r.stderr and r.stderr.count('\n') == 1, r
