@@ -221,4 +221,5 @@ void policy_file_free(struct policy_file *pf)
 }
 
 struct policy *policy_file_policy(const struct policy_file *pf) { return pf->policy; }
+unsigned policy_file_group_count(const struct policy_file *pf) { return pf->named; }
 const char *policy_file_text(const struct policy_file *pf) { return pf->text; }

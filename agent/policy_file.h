@@ -24,6 +24,7 @@ struct policy_file *policy_file_load(const char *file, struct err *);
 struct policy_file *policy_file_parse(const char *text, const char *name, struct err *);	/* for tests and `policy load` by content */
 void policy_file_free(struct policy_file *);			/* NULL is fine */
 struct policy *policy_file_policy(const struct policy_file *);	/* borrowed; policy_ref it to keep it */
+unsigned policy_file_group_count(const struct policy_file *);	/* of those that the file names; `any` is none of them */
 /* What policy_groups wants as the caller's bits. */
 void policy_file_groups(const struct policy_file *, const struct policy_who *, struct group_set *out);
 /* Rules that can refuse only after the fact with this configuration: some of their flows only the mirror sees, and the refusal, theirs or of a

@@ -347,12 +347,12 @@ static int policy_check(const struct tapq *t)
 	else if (policy_file_strict(pf))
 		fprintf(stderr, "%s: strict: not checked without a configuration (-c)\n", t->argv[2]);
 	if (t->json) {
-		json_t *answer = json_pack("{s:b, s:i, s:i, s:o, s:o*}", "ok", !rc, "rules", (int)policy_rule_count(p), "groups", (int)policy_group_count(p), "never_match", found.list, "after_the_fact", found.late);
+		json_t *answer = json_pack("{s:b, s:i, s:i, s:o, s:o*}", "ok", !rc, "rules", (int)policy_rule_count(p), "groups", (int)policy_file_group_count(pf), "never_match", found.list, "after_the_fact", found.late);
 
 		print_json(answer);
 		json_decref(answer);
 	} else if (!rc) {
-		printf("%s: ok, %u rules, %u groups\n", t->argv[2], policy_rule_count(p), policy_group_count(p));
+		printf("%s: ok, %u rules, %u groups\n", t->argv[2], policy_rule_count(p), policy_file_group_count(pf));
 	}
 	policy_file_free(pf);
 	return rc;

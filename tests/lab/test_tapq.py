@@ -136,6 +136,7 @@ def test_policy_test_tells_why():
         # a rule that can never match is told with its line, and is no error
         r = lab.tapq('policy', 'check', lab.path('policy.yaml'))
         assert 'policy.yaml:7: rule 40 never matches: rule 30 (line 6)' in r.stderr and r.stderr.count('\n') == 1, r
+        assert r.stdout.endswith('policy.yaml: ok, 4 rules, 0 groups\n'), r
 
 
 MODES = '''version: 1

@@ -49,6 +49,7 @@ static void test_groups(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pf);
 	CU_ASSERT_STRING_EQUAL(policy_file_text(pf), good);
 	CU_ASSERT_EQUAL(policy_group_count(policy_file_policy(pf)), 6);
+	CU_ASSERT_EQUAL(policy_file_group_count(pf), 5);
 	CU_ASSERT_TRUE(in(pf, "web", "10.0.0.1", "web-1", NULL));
 	CU_ASSERT_TRUE(in(pf, "web", "10.0.0.1", "front", NULL));
 	CU_ASSERT_FALSE(in(pf, "web", "10.0.0.1", "afront", NULL));
