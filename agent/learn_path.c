@@ -236,7 +236,7 @@ static void put_name(const char *name, size_t n, bool glob, char *out, size_t si
 {
 	size_t w = 0;
 
-	for (size_t i = 0; i < n && w + 3 < size; i++)
+	for (size_t i = 0; i < n && w + (glob ? 3 : 1) < size; i++)
 		out[w++] = strchr("*?[]\\", name[i]) || (unsigned char)name[i] < 0x20 || (unsigned char)name[i] >= 0x7f ? '?' : name[i];
 	if (glob) {
 		out[w++] = '-';

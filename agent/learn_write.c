@@ -32,7 +32,7 @@ struct writer {
 	unsigned left_out;
 	struct group *group;
 	unsigned ngroups, groups_max;
-	uint32_t id, step;
+	uint32_t id, step, rules_left;
 	bool failed;
 };
 
@@ -203,8 +203,9 @@ static void write_ports(struct writer *w, const char *ports)
 
 static bool rule_begin(struct writer *w, const struct learn_line *l)
 {
-	if (w->id > RULE_ID_LAST)
+	if (w->id > RULE_ID_LAST || !w->rules_left)
 		return false;
+	w->rules_left--;
 	fprintf(w->out, "  - {id: %u, from: ", w->id);
 	w->id += w->step;
 	for (int i = 0; i < 2; i++) {
@@ -464,7 +465,8 @@ static void number(struct writer *w)
 		w->step = 1;
 		w->id = last + 1;
 	}
-	w->groups_max = POLICY_GROUPS_MAX - 1 - (w->conf->in_force ? policy_group_count(w->conf->in_force) : 0);
+	w->rules_left = POLICY_RULES_MAX - (w->conf->in_force ? policy_rule_count(w->conf->in_force) : 0);
+	w->groups_max = POLICY_GROUPS_MAX - (w->conf->in_force ? policy_group_count(w->conf->in_force) : 1);	/* `any` is one of them */
 }
 
 int learn_write(struct learn *l, const struct learn_writing *conf, FILE *out)

@@ -94,7 +94,7 @@ static int get_glob(struct loader *l, struct fy_node *item, void *ctx, struct er
 {
 	const char *s = yaml_scalar(item);
 
-	return clean_text(s, NAME_MAX_BYTES) ? add_pattern(ctx, s, e) : value_fail(l->y, item, l->path, "a name or glob of a workload", e);
+	return clean_text(s, CONFIG_NAME_MAX - 1) ? add_pattern(ctx, s, e) : value_fail(l->y, item, l->path, "a name or glob of a workload", e);
 }
 
 static int get_image(struct loader *l, struct fy_node *item, void *ctx, struct err *e)

@@ -807,6 +807,84 @@ static void test_beside_a_policy(void)
 	bench_free(b);
 }
 
+/* Whatever a workload may be called, the file that names it is read. */
+static void test_long_name(void)
+{
+	struct bench *b = bench_new();
+	struct talk t = { .from = 5, .to = 2, .ipproto = IPPROTO_TCP, .port = 22, .app = APP_SSH };
+	char name[CONFIG_NAME_MAX];
+	struct policy_file *pf;
+	struct group_set own;
+	char *text;
+
+	memset(name, 'n', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	b->id[5] = names_add_workload(b->names, name, NULL);
+	say(b, &t);
+	text = written(b, NULL);
+	pf = parsed(text);
+	policy_file_groups(pf, &(struct policy_who){ .name = name }, &own);
+	CU_ASSERT(set_has(&own, 1) || set_has(&own, 2));
+	policy_file_free(pf);
+	free(text);
+	bench_free(b);
+}
+
+/* More than a policy holds: what is written is one all the same, and says that it is not whole. */
+static void test_more_than_a_policy(void)
+{
+	struct bench *b = bench_new();
+	struct talk t = { .from = 5, .to = 2, .ipproto = IPPROTO_TCP, .app = APP_HTTP };
+	struct policy_file *pf;
+	char *text, method[8], path[8];
+
+	for (unsigned i = 0; i < POLICY_RULES_MAX / LEARN_CLASSES_MAX + 2; i++)
+		for (unsigned k = 0; k < LEARN_CLASSES_MAX; k++) {
+			snprintf(method, sizeof method, "M%c%c", 'a' + k / 8, 'a' + k % 8);
+			snprintf(path, sizeof path, "/%c%c", 'a' + k / 8, 'a' + k % 8);
+			t.port = (uint16_t)(1000 + i);
+			t.words[0] = method;
+			t.words[1] = path;
+			say(b, &t);
+		}
+	text = written(b, NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "# NOT WHOLE: 2 kinds of traffic are more than one policy holds.\n"));
+	pf = parsed(text);
+	CU_ASSERT_EQUAL(policy_rule_count(policy_file_policy(pf)), POLICY_RULES_MAX);
+	policy_file_free(pf);
+	free(text);
+	bench_free(b);
+}
+
+/* Beside a policy that has as many groups as there may be no other finds room. */
+static void test_beside_all_groups(void)
+{
+	struct bench *b = bench_new();
+	struct talk t = { .from = 5, .to = 2, .ipproto = IPPROTO_TCP, .port = 22, .app = APP_SSH };
+
+	for (unsigned there = POLICY_GROUPS_MAX - 3; there < POLICY_GROUPS_MAX; there++) {
+		bool fits = there + 2 < POLICY_GROUPS_MAX;
+		struct policy_file *pf;
+		char *own = NULL, *text;
+		size_t n = 0;
+		FILE *f = open_memstream(&own, &n);
+
+		fputs("version: 1\ngroups:\n", f);
+		for (unsigned i = 0; i < there; i++)
+			fprintf(f, "  - {name: g%u, match: {workload: w%u}}\n", i, i);
+		fclose(f);
+		pf = parsed(own);
+		say(b, &t);
+		text = written(b, policy_file_policy(pf));
+		CU_ASSERT_EQUAL(!strstr(text, "NOT WHOLE"), fits);
+		CU_ASSERT_EQUAL(strstr(text, "match: {workload: [\"client\"]}") && strstr(text, "match: {workload: [\"db\"]}"), fits);
+		policy_file_free(pf);
+		free(own);
+		free(text);
+	}
+	bench_free(b);
+}
+
 const struct unit_test tests_learn[] = {
 	{ "general forms of paths", test_paths },
 	{ "a path's pattern holds for the path", test_paths_hold },
@@ -826,5 +904,8 @@ const struct unit_test tests_learn[] = {
 	{ "port 0 is no part of the file", test_port_zero },
 	{ "DNS names", test_dns_names },
 	{ "beside a policy", test_beside_a_policy },
+	{ "a long name", test_long_name },
+	{ "more rules than a policy has", test_more_than_a_policy },
+	{ "beside all groups that there may be", test_beside_all_groups },
 	{ 0 },
 };
