@@ -13,11 +13,13 @@
 
 #include "base/log.h"
 
+#define TFTP_PORT 69u
+
 struct want {				/* whom an event is about */
 	char name[2][CONFIG_NAME_MAX];	/* "": none of this node */
 	bool dns;			/* name[1] is DNS names */
 	struct addr addr[2];
-	uint16_t port, app;
+	uint16_t port, app;		/* port 0: whatever port (learn_parts.h) */
 	uint8_t ipproto;
 };
 
@@ -330,6 +332,12 @@ static struct learn_pair *pair_new(struct learn *l, unsigned bucket, const struc
 
 static bool is_icmp(uint8_t ipproto) { return ipproto == IPPROTO_ICMP || ipproto == IPPROTO_ICMPV6; }
 
+/* Its port was agreed upon in another flow, or is one of those that are, and is another one the next time. */
+static bool is_negotiated(const struct want *w)
+{
+	return w->app == APP_FTP_DATA || w->app == APP_RTP || w->app == APP_RTCP || (w->app == APP_TFTP && w->port != TFTP_PORT);
+}
+
 /* The pair, new if need be; NULL: it does not fit, or no rule can name it (port 0: who sends to it must not make a file that cannot be read). */
 static struct learn_pair *pair_get(struct learn *l, const struct want *w, const struct learn_matcher *m, int64_t ts)
 {
@@ -338,7 +346,7 @@ static struct learn_pair *pair_get(struct learn *l, const struct want *w, const 
 	struct learn_pair *found = NULL;
 	uint8_t len;
 
-	if (!w->port && !is_icmp(w->ipproto))
+	if (!w->port && !is_icmp(w->ipproto) && !is_negotiated(w))
 		return NULL;
 	for (;;) {
 		count = 0;
@@ -518,6 +526,10 @@ static void feed_request(struct learn *l, const struct event *ev)
 		return;
 	want_of(l, ev, &w);
 	w.app = (uint16_t)app;
+	if (!w.port)
+		return;
+	if (is_negotiated(&w))
+		w.port = 0;
 	p = pair_get(l, &w, m, ev->ts);
 	if (!p)
 		return;

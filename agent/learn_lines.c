@@ -90,6 +90,7 @@ static bool is_echo(const struct learn_pair *p) { return p->ipproto == IPPROTO_I
 
 static char *ports_of(struct learn_lines *w, const struct learn_pair *p)
 {
+	const char *proto = p->ipproto == IPPROTO_TCP ? "tcp" : p->ipproto == IPPROTO_UDP ? "udp" : "sctp";
 	char text[32];
 
 	switch (p->ipproto) {
@@ -98,8 +99,8 @@ static char *ports_of(struct learn_lines *w, const struct learn_pair *p)
 	case IPPROTO_ICMPV6:
 		return copy(w, "icmp6");
 	default:
-		snprintf(text, sizeof text, "%s/%05u", p->ipproto == IPPROTO_TCP ? "tcp" : p->ipproto == IPPROTO_UDP ? "udp" : "sctp", p->port);
-		return copy(w, text);
+		snprintf(text, sizeof text, "%s/%05u", proto, p->port);
+		return copy(w, p->port ? text : proto);
 	}
 }
 

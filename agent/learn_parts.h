@@ -72,7 +72,7 @@ struct learn_pair {
 	char *name[2];			/* initiator, responder: a workload's, or the glob of its template; NULL: none of this node */
 	bool dns;			/* name[1] is its DNS names, sorted, one a line */
 	struct cidr net[2];		/* where name is NULL */
-	uint16_t port, app;
+	uint16_t port, app;		/* port 0: whatever port (data of FTP, media); of an echo: none */
 	uint8_t ipproto;
 	uint8_t level;			/* how far its objects are folded; 0: not */
 	bool loose;			/* its requests cannot be told by a rule */

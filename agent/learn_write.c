@@ -185,6 +185,9 @@ static void write_proto(struct writer *w, const char *ports, const char *proto, 
 	}
 }
 
+/* The first is all of a transport; of others but ICMP that is so where ports are others each time. */
+static bool whole(const char *ports) { return ports[strcspn(ports, "/\n")] != '/'; }
+
 static void write_ports(struct writer *w, const char *ports)
 {
 	static const char *const protos[] = { "tcp/", "udp/", "sctp/" };
@@ -192,7 +195,7 @@ static void write_ports(struct writer *w, const char *ports)
 
 	fputs(", ports: [", w->out);
 	for (const char *p = ports; *p; p += strcspn(p, "\n"), p += *p == '\n')
-		if (!strncmp(p, "icmp", 4)) {
+		if (whole(p)) {
 			fprintf(w->out, "%s%.*s", any ? ", " : "", (int)strcspn(p, "\n"), p);
 			any = true;
 		}
@@ -388,6 +391,8 @@ static void write_comment(struct writer *w, const struct learn_line *l)
 	fprintf(w->out, "%s to %s", eve_timestamp(l->first, w->conf->utc, from), eve_timestamp(l->last, w->conf->utc, to));
 	if (l->loose)
 		fputs("; requests of too many kinds, or not readable as a whole: all of the application's are allowed", w->out);
+	if (l->app != APP_UNKNOWN && whole(l->ports))
+		fputs("; at ports that are agreed upon each time", w->out);
 	if (l->app == APP_UNKNOWN && strncmp(l->ports, "icmp", 4))
 		fputs(l->bare ? "; without data" : "; in an application that is not known", w->out);
 	putc('\n', w->out);

@@ -2,7 +2,7 @@
 """Learn in discover, protect by what was learned: the same traffic goes on, one thing more does not."""
 import glob, os, shutil, socket, struct, subprocess
 
-from lablib import Lab, run, wait_for
+from lablib import Lab, Skip, run, wait_for
 from test_policy import refused
 from test_requests import redis_cli
 from traffic import connect, http_get
@@ -116,6 +116,50 @@ def test_learn_then_protect():
         assert lab.stop_tapqd() == 0
         paths = {a['alert'].get('request', {}).get('url') for a in lab.events('alert')}
         assert '/admin' in paths and not paths & {'/index.html', '/items/17'}, paths
+
+
+FTP = '''
+import ftplib, sys
+for passive in (True, False):
+    f = ftplib.FTP()
+    f.connect(sys.argv[1], timeout=5)
+    f.login()
+    f.set_pasv(passive)
+    got = []
+    f.retrlines('RETR readme.txt', got.append)
+    assert got == ['hello'], got
+    f.quit()
+'''
+
+
+def test_ports_that_are_agreed_upon():
+    """Data of FTP goes to another port each time, in either direction."""
+    if not shutil.which('vsftpd'):
+        raise Skip('vsftpd is not here (scripts/install-deps)')
+    with Lab(outside=False) as lab:
+        os.makedirs(lab.path('pub'))
+        os.makedirs(lab.path('empty'))
+        os.chmod(lab.dir, 0o755)
+        with open(os.path.join(lab.path('pub'), 'readme.txt'), 'w') as f:
+            f.write('hello\n')
+        with open(lab.path('vsftpd.conf'), 'w') as f:
+            f.write('\n'.join(('listen_ipv6=YES', 'background=NO', 'anonymous_enable=YES', 'anon_root=' + lab.path('pub'), 'seccomp_sandbox=NO', 'isolate=NO', 'isolate_network=NO',
+                               'secure_chroot_dir=' + lab.path('empty'), 'ftp_username=daemon', 'nopriv_user=nobody', 'connect_from_port_20=YES')) + '\n')
+        lab.start('vsftpd', lab.path('vsftpd.conf'), on='db')
+        lab.wait_listening('db', 21)
+        lab.start_tapqd(mode='mixed', apps=('tcp/21',), policy=DISCOVER)
+        for addr in (lab.v4('db'), lab.v6('db')):
+            lab.exec('client', 'python3', '-c', FTP, addr)
+        wait_for('both kinds of flows are learned', lambda: lab.tapq_json('status')['learning']['pairs'] >= 3)
+        text = lab.tapq('policy', 'learned').stdout
+        with open(lab.path('learned.yaml'), 'w') as f:
+            f.write(text)
+        lab.tapq('policy', 'load', lab.path('learned.yaml'))
+        for addr in 2 * (lab.v4('db'), lab.v6('db')):
+            r = lab.exec('client', 'python3', '-c', FTP, addr, check=False)
+            assert r.returncode == 0, (addr, r, text)
+        assert lab.events('alert') == [], (lab.events('alert'), text)
+        assert lab.stop_tapqd() == 0
 
 
 def test_nothing_to_learn():

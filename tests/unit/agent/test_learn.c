@@ -756,6 +756,39 @@ static void test_port_zero(void)
 	bench_free(b);
 }
 
+/* Ports that are agreed upon in another flow are others the next time: the application is what is allowed. */
+static void test_negotiated_ports(void)
+{
+	static const struct { enum app app; uint8_t ipproto; uint16_t port, next; bool allowed; } cases[] = {
+		{ APP_FTP_DATA, IPPROTO_TCP, 50017, 50018, true }, { APP_RTP, IPPROTO_UDP, 16384, 20000, true }, { APP_RTCP, IPPROTO_UDP, 16385, 20001, true },
+		{ APP_TFTP, IPPROTO_UDP, 41000, 41001, true }, { APP_TFTP, IPPROTO_UDP, 69, 41001, false }, { APP_SSH, IPPROTO_TCP, 22, 50018, false },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct bench *b = bench_new();
+		struct talk t = { .from = 5, .to = 2, .ipproto = cases[i].ipproto, .port = cases[i].port, .app = cases[i].app };
+		struct policy_file *pf;
+		char *text;
+
+		say(b, &t);
+		text = written(b, NULL);
+		pf = parsed(text);
+		CU_ASSERT_TRUE(allowed(pf, &t));
+		t.port = cases[i].next;
+		CU_ASSERT_EQUAL(allowed(pf, &t), cases[i].allowed);
+		t.app = APP_TELNET;
+		CU_ASSERT_FALSE(allowed(pf, &t));
+		t.app = cases[i].app;
+		t.from = 2;		/* the other way round is another matter */
+		t.to = 5;
+		CU_ASSERT_FALSE(allowed(pf, &t));
+		CU_ASSERT_EQUAL(strstr(text, "; at ports that are agreed upon each time\n") != NULL, cases[i].allowed);
+		policy_file_free(pf);
+		free(text);
+		bench_free(b);
+	}
+}
+
 /* A responder that the initiator asked for by names is these names; whom somebody else asked for is not. */
 static void test_dns_names(void)
 {
@@ -902,6 +935,7 @@ const struct unit_test tests_learn[] = {
 	{ "places that nobody knows", test_places },
 	{ "hostile text", test_hostile_text },
 	{ "port 0 is no part of the file", test_port_zero },
+	{ "ports that are agreed upon each time", test_negotiated_ports },
 	{ "DNS names", test_dns_names },
 	{ "beside a policy", test_beside_a_policy },
 	{ "a long name", test_long_name },
