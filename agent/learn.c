@@ -573,7 +573,7 @@ void learn_open(struct learn *l, const struct dpi_flow_info *i)
 	struct learn_pair *p;
 	struct want w;
 
-	t.flags = strcmp(i->state, "established") ? 0 : 0x02;
+	t.flags = strcmp(i->state, "established") ? i->tcp_flags[1] : 0x02;	/* closed ones are there for a while, too */
 	if (i->app != APP_UNKNOWN || i->verdict != VERDICT_ALLOW || i->reason != REASON_NO_RULE)
 		return;
 	pthread_mutex_lock(&l->lock);

@@ -34,7 +34,7 @@ void learn_know(struct learn *, const struct fqdn_cache *);	/* borrowed; before 
 void learn_free(struct learn *);			/* NULL is fine */
 /* An event of any type; EV_LEARN and EV_FLOW are looked at. ctx: struct learn. */
 void learn_feed(void *ctx, const struct event *);
-/* Flows that are open and whose application is not known, which no event has told yet: begin, then each. They are forgotten at the next begin. */
+/* Flows that are open, or closed and not yet told, and whose application is not known, which no event has told yet: begin, then each. They are forgotten at the next begin. */
 void learn_open_begin(struct learn *);
 void learn_open(struct learn *, const struct dpi_flow_info *);
 

@@ -18,9 +18,9 @@
 
 static struct learn_matcher matchers[] = {
 	{ .app = APP_HTTP, .matcher = "http", .nkeys = 3, .key = { WORD("methods"), THING("paths", FORM_PATH), { .key = "hosts", .form = FORM_NAME, .object = true, .session = true, .remote = true } } },
-	{ .app = APP_TLS, .matcher = "tls", .nkeys = 1, .key = { THING("sni", FORM_NAME) } },
-	{ .app = APP_DTLS, .matcher = "tls", .nkeys = 1, .key = { THING("sni", FORM_NAME) } },
-	{ .app = APP_QUIC, .matcher = "tls", .nkeys = 1, .key = { THING("sni", FORM_NAME) } },
+	{ .app = APP_TLS, .matcher = "tls", .once = true, .nkeys = 1, .key = { THING("sni", FORM_NAME) } },
+	{ .app = APP_DTLS, .matcher = "tls", .once = true, .nkeys = 1, .key = { THING("sni", FORM_NAME) } },
+	{ .app = APP_QUIC, .matcher = "tls", .once = true, .nkeys = 1, .key = { THING("sni", FORM_NAME) } },
 	{ .app = APP_DNS, .matcher = "dns", .nkeys = 2, .key = { THING("names", FORM_NAME), WORD("types") } },
 	SQL(APP_MYSQL, "mysql"),
 	SQL(APP_POSTGRESQL, "pgsql"),
@@ -32,7 +32,7 @@ static struct learn_matcher matchers[] = {
 	{ .app = APP_AMQP, .matcher = "amqp", .nkeys = 2, .key = { WORD("operations"), THING("topics", FORM_SUBJECT) } },
 	{ .app = APP_MQTT, .matcher = "mqtt", .nkeys = 2, .key = { WORD("operations"), THING("topics", FORM_TOPIC) } },
 	{ .app = APP_NATS, .matcher = "nats", .nkeys = 2, .key = { WORD("operations"), THING("topics", FORM_SUBJECT) } },
-	{ .app = APP_SMB, .matcher = "smb", .nkeys = 1, .key = { THING("shares", FORM_WORD) } },
+	{ .app = APP_SMB, .matcher = "smb", .once = true, .nkeys = 1, .key = { THING("shares", FORM_WORD) } },
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -204,7 +204,9 @@ static int by_talk(const void *x, const void *y)
 	return c ? c : strcmp(a->sign, b->sign);
 }
 
-/* Without requests: all but the ports. What has requests is alone. */
+static bool of_echoes(const struct learn_line *l) { return !strncmp(l->ports, "icmp", 4); }
+
+/* Without requests: all but the ports, but echoes, which have no application, alone. What has requests is alone. */
 static int by_app(const void *x, const void *y)
 {
 	const struct learn_line *a = x, *b = y;
@@ -212,6 +214,8 @@ static int by_app(const void *x, const void *y)
 
 	if (!c)
 		c = (int)a->app - (int)b->app;
+	if (!c)
+		c = (int)of_echoes(a) - (int)of_echoes(b);
 	if (!c)
 		c = (int)a->bare - (int)b->bare;
 	if (!c)

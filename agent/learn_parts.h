@@ -43,6 +43,7 @@ struct learn_matcher {
 			   bool remote;		/* learned only of responders that are no workloads */
 	} key[LEARN_KEYS_MAX];
 	unsigned nkeys;
+	bool once;			/* its keys are said at a connection's beginning, not by each request */
 };
 
 /* NULL: nothing is learned of it but its name. *app becomes the one that rules name: what carries it, where that is what is looked into. */

@@ -219,8 +219,8 @@ static bool rule_begin(struct writer *w, const struct learn_line *l)
 		quoted(w->out, g->name, strlen(g->name));
 	}
 	write_ports(w, l->ports);
-	/* no application showed: the port alone; else one that nobody knows is an application too */
-	if (l->app != APP_UNKNOWN || !l->bare)
+	/* one that nobody knows is an application too, and stands for connections that say nothing; an echo has none */
+	if (l->app != APP_UNKNOWN || strncmp(l->ports, "icmp", 4))
 		fprintf(w->out, ", apps: [%s]", app_name((enum app)l->app));
 	return true;
 }
@@ -381,7 +381,14 @@ static bool write_shape(struct writer *w, const struct learn_line *l, const stru
 	return fits;
 }
 
-static void write_comment(struct writer *w, const struct learn_line *l)
+/* The application showed (a server's greeting, the wish for TLS), but no request: none is allowed. What is said at a connection's beginning may have
+ * been said before anybody looked. */
+static bool asked_nothing(const struct learn_line *l, const struct learn_matcher *m)
+{
+	return m && !l->nclasses && !l->loose && !m->once;
+}
+
+static void write_comment(struct writer *w, const struct learn_line *l, const struct learn_matcher *m)
 {
 	char from[64], to[64];
 
@@ -391,6 +398,8 @@ static void write_comment(struct writer *w, const struct learn_line *l)
 	fprintf(w->out, "%s to %s", eve_timestamp(l->first, w->conf->utc, from), eve_timestamp(l->last, w->conf->utc, to));
 	if (l->loose)
 		fputs("; requests of too many kinds, or not readable as a whole: all of the application's are allowed", w->out);
+	if (asked_nothing(l, m))
+		fputs("; without requests", w->out);
 	if (l->app != APP_UNKNOWN && whole(l->ports))
 		fputs("; at ports that are agreed upon each time", w->out);
 	if (l->app == APP_UNKNOWN && strncmp(l->ports, "icmp", 4))
@@ -405,9 +414,9 @@ static void write_line(struct writer *w, const struct learn_line *l)
 	unsigned seen = 0, refused = 0;
 	bool fits = true;
 
-	write_comment(w, l);
+	write_comment(w, l, m);
 	if (!m || !l->nclasses) {
-		fits = rule_begin(w, l);
+		fits = (!asked_nothing(l, m) || write_refusals(w, l, m, &(struct shape){ .n = 1 }, 0, &refused)) && rule_begin(w, l);
 		if (fits)
 			fputs(", action: allow}\n", w->out);
 	}

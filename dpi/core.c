@@ -185,6 +185,7 @@ static bool list_one(void *ctx, struct flow *f)
 		.start = f->start,
 		.last = f->last,
 		.state = flow_state_name((enum flow_state)f->state),
+		.tcp_flags = { f->tcp_flags[0], f->tcp_flags[1] },
 		.app = (enum app)f->app,
 		.app_hint = flow_hint(f),
 		.path = f->path,

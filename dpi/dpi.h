@@ -176,6 +176,7 @@ struct dpi_flow_info {
 	uint64_t pkts[2], bytes[2];	/* to server, to client; IP lengths */
 	int64_t start, last;
 	const char *state;
+	uint8_t tcp_flags[2];		/* TCP: all that were seen, to server, to client */
 	enum app app, app_hint;	/* as in struct event */
 	uint8_t path;
 	enum verdict verdict;

@@ -8,7 +8,7 @@ from test_requests import redis_cli
 from traffic import connect, http_get
 
 DISCOVER = 'version: 1\ndefault: {mode: discover}\n'
-APPS = ('tcp/8080', 'tcp/6379', 'tcp/443', 'tcp/5432', 'udp/53')
+APPS = ('tcp/8080', 'tcp/8081', 'tcp/6379', 'tcp/443', 'tcp/5432', 'udp/53')
 PG = (sorted(glob.glob('/usr/lib/postgresql/*/bin')) or ['/usr/lib/postgresql/bin'])[-1]
 
 
@@ -64,6 +64,7 @@ def everything(lab):
         for path in ('/', '/index.html', '/items/17', '/items/18?x=1'):
             assert http(lab, 'client', web, path), path
         assert http(lab, 'outside', web, '/') == 200
+        connect(lab.ns('client'), web, 8081).close()       # is it there?
         assert redis_cli(lab, db, 'SET', 'key', 'value') == 'OK' and redis_cli(lab, db, 'GET', 'key') == 'value'
         assert tls(lab, '[%s]' % db if ':' in db else db, 'www.good.example')
         assert dns(lab, db, 'api.example')
@@ -105,6 +106,7 @@ def test_learn_then_protect():
             web, db = family('web'), family('db')
             assert http(lab, 'client', web, '/items/19')        # an id that was not seen is one of the kind
             assert http(lab, 'client', web, '/admin') is None
+            assert http(lab, 'client', web, '/', 8081) is None  # who only connected did not ask for anything
             assert http(lab, 'db', web, '/') is None            # somebody else
             assert http(lab, 'client', family('outside'), '/') is None      # under another name
             assert 'OK' not in redis_cli(lab, db, 'FLUSHALL')

@@ -394,6 +394,7 @@ static void test_failed_is_not_learned(void)
 {
 	struct bench *b = bench_new();
 	struct talk t = { .from = 5, .to = 0, .ipproto = IPPROTO_TCP, .port = 81, .app = APP_UNKNOWN };
+	struct policy_file *pf;
 	struct learn_stats s;
 	struct event ev;
 	char *text;
@@ -419,17 +420,26 @@ static void test_failed_is_not_learned(void)
 	t.ipproto = IPPROTO_UDP;
 	t.port = 8125;
 	end_flow(b, &t, 9, 0, 60, "");			/* statistics: nobody answers */
+	t.ipproto = IPPROTO_ICMP;
+	end_flow(b, &t, 1, 1, 84, "");
 	text = written(b, NULL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "ports: [tcp/83], action: allow}"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "ports: [icmp], action: allow}"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "; without data\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "ports: [tcp/83], apps: [unknown], action: allow}"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "ports: [tcp/84, udp/8125], apps: [unknown], action: allow}"));
 	CU_ASSERT_PTR_NULL(strstr(text, "tcp/81"));
 	CU_ASSERT_PTR_NULL(strstr(text, "tcp/82"));
-	t = (struct talk){ .from = 5, .to = 0, .ipproto = IPPROTO_TCP, .port = 83, .app = APP_SSH };
+	pf = parsed(text);
+	t = (struct talk){ .from = 5, .to = 0, .ipproto = IPPROTO_TCP, .port = 83, .app = APP_UNKNOWN };
+	CU_ASSERT_TRUE(allowed(pf, &t));
+	t.app = APP_SSH;		/* who only connected did not say this */
+	CU_ASSERT_FALSE(allowed(pf, &t));
+	policy_file_free(pf);
 	say(b, &t);
 	free(text);
 	text = written(b, NULL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "ports: [tcp/83], apps: [ssh], action: allow}"));	/* what connected only needs no rule of its own */
-	CU_ASSERT_PTR_NULL(strstr(text, "ports: [tcp/83], action"));
+	CU_ASSERT_PTR_NULL(strstr(text, "ports: [tcp/83], apps: [unknown]"));
 	free(text);
 	bench_free(b);
 }
@@ -747,6 +757,8 @@ static void test_port_zero(void)
 	learn_get_stats(b->l, &s);
 	CU_ASSERT(s.pairs == 0 && s.connections == 0);
 	t.port = 53;
+	t.words[0] = "a.example";
+	t.words[1] = "A";
 	say(b, &t);
 	text = written(b, NULL);
 	pf = parsed(text);
@@ -785,6 +797,72 @@ static void test_negotiated_ports(void)
 		CU_ASSERT_EQUAL(strstr(text, "; at ports that are agreed upon each time\n") != NULL, cases[i].allowed);
 		policy_file_free(pf);
 		free(text);
+		bench_free(b);
+	}
+}
+
+/* An application that showed and was asked nothing: it may show, and is asked nothing. TLS may have said its name before anybody looked. */
+static void test_asked_nothing(void)
+{
+	struct bench *b = bench_new();
+	struct talk t = { .from = 5, .to = 2, .ipproto = IPPROTO_TCP, .port = 5432, .app = APP_POSTGRESQL };
+	struct policy_file *pf;
+	char *text;
+
+	say(b, &t);
+	t.app = APP_TLS;
+	say(b, &t);
+	text = written(b, NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "; without requests\n"));
+	pf = parsed(text);
+	t.words[0] = "pay.example";
+	CU_ASSERT_TRUE(allowed(pf, &t));
+	t.app = APP_POSTGRESQL;
+	CU_ASSERT_EQUAL(asked(pf, &t, false), VERDICT_PENDING);
+	t.words[0] = "drop";
+	t.words[1] = "orders";
+	CU_ASSERT_FALSE(allowed(pf, &t));
+	t.words[1] = NULL;
+	CU_ASSERT_FALSE(allowed(pf, &t));
+	t.words[0] = NULL;
+	t.words[2] = "app";
+	CU_ASSERT_TRUE(allowed(pf, &t));
+	policy_file_free(pf);
+	free(text);
+	t = (struct talk){ .from = 5, .to = 2, .ipproto = IPPROTO_TCP, .port = 5432, .app = APP_POSTGRESQL, .words = { "select", "orders" } };
+	say(b, &t);
+	text = written(b, NULL);
+	CU_ASSERT_PTR_NULL(strstr(text, "without requests"));
+	pf = parsed(text);
+	CU_ASSERT_TRUE(allowed(pf, &t));
+	t.words[0] = "drop";
+	CU_ASSERT_FALSE(allowed(pf, &t));
+	policy_file_free(pf);
+	free(text);
+	bench_free(b);
+}
+
+/* Flows that no event has told yet: an open connection, one that is closed; not one that was refused, or is not answered yet. */
+static void test_not_told_yet(void)
+{
+	static const struct { const char *state; uint8_t flags; uint64_t down; bool learned; } cases[] = {
+		{ "established", 0x12, 1, true }, { "closed", 0x13, 3, true }, { "closed", 0x14, 1, false }, { "new", 0, 0, false }, { "established", 0x10, 4, true },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct bench *b = bench_new();
+		struct dpi_flow_info f = { .tuple = { .dport = 83, .sport = 40000, .ipproto = IPPROTO_TCP }, .workload = { b->id[5], b->id[0] }, .pkts = { 3, cases[i].down },
+					   .bytes = { 164, 52 * cases[i].down }, .state = cases[i].state, .tcp_flags = { 0x13, cases[i].flags }, .verdict = VERDICT_ALLOW, .reason = REASON_NO_RULE };
+		char *text;
+
+		CU_ASSERT(!addr_parse("10.0.0.1", &f.tuple.src) && !addr_parse("10.0.0.2", &f.tuple.dst));
+		for (unsigned times = 0; times < 2; times++) {
+			learn_open_begin(b->l);
+			learn_open(b->l, &f);
+			text = written(b, NULL);
+			CU_ASSERT_EQUAL(strstr(text, "1 connection, ") && strstr(text, "ports: [tcp/83], apps: [unknown], action: allow}"), cases[i].learned);
+			free(text);
+		}
 		bench_free(b);
 	}
 }
@@ -936,6 +1014,8 @@ const struct unit_test tests_learn[] = {
 	{ "hostile text", test_hostile_text },
 	{ "port 0 is no part of the file", test_port_zero },
 	{ "ports that are agreed upon each time", test_negotiated_ports },
+	{ "an application that is asked nothing", test_asked_nothing },
+	{ "what no event has told yet", test_not_told_yet },
 	{ "DNS names", test_dns_names },
 	{ "beside a policy", test_beside_a_policy },
 	{ "a long name", test_long_name },
