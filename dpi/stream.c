@@ -609,8 +609,11 @@ void stream_packet(struct px *x)
 	uint32_t end;
 	bool fell, again;
 
-	if (f->state == FLOW_CLOSED)
+	if (f->state == FLOW_CLOSED) {
+		if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+			receiver(x)->flags &= (uint8_t)~HALF_KNOWN;	/* the old SYN: strayed, or another connection under its number; an answer tells (stream_restarts) */
 		return;
+	}
 	fell = ttl_fell(x);
 	if (x->refused || (fell && !p->payload.n))
 		return;

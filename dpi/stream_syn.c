@@ -140,8 +140,10 @@ bool stream_restarts(const struct px *x)
 	/* The responder is heard after all, whose word was not waited for. */
 	if (p->tcp_flags & TCP_ACK && flow_hit(f, F_CLAIMED) && flow_hit(f, F_MIDSTREAM) && !f->pkts[x->dir] && p->ack == receiver(x)->isn + 1)
 		return true;
+	if (p->tcp_flags & TCP_ACK && f->state == FLOW_CLOSED)	/* its SYN came again (stream_packet), or was refused before, and is answered now */
+		return !(sender(x)->flags & HALF_KNOWN) && receiver(x)->flags & HALF_KNOWN && p->ack == receiver(x)->isn + 1;
 	if (p->tcp_flags & TCP_ACK)	/* answers a SYN that came inside this one: its sender knows nothing of this connection */
-		return f->state != FLOW_CLOSED && flow_hit(f, F_SYN_AGAIN) && receiver(x)->isn_alt != receiver(x)->isn && p->ack == receiver(x)->isn_alt + 1;
+		return flow_hit(f, F_SYN_AGAIN) && receiver(x)->isn_alt != receiver(x)->isn && p->ack == receiver(x)->isn_alt + 1;
 	/* Its beginning was guessed from something that is no SYN, which the kernel of the other end may have refused. */
 	if ((f->state == FLOW_NEW || f->state == FLOW_OPENING) && !(f->tcp_flags[DIR_TOSERVER] & TCP_SYN))
 		return x->dir == DIR_TOCLIENT || p->seq != sender(x)->isn;

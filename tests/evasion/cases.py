@@ -121,6 +121,7 @@ RESETS = [
     Case('RST with bytes', [p(GOOD, 0), Seg(N, EVIL, flags='RA'), nxt()]),
     Case('RST with a wrong number before a hole is filled', [p(GOOD, 9), Seg(9, flags='R'), p(GOOD, 0, 9), nxt()], (RST,)),
     Case('RST, exact, then the ports again', [p(GOOD, 0), Seg(N, flags='R'), Hello(isn=900000), p(NEXT, 0)], got=('good', 'next')),
+    Case('RST, exact, then the ports again, under the same number', [p(GOOD, 0), Seg(N, flags='R'), Hello(isn=1000), p(NEXT, 0)], got=('good', 'next')),
     Case('RST, exact, then bytes of the old connection, then the ports again', [p(GOOD, 0), Seg(N, flags='R'), Seg(N, EVIL), Hello(isn=900000), p(NEXT, 0)], got=('good', 'next')),
     Case('FIN, in the window, not exact', [p(GOOD, 0), Seg(N + 10, flags='FA'), nxt()]),
     Case('FIN, beyond the window', [p(GOOD, 0), Seg(N + 2000000, flags='FA'), nxt()], got=('good', 'next')),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A connection that begins on the addresses and ports of one that was refused, where packets are held: judged by itself, and no way by for bytes of the other one. */
+/* A connection that begins on the addresses and ports of one that was refused or is over, where packets are held: judged by itself, and no way by for bytes of the other one. */
 #include <string.h>
 
 #include "tests/unit/dpi/l7.h"
@@ -88,9 +88,80 @@ static void test_dropped_stays(void)
 	core_close(&c);
 }
 
+enum over { RESET_UP, RESET_DOWN, ENDED };
+
+/* An open connection, and its end. */
+static void end_one(struct core *c, bool v6, enum over how, uint32_t seq[2])
+{
+	l7_open(c, l7_policy(MODE_PROTECT, no_delete), v6, true, seq);
+	switch (how) {
+	case RESET_UP:
+		put(c, v6, UP, TCP_RST, seq[UP], 0, NULL);
+		break;
+	case RESET_DOWN:
+		put(c, v6, DOWN, TCP_RST | TCP_ACK, seq[DOWN], seq[UP], NULL);
+		break;
+	case ENDED:
+		put(c, v6, UP, TCP_ACK | TCP_FIN, seq[UP], seq[DOWN], NULL);
+		put(c, v6, DOWN, TCP_ACK | TCP_FIN, seq[DOWN], seq[UP] + 1, NULL);
+		put(c, v6, UP, TCP_ACK, seq[UP] + 1, seq[DOWN] + 1, NULL);
+		break;
+	}
+	CU_ASSERT_EQUAL(core_flow(c)->state, FLOW_CLOSED);
+}
+
+/* A SYN under the number of the connection before it begins another one all the same. */
+static void test_same_number(void)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		struct core c = { 0 };
+		bool v6 = i & 1;
+		uint32_t seq[2];
+
+		end_one(&c, v6, (enum over)(i / 2), seq);
+		CU_ASSERT_EQUAL(put(&c, v6, DOWN, TCP_SYN | TCP_ACK, seq[DOWN] - 1, seq[UP], NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_SYN | TCP_ACK, seq[UP] - 1, seq[DOWN], NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(c.told[EV_FLOW], 0);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_SYN, seq[UP] - 1, 0, NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(put(&c, v6, DOWN, TCP_SYN | TCP_ACK, 70000, seq[UP], NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(c.told[EV_FLOW], 1);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_ACK, seq[UP], 70001, NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_ACK | TCP_PSH, seq[UP], 70001, DELETE), VERDICT_DENY);
+		core_close(&c);
+	}
+}
+
+/* A SYN that a reset answered, and that is sent again: one connection, unless it is accepted then. */
+static void test_refused_by_the_responder(void)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct core c = { 0 };
+		struct policy *p = l7_policy(MODE_PROTECT, no_delete);
+
+		core_open(&c, NULL);
+		dpi_set_policy(c.d, p);
+		policy_unref(p);
+		for (unsigned i = 0; i < 2; i++) {
+			CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_SYN, 1000, 0, NULL), VERDICT_ALLOW);
+			CU_ASSERT_EQUAL(put(&c, v6, DOWN, TCP_RST | TCP_ACK, 0, 1001, NULL), VERDICT_ALLOW);
+		}
+		CU_ASSERT(core_flow(&c)->state == FLOW_CLOSED && core_flow(&c)->pkts[UP] == 2);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_SYN | TCP_ACK, 1000, 5001, NULL), VERDICT_ALLOW);	/* nobody's answer */
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_SYN, 1000, 0, NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(c.told[EV_FLOW], 0);
+		CU_ASSERT_EQUAL(put(&c, v6, DOWN, TCP_SYN | TCP_ACK, 5000, 1001, NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(c.told[EV_FLOW], 1);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_ACK, 1001, 5001, NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_ACK | TCP_PSH, 1001, 5001, DELETE), VERDICT_DENY);
+		core_close(&c);
+	}
+}
+
 const struct unit_test tests_renewed[] = {
 	{ "judged by itself", test_renewed },
 	{ "a new one in name only", test_renewed_in_name_only },
 	{ "dropped silently: no new one", test_dropped_stays },
+	{ "under the number of the one before", test_same_number },
+	{ "refused by the responder, and sent again", test_refused_by_the_responder },
 	{ NULL, NULL },
 };
