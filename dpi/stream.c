@@ -601,6 +601,15 @@ static void take_expected(struct px *x)
 	deliver(x, x->dir, p->payload.p, p->payload.n);
 }
 
+/* Bytes of the initiator behind the end of a connection. A responder that kept nothing of it before it was accepted (SYN cookies) did not hear a reset that came
+ * earlier, and takes its last acknowledgement once more: they would begin what nobody judges. Where packets are held they go no further. */
+static bool behind_end(const struct px *x)
+{
+	const struct packet *p = x->p;
+
+	return p->frame->held && x->d->policy && x->dir == DIR_TOSERVER && p->payload.n && !(p->tcp_flags & TCP_RST);
+}
+
 void stream_packet(struct px *x)
 {
 	const struct packet *p = x->p;
@@ -612,6 +621,7 @@ void stream_packet(struct px *x)
 	if (f->state == FLOW_CLOSED) {
 		if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 			receiver(x)->flags &= (uint8_t)~HALF_KNOWN;	/* the old SYN: strayed, or another connection under its number; an answer tells (stream_restarts) */
+		x->refused = behind_end(x);
 		return;
 	}
 	fell = ttl_fell(x);

@@ -157,11 +157,46 @@ static void test_refused_by_the_responder(void)
 	}
 }
 
+/* A responder that keeps nothing before it is accepted (SYN cookies) takes what comes behind the end for the beginning. */
+static void test_behind_the_end(void)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		struct core c = { 0 };
+		bool v6 = i & 1;
+		uint32_t seq[2];
+
+		end_one(&c, v6, (enum over)(i / 2), seq);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_ACK, seq[UP], seq[DOWN], NULL), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_ACK | TCP_PSH, seq[UP], seq[DOWN], DELETE), VERDICT_DROP);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_ACK | TCP_FIN, seq[UP], seq[DOWN], DELETE), VERDICT_DROP);
+		CU_ASSERT_EQUAL(put(&c, v6, DOWN, TCP_ACK | TCP_PSH, seq[DOWN], seq[UP], "late"), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(put(&c, v6, UP, TCP_RST, seq[UP], 0, "why"), VERDICT_ALLOW);
+		core_close(&c);
+	}
+	for (unsigned held = 0; held < 2; held++) {
+		const struct spec open_[] = { { .flags = TCP_SYN, .seq = 1000, .held = held }, { .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 5000, .ack = 1001, .held = held },
+					      { .flags = TCP_RST, .seq = 1001, .held = held } };
+		struct core c = { 0 };
+		struct policy *p = l7_policy(MODE_PROTECT, no_delete);
+
+		core_open(&c, NULL);
+		dpi_set_policy(c.d, p);
+		policy_unref(p);
+		for (unsigned i = 0; i < 3; i++)
+			CU_ASSERT_EQUAL(core_send(&c, &open_[i]), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_CLOSED);
+		CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 1001, .ack = 5001, .p = DELETE, .n = sizeof DELETE - 1, .held = held }),
+				held ? VERDICT_DROP : VERDICT_ALLOW);
+		core_close(&c);
+	}
+}
+
 const struct unit_test tests_renewed[] = {
 	{ "judged by itself", test_renewed },
 	{ "a new one in name only", test_renewed_in_name_only },
 	{ "dropped silently: no new one", test_dropped_stays },
 	{ "under the number of the one before", test_same_number },
 	{ "refused by the responder, and sent again", test_refused_by_the_responder },
+	{ "bytes behind the end", test_behind_the_end },
 	{ NULL, NULL },
 };
