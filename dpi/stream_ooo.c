@@ -213,6 +213,14 @@ static bool room(const struct dpi *d, const struct half *h, size_t n, bool bare)
 	return (bare || h->ooo_bytes + n <= OOO_BYTES_MAX) && d->ooo_bytes + piece_size(bare ? 0 : n) <= d->ooo_bytes_max;
 }
 
+/* It finds no room. On a held path its receiver must not have what might be refused and will not be judged: its sender sends it again. */
+static void not_kept(struct px *x, enum dpi_counter why)
+{
+	count(x->d, why);
+	tell_anomaly(x, ANOM_STREAM_CAP);
+	x->refused |= x->p->frame->held && x->f->feed != FEED_OFF && (x->f->refusable || x->f->verdict == VERDICT_PENDING);
+}
+
 static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, size_t n, bool fin, const uint32_t *parked, enum park why)
 {
 	struct dpi *d = x->d;
@@ -251,15 +259,11 @@ static void add_one(struct px *x, enum dir dir, uint32_t seq, const uint8_t *p, 
 		after->fin = fin;
 		s = after;
 	} else {
-		if (!room(d, h, n, bare)) {
-			count(d, DPI_C_SEG_CAP);
-			tell_anomaly(x, ANOM_STREAM_CAP);
-			return;
-		}
-		s = mem_alloc(d->mem, sizeof(*s) + (bare ? 0 : n));
+		bool fits = room(d, h, n, bare);
+
+		s = fits ? mem_alloc(d->mem, sizeof(*s) + (bare ? 0 : n)) : NULL;
 		if (!s) {
-			count(d, DPI_C_MEM_REFUSED);
-			tell_anomaly(x, ANOM_STREAM_CAP);
+			not_kept(x, fits ? DPI_C_MEM_REFUSED : DPI_C_SEG_CAP);
 			return;
 		}
 		s->seq = seq;

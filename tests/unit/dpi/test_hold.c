@@ -375,6 +375,32 @@ static void test_out_of_order(void)
 	talk_close(&t);
 }
 
+/* Out of order, and more than is kept: the server does not get what nobody will judge. */
+static void test_more_than_is_kept(void)
+{
+	static const struct l7_rule open_[] = { { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static char one[700];
+	static struct talk t;
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool asked = i < 2;
+		uint32_t at;
+
+		memset(one, 'x', sizeof one);
+		memcpy(one, "DELETE /", 8);
+		memcpy(one + sizeof one - 13, " HTTP/1.1\r\n\r\n", 13);
+		talk_open(&t, i & 1, MODE_PROTECT, asked ? http_rules : open_, NULL);
+		at = t.seq[UP];
+		for (uint32_t k = 0; k < 300; k++)
+			CU_ASSERT_EQUAL(put(&t, (struct spec){ .seq = at + 1 + 2 * k, .p = one + 1 + 2 * k, .n = 1 }), asked && k >= 250 ? DROPPED : ACCEPTED);
+		CU_ASSERT_EQUAL(put(&t, (struct spec){ .seq = at + 600, .p = one + 600, .n = 100 }), asked ? DROPPED : ACCEPTED);
+		CU_ASSERT_EQUAL(core_counter(&t.c, DPI_C_SEG_CAP), 51);
+		CU_ASSERT_EQUAL(put(&t, (struct spec){ .seq = at, .p = one, .n = 600 }), asked ? WAITING : ACCEPTED);
+		CU_ASSERT_EQUAL(put(&t, (struct spec){ .seq = at + 600, .p = one + 600, .n = 100 }), asked ? REFUSED : ACCEPTED);
+		talk_close(&t);
+	}
+}
+
 /* Requests end and begin in the middle of segments: only the last one waits. */
 static void test_stream_of_requests(void)
 {
@@ -545,6 +571,7 @@ const struct unit_test tests_hold[] = {
 	{ "too many", test_frames },
 	{ "sent again", test_copies },
 	{ "out of order", test_out_of_order },
+	{ "out of order, more than is kept", test_more_than_is_kept },
 	{ "one request after the other", test_stream_of_requests },
 	{ "a body does not wait", test_body },
 	{ "what need not wait", test_nothing_waits },
