@@ -150,14 +150,19 @@ static void take_back(struct dpi *d, struct flow *f, enum flow_holds what)
 
 	px_without_packet(d, f);
 	count(d, DPI_C_MEM_TAKEN_BACK);
+	x->open = true;
 	if (what == HOLDS_SEGMENTS) {
 		tell_anomaly(x, ANOM_STREAM_CAP);
 		ooo_purge(d, &f->half[0]);
 		ooo_purge(d, &f->half[1]);
 	} else {
 		tell_anomaly(x, ANOM_MEMORY_CAP);
+	}
+	if (what == HOLDS_PARSER || f->held) {	/* held segments have gone on to their receiver: what they said will not be read either */
 		if (f->feed == FEED_SEEK)
 			seek_give_up(x);
+		if (f->feed == FEED_PARSE && f->held)
+			judge_unreadable(x);
 		feed_off(x);
 	}
 	d->px = saved;

@@ -170,6 +170,40 @@ static void test_unreadable(void)
 	}
 }
 
+/* Memory is short, and this connection has to give back what is kept of it, its parser or segments that wait: nothing of it will be read, and where it is held nothing is let by. */
+static void test_taken_back(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "http", { "methods=DELETE" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool held = i & 1, segments = i & 2;
+		struct spec other = { .flags = TCP_SYN, .sport = 41000, .seq = 1, .held = held };
+		struct talk t;
+		struct flow *f;
+
+		talk_open(&t, MODE_PROTECT, rules, held);
+		f = core_flow(&t.c);
+		CU_ASSERT(say(&t, UP, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, 0, held) && say(&t, DOWN, OK_REPLY, sizeof(OK_REPLY) - 1, 0, held));
+		if (segments) {
+			t.seq[UP]++;
+			CU_ASSERT(say(&t, UP, "ELETE / HTTP/1.1\r\n\r\n", 20, 0, held));
+			t.seq[UP] -= 21;
+			t.c.d->ooo_bytes_max = t.c.d->ooo_bytes;
+		}
+		core_send(&t.c, &other);
+		if (!segments)
+			t.c.d->parser_bytes_max = 1;
+		core_send(&t.c, &other);
+		CU_ASSERT_EQUAL(core_counter(&t.c, DPI_C_MEM_TAKEN_BACK), 1);
+		CU_ASSERT(!f->half[UP].ooo);
+		CU_ASSERT_EQUAL(f->feed, segments && !held ? FEED_PARSE : FEED_OFF);
+		CU_ASSERT_EQUAL(t.c.told[EV_ALERT], held);
+		CU_ASSERT(!held || t.c.last[EV_ALERT].enforced);
+		CU_ASSERT_EQUAL(say(&t, UP, "DELETE / HTTP/1.1\r\n\r\n", segments ? 1 : 21, 0, held), !held);
+		core_close(&t.c);
+	}
+}
+
 /* However the path is written in the request line. */
 static void test_targets(void)
 {
@@ -452,6 +486,7 @@ const struct unit_test tests_requests[] = {
 	{ "fields by name, over a load", test_headers_over_a_load },
 	{ "two hosts", test_several_hosts },
 	{ "what cannot be read", test_unreadable },
+	{ "memory is short", test_taken_back },
 	{ "targets", test_targets },
 	{ "only told", test_only_told },
 	{ "redis: commands and keys", test_redis },
