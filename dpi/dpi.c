@@ -419,6 +419,10 @@ static enum verdict fragment(struct dpi *d, const struct packet *p, struct packe
 		count(d, DPI_C_FRAG_OVERLAP);
 		tell_packet_anomaly(d, p, ANOM_FRAG_OVERLAP);
 	}
+	if (r == DEFRAG_DROP && out.cap && p->frame->held && d->policy) {	/* its receiver may have more room, and would make whole what nobody judged */
+		count(d, DPI_C_VERDICT_DROP);
+		return VERDICT_DROP;
+	}
 	if (r != DEFRAG_WHOLE)
 		return judge_answer(d, NULL, p->frame);
 	count(d, DPI_C_FRAG_DONE);

@@ -204,6 +204,30 @@ static void test_taken_back(void)
 	}
 }
 
+/* A datagram in more pieces than are kept: what is held of it goes no further, for its receiver keeps more. */
+static void test_many_pieces(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "dns", { "names=*.bad" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const uint8_t zero[8];
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool held = i & 1, v6 = i & 2;
+		struct policy *p = l7_policy(MODE_PROTECT, rules);
+		struct core c = { 0 };
+
+		core_open(&c, NULL);
+		dpi_set_policy(c.d, p);
+		policy_unref(p);
+		for (uint16_t k = 0; k < 140; k++) {
+			struct spec s = { .v6 = v6, .udp = true, .dport = 53, .held = held, .ipid = 77, .frag_off = (uint16_t)(8 * k), .frag_more = true, .p = zero, .n = 8 };
+
+			CU_ASSERT_EQUAL(core_send(&c, &s), held && k == 128 ? VERDICT_DROP : VERDICT_ALLOW);
+		}
+		CU_ASSERT_EQUAL(core_counter(&c, DPI_C_FRAG_CAP), 1);
+		core_close(&c);
+	}
+}
+
 /* However the path is written in the request line. */
 static void test_targets(void)
 {
@@ -487,6 +511,7 @@ const struct unit_test tests_requests[] = {
 	{ "two hosts", test_several_hosts },
 	{ "what cannot be read", test_unreadable },
 	{ "memory is short", test_taken_back },
+	{ "more pieces than are kept", test_many_pieces },
 	{ "targets", test_targets },
 	{ "only told", test_only_told },
 	{ "redis: commands and keys", test_redis },
