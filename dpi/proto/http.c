@@ -19,6 +19,17 @@
 #define CHUNK_LINE_MAX 8192u	/* bytes of a chunk's size line with its extensions */
 #define TRAILER_MAX 65536u	/* bytes of all trailer lines of a body */
 
+static const uint16_t ports[] = { 80, 8080, 8000, 8888, 3128, 9200, 0 };
+
+static bool is_usual(uint16_t port)
+{
+	unsigned i = 0;
+
+	while (ports[i] && ports[i] != port)
+		i++;
+	return ports[i] != 0;
+}
+
 /* Where a half stands. */
 enum at {
 	AT_FIRST,	/* nothing was seen of it yet */
@@ -235,7 +246,7 @@ static enum parse take_line(struct half *h, struct cursor *in, size_t max, struc
 	return PARSE_DONE;
 }
 
-/* 1*HEXDIG [BWS ";" extensions]; up to 2^63-1 (RFC 9112 7.1) */
+/* 1*HEXDIG [BWS ";" extensions]; up to 2^63-1 (RFC 9112 7.1). The line's end is behind it. */
 static bool chunk_size(struct bytes line, uint64_t *size)
 {
 	size_t i;
@@ -254,7 +265,10 @@ static bool chunk_size(struct bytes line, uint64_t *size)
 			return false;
 		*size = *size << 4 | d;
 	}
-	return i && (i == line.n || line.p[i] == ';' || line.p[i] == ' ' || line.p[i] == '\t');
+	if (i == line.n)
+		return i != 0;
+	/* where an extension ends servers do not agree, but for CR LF */
+	return i && (line.p[i] == ';' || line.p[i] == ' ' || line.p[i] == '\t') && line.p[line.n] == '\r' && !memchr(line.p, '\r', line.n);
 }
 
 /* One step of a chunked body; DONE: go on. */
@@ -589,7 +603,7 @@ static enum parse lost(struct http *s, enum http_start side, struct cursor *in)
 }
 
 /* The first bytes of a half: those of a message, or of the middle of one; or it is the other half's. */
-static enum parse first(struct http *s, enum http_start side, struct cursor *in)
+static enum parse first(const struct px *px, struct http *s, enum http_start side, struct cursor *in)
 {
 	struct half *h = &s->half[side];
 	enum probe looks, other = PROBE_NO;
@@ -611,8 +625,8 @@ static enum parse first(struct http *s, enum http_start side, struct cursor *in)
 		return PARSE_DONE;
 	}
 	start_message(h);
-	/* an answer to a request that was seen has its beginning here: if that is broken, it is to be told so */
-	if (looks == PROBE_NO && !(side == HTTP_RESPONSE && s->next_id))
+	/* an answer to a request that was seen has its beginning here: if that is broken, it is to be told so; as is what a server takes for a request */
+	if (looks == PROBE_NO && !(side == HTTP_RESPONSE ? s->next_id != 0 : is_usual(px_port(px, dir_of(s, HTTP_RESPONSE))) && http_looks_broken(in) == PROBE_YES))
 		h->at = AT_LOST;
 	return PARSE_DONE;
 }
@@ -627,7 +641,7 @@ static enum parse step(struct px *px, struct http *s, enum http_start side, stru
 
 	switch ((enum at)h->at) {
 	case AT_FIRST:
-		return first(s, side, in);
+		return first(px, s, side, in);
 	case AT_START:
 		return start(px, s, side, in);
 	case AT_HEAD:
@@ -710,12 +724,12 @@ static enum probe probe(const struct probe_in *in)
 			return PROBE_YES;
 		return up == PROBE_NO && down == PROBE_NO && up2 == PROBE_NO && down2 == PROBE_NO ? PROBE_NO : PROBE_MORE;
 	}
+	if (up == PROBE_NO && is_usual(in->dport))
+		return http_looks_broken(&in->dir[DIR_TOSERVER]);
 	if (up == PROBE_NO || down == PROBE_NO)
 		return PROBE_NO;
 	return up == PROBE_YES || down == PROBE_YES ? PROBE_YES : PROBE_MORE;
 }
-
-static const uint16_t ports[] = { 80, 8080, 8000, 8888, 3128, 9200, 0 };
 
 const struct proto proto_http = {
 	.name = "http", .app = APP_HTTP, .event = EV_HTTP, .l4 = PROTO_TCP, .ports = ports, .state_size = sizeof(struct http),

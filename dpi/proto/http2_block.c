@@ -6,6 +6,8 @@
  * facts wait for the response, at most HTTP2_STREAMS_MAX of them. */
 #include "dpi/proto/http2_parts.h"
 
+#include <strings.h>
+
 #include "dpi/proto/http_facts.h"
 
 enum http2_slot { S_METHOD, S_PATH, S_AUTHORITY, S_HOST, S_USER_AGENT, S_XFF, S_REFERER, S_CONTENT_TYPE, S_STATUS, S_LOCATION, S_GRPC_STATUS, S_COUNT };
@@ -39,7 +41,11 @@ static const struct {
 	[S_GRPC_STATUS] = { "grpc-status", NULL, false },
 };
 
+#define LOST (1u << 15)	/* in http2_block.seen: something is not told, or servers read it in several ways */
+_Static_assert(S_COUNT <= 15, "a bit beside the slots");
+
 static bool has(const struct http2_block *b, enum http2_slot slot) { return b->seen >> slot & 1; }
+static void lose(struct http2_block *b, bool lost) { b->seen = (uint16_t)(b->seen | (lost ? LOST : 0)); }
 
 static bool is_lit(struct bytes b, const char *lit)
 {
@@ -81,13 +87,13 @@ static uint32_t number(struct bytes v, size_t digits)
 	return n;
 }
 
-/* application/grpc, application/grpc+proto, application/grpc-web */
+/* application/grpc, application/grpc+proto, application/grpc-web; servers do not all mind capitals */
 static bool grpc_type(struct bytes v)
 {
 	static const char lit[] = "application/grpc";
 	const size_t n = sizeof(lit) - 1;
 
-	return v.n >= n && memcmp(v.p, lit, n) == 0 && (v.n == n || v.p[n] == '+' || v.p[n] == ';' || v.p[n] == '-');
+	return v.n >= n && strncasecmp((const char *)v.p, lit, n) == 0 && (v.n == n || v.p[n] == '+' || v.p[n] == ';' || v.p[n] == '-');
 }
 
 /* One more fact of the block. */
@@ -105,6 +111,7 @@ static void add(struct px *px, struct http2_block *b, enum http2_slot slot, stru
 		rec_bytes(r, slots[slot].fact, v);
 	px_saved_free(px, b->facts);
 	b->facts = px_save(px, r);
+	lose(b, r->full || !b->facts);
 }
 
 /* A field that rules ask for by name; what is kept of a policy that is gone means nothing. */
@@ -117,6 +124,7 @@ static void add_field(struct px *px, struct http2_block *b, const struct fact *f
 	rec_bytes(r, f, v);
 	px_saved_free(px, b->asked);
 	b->asked = px_save(px, r);
+	lose(b, r->full || !b->asked);
 }
 
 bool http2_block_field(void *ctx, struct bytes name, struct bytes value)
@@ -137,8 +145,12 @@ bool http2_block_field(void *ctx, struct bytes name, struct bytes value)
 	}
 	while (slot < S_COUNT && !is_lit(name, slots[slot].name))
 		slot++;
-	if (slot == S_COUNT || has(b, (enum http2_slot)slot))
+	if (slot == S_COUNT)
 		return true;
+	if (has(b, (enum http2_slot)slot)) {
+		lose(b, slot < S_USER_AGENT);	/* which of two? */
+		return true;
+	}
 	b->seen = (uint16_t)(b->seen | 1u << slot);
 	if (slot == S_STATUS) {
 		uint32_t n = number(value, 3);
@@ -151,8 +163,10 @@ bool http2_block_field(void *ctx, struct bytes name, struct bytes value)
 		b->grpc_status = number(value, 3);
 		return true;
 	}
-	if (slot == S_HOST && has(b, S_AUTHORITY))
+	if (slot == S_HOST && has(b, S_AUTHORITY)) {
+		lose(b, !b->facts || !http_same_host(rec_find(b->facts->body, b->facts->len, FACT_HTTP_HOST), value));
 		return true;
+	}
 	if (slots[slot].asked ? has(b, S_METHOD) || slot < S_USER_AGENT : has(b, S_STATUS))
 		add(at->px, b, (enum http2_slot)slot, value);
 	return true;
@@ -341,7 +355,7 @@ static void request(struct px *px, struct http2 *s, enum dir dir, const struct h
 		http2_etcd_request(st, rec_find(st->facts->body, st->facts->len, FACT_HTTP_PATH));
 	r = px_record(px);
 	http2_stream_put(r, st, (struct bytes){ NULL, 0 });
-	if (!same_policy(px, b) && px_wants_headers(px))
+	if ((!same_policy(px, b) && px_wants_headers(px)) || b->seen & LOST)
 		rec_partial(r);		/* fields may have come that nobody asked for then */
 	r->asked = r->len;
 	if (b->asked && same_policy(px, b))

@@ -2,6 +2,8 @@
 /* http_facts: from the fields of a head to the items of a record. See http_facts.h for what each fact is. */
 #include "dpi/proto/http_facts.h"
 
+#include <strings.h>
+
 #define HOST_MAX 256u		/* longer names are told as sent */
 
 static const struct fact f_hostname = { "hostname", FACT_HTTP_HOST }, f_port = { "http_port", FACT_PLAIN },
@@ -48,23 +50,40 @@ static void put_slot(struct record *r, const struct fact *f, const struct http_h
 	}
 }
 
-void http_put_host(struct record *r, struct bytes b)
+/* Without port and final dots. */
+static struct bytes host_of(struct bytes b, unsigned *port)
 {
-	struct cursor c = cur_of(b.p, b.n);
-	char name[HOST_MAX];
-	unsigned port = 0;
 	size_t n = b.n, colon = b.n;
 
+	*port = 0;
 	while (n && b.p[n - 1] >= '0' && b.p[n - 1] <= '9')
 		n--;
 	if (n && b.p[n - 1] == ':') {	/* an address in brackets ends in ']': digits after a colon are the port */
 		colon = n - 1;
-		for (size_t i = n; i < b.n && port <= UINT16_MAX; i++)
-			port = port * 10 + (unsigned)(b.p[i] - '0');
+		for (size_t i = n; i < b.n && *port <= UINT16_MAX; i++)
+			*port = *port * 10 + (unsigned)(b.p[i] - '0');
 	}
-	b = cur_bytes(&c, colon);
+	b.n = colon;
 	while (b.n > 1 && b.p[b.n - 1] == '.')
 		b.n--;
+	return b;
+}
+
+bool http_same_host(struct bytes a, struct bytes b)
+{
+	unsigned port;
+
+	a = host_of(a, &port);
+	b = host_of(b, &port);
+	return a.n == b.n && (!a.n || strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0);
+}
+
+void http_put_host(struct record *r, struct bytes b)
+{
+	char name[HOST_MAX];
+	unsigned port;
+
+	b = host_of(b, &port);
 	if (b.n && b.n <= sizeof(name)) {
 		for (size_t i = 0; i < b.n; i++)
 			name[i] = (char)(b.p[i] >= 'A' && b.p[i] <= 'Z' ? b.p[i] | 0x20 : b.p[i]);
@@ -76,6 +95,19 @@ void http_put_host(struct record *r, struct bytes b)
 		rec_u64(r, &f_port, port);
 }
 
+/* The length of a scheme that ends in a colon (RFC 3986 3.1); 0: there is none. */
+static size_t scheme_of(const struct cursor *url)
+{
+	size_t n = 0;
+
+	for (;; n++) {
+		uint8_t c = cur_peek(url, n);
+
+		if (!((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && !(n && ((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')))
+			return c == ':' ? n : 0;
+	}
+}
+
 /* Absolute form: what stands between "scheme://" and the path; false for other forms. */
 static bool absolute_form(struct bytes url, struct bytes *authority, struct bytes *path)
 {
@@ -85,8 +117,8 @@ static bool absolute_form(struct bytes url, struct bytes *authority, struct byte
 
 	if (cur_peek(&c, 0) == '/')
 		return false;
-	n = cur_find(&c, ':');
-	if (n == SIZE_MAX || cur_peek(&c, n + 1) != '/' || cur_peek(&c, n + 2) != '/')
+	n = scheme_of(&c);
+	if (!n || cur_peek(&c, n + 1) != '/' || cur_peek(&c, n + 2) != '/')
 		return false;
 	cur_skip(&c, n + 3);
 	for (n = 0; n < cur_left(&c) && cur_peek(&c, n) != '/' && cur_peek(&c, n) != '?' && cur_peek(&c, n) != '#'; n++)
@@ -126,6 +158,28 @@ void http_put_request(struct record *r, const struct http_head *h, const struct 
 	put_protocol(r, h->minor);
 }
 
+/* Servers read it in several ways: whose request it is, where it ends, or (scheme:/path) what it asks for. */
+static bool ambiguous(const struct http_head *h, const struct cursor *in)
+{
+	struct bytes url, host, authority, path;
+	struct cursor c;
+	size_t scheme;
+
+	if (h->odd & (1u << HTTP_ODD_SEVERAL_HOSTS | 1u << HTTP_ODD_SPACE_BEFORE_COLON))
+		return true;
+	if (h->te != HTTP_TE_NONE && (h->has_length || h->bad_length || !h->minor))
+		return true;
+	if (cur_peek(in, h->url_off) == '/')
+		return false;
+	url = view(in, h->url_off, h->url_len);
+	host = http_slot(h, HTTP_HOST, in);
+	if (absolute_form(url, &authority, &path))
+		return authority.n && host.n && !http_same_host(authority, host);
+	c = cur_of(url.p, url.n);
+	scheme = scheme_of(&c);
+	return scheme && cur_peek(&c, scheme + 1) == '/';
+}
+
 /* A field may go on in lines that begin with a space or a tab. */
 void http_put_asked(struct record *r, const struct px *px, const struct http_head *h, const struct cursor *head)
 {
@@ -135,7 +189,7 @@ void http_put_asked(struct record *r, const struct px *px, const struct http_hea
 	char value[RECORD_STR_MAX + 1];	/* one byte more than is kept: a longer one is told to be cut */
 	size_t n = 0;
 
-	if (h->odd & 1u << HTTP_ODD_SEVERAL_HOSTS)
+	if (ambiguous(h, head))
 		rec_partial(r);
 	if (!px_wants_headers(px))
 		return;

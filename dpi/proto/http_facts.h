@@ -27,12 +27,14 @@ enum http_kind http_kind_of(const struct http_head *h, const struct cursor *head
 /* The path is one of Elasticsearch's (and OpenSearch's) interface: "/_search", "/index/_doc/1". */
 bool http_is_elasticsearch(const struct http_head *h, const struct cursor *head);
 void http_put_request(struct record *r, const struct http_head *h, const struct cursor *head, enum http_kind kind);
-/* The fields of a request that rules ask for by name, and whether it says something twice that counts once: to be judged, not told. */
+/* The fields of a request that rules ask for by name, and whether servers read it in several ways (partial): to be judged, not told. */
 void http_put_asked(struct record *r, const struct px *px, const struct http_head *h, const struct cursor *head);
 /* request_known: the record holds the request already */
 void http_put_response(struct record *r, const struct http_head *h, const struct cursor *head, bool request_known);
 /* `hostname` and `http_port`, from host[:port] of a Host field or an authority without user information */
 void http_put_host(struct record *r, struct bytes b);
+/* The same name, whatever their ports and capitals are. */
+bool http_same_host(struct bytes a, struct bytes b);
 /* The value of a field as sent; empty when there is none. */
 struct bytes http_slot(const struct http_head *h, enum http_slot i, const struct cursor *head);
 

@@ -350,6 +350,32 @@ enum probe http_looks_request(const struct cursor *in)
 	return request_line(&h, line) ? PROBE_YES : PROBE_NO;
 }
 
+enum probe http_looks_broken(const struct cursor *in)
+{
+	struct cursor c = *in;
+	struct bytes line;
+
+	if (!skip_empty_lines(&c))
+		return PROBE_MORE;
+	if (is_space(cur_peek(&c, 0))) {	/* a request behind spaces */
+		while (is_space(cur_peek(&c, 0)))
+			cur_skip(&c, 1);
+		return cur_left(&c) ? http_looks_request(&c) : PROBE_MORE;
+	}
+	for (size_t i = 0; i < 5; i++) {	/* "GET /", and no version */
+		if (i == cur_left(&c))
+			return PROBE_MORE;
+		if (cur_peek(&c, i) != (uint8_t)"GET /"[i])
+			return PROBE_NO;
+	}
+	if (!cur_line(&c, &line))
+		return cur_left(&c) < LOOK_MAX ? PROBE_MORE : PROBE_NO;
+	for (size_t i = 5; i < line.n; i++)
+		if (line.p[i] <= ' ')
+			return PROBE_NO;
+	return PROBE_YES;
+}
+
 enum probe http_looks_request_start(const struct cursor *in)
 {
 	static const char *const starts[] = {

@@ -68,6 +68,8 @@ enum probe http_looks_request(const struct cursor *in);
 enum probe http_looks_response(const struct cursor *in);
 /* The same from the first few bytes, for well-known methods only: where to take up a stream after lost bytes. */
 enum probe http_looks_request_start(const struct cursor *in);
+/* What servers take for a request though it is none: of HTTP/0.9, or behind spaces. Nothing but a port tells the first from other protocols. */
+enum probe http_looks_broken(const struct cursor *in);
 
 /* True when a and the lower-case text are the same but for case. */
 bool http_same(struct bytes a, const char *lower, size_t n);

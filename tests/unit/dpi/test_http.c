@@ -230,6 +230,22 @@ static void test_numbers(void)
 	}
 }
 
+/* What servers take for a request, though it is none, is one at their ports: broken, and nothing more is read. */
+static void test_broken(void)
+{
+	static const char *const texts[] = { "GET /\r\n", "\nGET /a\n", " GET / HTTP/1.1\r\nHost: a\r\n\r\n" };
+
+	for (unsigned i = 0; i < 6; i++) {
+		const struct flowtest ft = { .dport = i & 1 ? 80 : 7000 };
+		const struct flowtest_step steps[] = { { DIR_TOSERVER, texts[i / 2], strlen(texts[i / 2]) }, { DIR_TOCLIENT, "<html>", 6 } };
+		struct flowtest_result r = flowtest_run(&ft, steps, 2);
+
+		CU_ASSERT_EQUAL(r.app == APP_HTTP, i & 1);
+		CU_ASSERT_EQUAL(strstr(r.text, "http.bad_request_line") != NULL, i & 1);
+		flowtest_free(&r);
+	}
+}
+
 /* What is not HTTP/1, and must not be called so. */
 static void test_others(void)
 {
@@ -241,7 +257,6 @@ static void test_others(void)
 		{ "INVITE sip:b@h SIP/2.0\r\nVia: x\r\n\r\n", "SIP/2.0 100 Trying\r\n\r\n" },
 		{ "OPTIONS icap://h/x ICAP/1.0\r\n\r\n", "ICAP/1.0 200 OK\r\n\r\n" },
 		{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "" },
-		{ "GET /\r\n", "<html>" },
 		{ "GET / HTTP/2.0\r\n\r\n", "" },
 		{ "GET / http/1.1\r\n\r\n", "" },
 		{ "EHLO HTTP/1.1\r\n", "220 x\r\n" },
@@ -301,6 +316,7 @@ const struct unit_test tests_http[] = {
 	{ "every prefix", test_prefixes },
 	{ "over IPv6", test_ipv6 },
 	{ "lengths and chunk sizes that are none", test_numbers },
+	{ "what servers take for a request", test_broken },
 	{ "what is not HTTP/1", test_others },
 	{ "lost bytes", test_gaps },
 	{ NULL, NULL },

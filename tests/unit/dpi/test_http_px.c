@@ -34,6 +34,7 @@ static const void *counted_memchr(const void *p, int c, size_t n)
 #define px_stop alone_stop
 #define px_switch alone_switch
 #define px_set_app alone_set_app
+#define px_port alone_port
 #define proto_http alone_proto_http
 #define http_facts alone_facts
 #define http_fact_length alone_fact_length
@@ -43,6 +44,8 @@ static const void *counted_memchr(const void *p, int c, size_t n)
 #define http_put_response alone_put_response
 #define http_slot alone_slot
 #define http_put_host alone_put_host
+#define http_same_host alone_same_host
+#define http_looks_broken alone_looks_broken
 #define http_is_elasticsearch alone_is_elasticsearch
 #define http_head_scan alone_head_scan
 #define http_looks_request alone_looks_request
@@ -81,6 +84,13 @@ bool px_wants_facts(const struct px *px, enum event_type type)
 {
 	CU_ASSERT_EQUAL(type, EV_HTTP);
 	return !px->no_facts;
+}
+
+uint16_t px_port(const struct px *px, enum dir dir)
+{
+	(void)px;
+	(void)dir;
+	return 0;
 }
 
 bool px_wants_headers(const struct px *px)

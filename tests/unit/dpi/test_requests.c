@@ -50,6 +50,7 @@ static bool say(struct talk *t, enum dir dir, const void *p, size_t n, size_t cu
 #define SAY_DOWN(t, lit) say(t, DOWN, lit, sizeof(lit) - 1, 0, true)
 #define GOT(t, lit) ((t)->ngot >= sizeof(lit) - 1 && memmem((t)->got, (t)->ngot, lit, sizeof(lit) - 1) != NULL)
 
+#define HTTP2_BEGINS "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define OK_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 /* The third request of a kept-alive connection is refused, however it is cut; the two before it were answered. */
@@ -204,6 +205,36 @@ static void test_taken_back(void)
 	}
 }
 
+/* What servers do not all read in the same way is not let by because one of these ways is harmless. */
+static void test_ambiguous(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "http", { "hosts=evil" } }, { VERDICT_DENY, "http", { "paths=/admin*,/x*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const struct { const char *text; bool passes; } rows[] = {
+		{ "GET / HTTP/1.1\r\nHost: a\r\n\r\n", true }, { "GET http://a/ HTTP/1.1\r\nHost: evil\r\n\r\n", false }, { "GET http://evil/ HTTP/1.1\r\nHost: a\r\n\r\n", false },
+		{ "GET http://A:80/ HTTP/1.1\r\nHost: a\r\n\r\n", true }, { "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", true },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", true },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", false },
+		{ "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false }, { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 0\r\n\r\n", false },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nxx\r\n0\n\r\n", true },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\nxx\r\n0\r\n\r\n", false },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a\rb\r\nxx\r\n0\r\n\r\n", false },
+		{ "GET x?y=http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", false }, { "GET http:/admin HTTP/1.1\r\nHost: a\r\n\r\n", false }, { "GET /admin\r\n", false }, { "\r\nGET /\n", false },
+		{ " GET /admin HTTP/1.1\r\nHost: a\r\n\r\n", false }, { "/admin;GET HTTP/1.1\r\n", true },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct talk t;
+		bool passes;
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		passes = say(&t, UP, rows[i].text, strlen(rows[i].text), 0, true);
+		CU_ASSERT_EQUAL(passes, rows[i].passes);
+		if (passes != rows[i].passes)
+			printf("\n%s\n", rows[i].text);
+		core_close(&t.c);
+	}
+}
+
 /* A datagram in more pieces than are kept: what is held of it goes no further, for its receiver keeps more. */
 static void test_many_pieces(void)
 {
@@ -225,6 +256,52 @@ static void test_many_pieces(void)
 		}
 		CU_ASSERT_EQUAL(core_counter(&c, DPI_C_FRAG_CAP), 1);
 		core_close(&c);
+	}
+}
+
+static bool h2_block(struct talk *t, const void *block, size_t n)
+{
+	static const char begins[] = HTTP2_BEGINS "\0\0\0\4\0\0\0\0\0";
+	uint8_t m[20000];
+	size_t at = sizeof(begins) - 1;
+
+	memcpy(m, begins, at);
+	memcpy(m + at, (const uint8_t[]){ (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n, 1, 4, 0, 0, 0, 1 }, 9);
+	memcpy(m + at + 9, block, n);
+	return say(t, UP, m, at + 9 + n, 0, true);
+}
+
+/* The same of HTTP/2: a field that counts once is there twice, or what was said before is more than is kept. */
+static void test_ambiguous_h2(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "http", { "hosts=evil" } }, { VERDICT_DENY, "http", { "headers:x-env=prod" } }, { VERDICT_DENY, "grpc", { "services=s.Bad" } },
+		{ VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const struct { const char *block; size_t n; bool passes; } rows[] = {
+#define R(block, passes) { block, sizeof(block) - 1, passes }
+		R("\202\206\4\2/a\1\1a", true), R("\202\206\4\2/a\1\1a\0\4host\4A:80", true), R("\202\206\4\2/a\1\1a\0\4host\4evil", false), R("\202\206\4\2/a\4\2/b\1\1a", false),
+		R("\203\206\4\10/s.Bad/X\1\1a\0\14content-type\20application/grpc", false), R("\203\206\4\10/s.Bad/X\1\1a\0\14content-type\20Application/gRPC", false),
+#undef R
+	};
+	uint8_t block[20000];
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT_EQUAL(h2_block(&t, rows[i].block, rows[i].n), rows[i].passes);
+		core_close(&t.c);
+	}
+	for (unsigned fields = 500; fields < 1000; fields += 400) {
+		struct talk t;
+
+		memcpy(block, "\202\206\4\2/a\1\1a", n = 9);
+		for (unsigned i = 0; i < fields; i++, n += 9)
+			memcpy(block + n, "\0\5x-env\1a", 9);
+		memcpy(block + n, "\0\5x-env\4prod", 12);
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT_FALSE(h2_block(&t, block, n + 12));
+		core_close(&t.c);
 	}
 }
 
@@ -513,6 +590,8 @@ const struct unit_test tests_requests[] = {
 	{ "memory is short", test_taken_back },
 	{ "more pieces than are kept", test_many_pieces },
 	{ "targets", test_targets },
+	{ "what servers read in several ways", test_ambiguous },
+	{ "what servers read in several ways, HTTP/2", test_ambiguous_h2 },
 	{ "only told", test_only_told },
 	{ "redis: commands and keys", test_redis },
 	{ "pgsql: user, database, verbs", test_pgsql },
