@@ -152,7 +152,8 @@ int answer_policy_learned(struct node *n, const struct control_request *r, struc
 struct test_end {
 	const struct workload *w;		/* NULL: not local */
 	struct addr addr;
-	char name[FQDN_NAME_MAX + 1];		/* it was given by this DNS name; "" */
+	bool by_workload;			/* it was given by the workload's name, */
+	char name[FQDN_NAME_MAX + 1];		/* ... or by this DNS name; "" */
 	struct group_set groups, sure;
 };
 
@@ -179,6 +180,7 @@ static int find_end(struct node *n, const char *text, const struct test_end *ask
 	e->w = text ? registry_find(&n->reg, text) : NULL;
 	if (e->w) {
 		e->addr = e->w->links[0].end.addrs[0];
+		e->by_workload = true;
 		return 0;
 	}
 	if (!text)
@@ -193,6 +195,22 @@ static int find_end(struct node *n, const char *text, const struct test_end *ask
 	if (asker->w && fqdn_cache_find(n->fqdn, asker->w->id, (struct bytes){ (const uint8_t *)e->name, len }, node_now(), &e->addr))
 		e->w = who_has(n, &e->addr);
 	return 0;
+}
+
+/* No connection has an end of each family: of a workload that was given by its name the first address of the peer's family, where it has one. */
+static void match_family(struct test_end *e, const struct test_end *peer)
+{
+	const struct workload *w = e->by_workload && !addr_is_zero(&peer->addr) && addr_is_v4(&e->addr) != addr_is_v4(&peer->addr) ? e->w : NULL;
+
+	for (unsigned i = 0; w && i < w->nlinks; i++)
+		for (unsigned k = 0; k < w->links[i].end.naddrs; k++) {
+			const struct addr *a = &w->links[i].end.addrs[k];
+
+			if (addr_is_v4(a) != addr_is_v4(&peer->addr) || addr_is_linklocal(a))
+				continue;
+			e->addr = *a;
+			return;
+		}
 }
 
 struct end_names {
@@ -386,6 +404,8 @@ int answer_policy_test(struct node *n, const struct control_request *r, struct j
 		return err_set(err, -ENOENT, "no policy is loaded");
 	if (find_end(n, arg_str(r, "from"), NULL, &ends[0], err) || find_end(n, arg_str(r, "to"), &ends[0], &ends[1], err))
 		return -EINVAL;
+	match_family(&ends[0], &ends[1]);
+	match_family(&ends[1], &ends[0]);
 	if (!port || test_port(port, &p))
 		return err_set(err, -EINVAL, "port %s: tcp/PORT, udp/PORT, sctp/PORT, icmp or icmp6 is needed", port ? port : "?");
 	if (app && app_by_name(app) < 0)

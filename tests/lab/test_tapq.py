@@ -166,6 +166,30 @@ def test_policy_test_by_addresses():
         assert lab.stop_tapqd() == 0
 
 
+FAMILIES = '''version: 1
+default: {mode: protect}
+groups:
+  - {name: four, match: {cidr: 10.77.0.0/24}}
+  - {name: six, match: {cidr: "fd77::/64"}}
+rules:
+  - {id: 10, from: four, to: four, ports: [tcp/80], action: allow}
+  - {id: 20, from: six, to: six, ports: [tcp/80], action: allow}
+'''
+
+
+def test_policy_test_of_a_family():
+    """Where one end is an address, the other one is that of its workload's of the same family; no connection has one of each."""
+    with Lab(outside=False) as lab:
+        lab.start_tapqd(mode='mixed', policy=FAMILIES)
+        for address, rule in ((lab.v4, 10), (lab.v6, 20)):
+            for src, dst in (('client', address('web')), (address('client'), 'web'), (address('client'), address('web'))):
+                a = lab.tapq_json('policy', 'test', '--from', src, '--to', dst, '--port', 'tcp/80')
+                assert (a['verdict'], a['rule']) == ('allow', rule), (src, dst, a)
+        a = lab.tapq_json('policy', 'test', '--from', 'client', '--to', 'web', '--port', 'tcp/80')
+        assert a['verdict'] == 'allow' and a['from_groups'] == a['to_groups'], a
+        assert lab.stop_tapqd() == 0
+
+
 def test_policy_load_confirm():
     with Lab(outside=False) as lab:
         lab.nginx('web')
