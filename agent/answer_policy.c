@@ -189,7 +189,7 @@ static int find_end(struct node *n, const char *text, const struct test_end *ask
 		e->w = who_has(n, &e->addr);
 		return 0;
 	}
-	len = asker ? fqdn_name(given, e->name) : 0;
+	len = asker && strspn(text, "0123456789.") < given.n ? fqdn_name(given, e->name) : 0;	/* digits alone are an address gone wrong */
 	if (!len)
 		return err_set(err, -EINVAL, asker ? "%s: neither a workload, an address nor a DNS name" : "%s: neither a workload nor an address", text);
 	if (asker->w && fqdn_cache_find(n->fqdn, asker->w->id, (struct bytes){ (const uint8_t *)e->name, len }, node_now(), &e->addr))

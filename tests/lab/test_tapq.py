@@ -161,6 +161,8 @@ def test_policy_test_by_addresses():
                 for dst in ('web', address('web')):
                     assert told(src, dst, 'tcp/80') == ('allow', 10, 'protect', ['visitor'], ['shop']), (src, dst, told(src, dst, 'tcp/80'))
                     assert told(src, dst, 'tcp/81') == ('deny', 0, 'protect', ['visitor'], ['shop']), (src, dst, told(src, dst, 'tcp/81'))
+        r = lab.tapq('policy', 'test', '--from', 'client', '--to', '10.77.0.300', '--port', 'tcp/80', check=False)
+        assert r.returncode == 1 and '10.77.0.300: neither' in r.stderr, r
         # nobody's of this node: the default
         assert told('192.0.2.1', '192.0.2.2', 'tcp/80') == ('alert', 0, 'monitor', [], []), told('192.0.2.1', '192.0.2.2', 'tcp/80')
         assert lab.stop_tapqd() == 0
