@@ -388,8 +388,20 @@ static void random_question(uint64_t *s, unsigned ngroups, bool asks, const stru
 /* ---- rounds ---- */
 
 struct seen {
-	unsigned cases, verdicts[VERDICT_COUNT], held, by_facts, wrong;
+	unsigned cases, verdicts[VERDICT_COUNT], held, by_facts, wrong, shadowed;
+	bool never[RULES_MAX + 1];	/* by id: rules of the round that are told never to match */
 };
+
+static void on_shadow(void *ctx, uint32_t rule, unsigned line, uint32_t by, unsigned by_line)
+{
+	struct seen *seen = ctx;
+
+	(void)line;
+	(void)by_line;
+	seen->wrong += by >= rule;
+	seen->never[rule] = true;
+	seen->shadowed++;
+}
 
 static bool same_answer(struct policy_answer a, struct policy_answer b)
 {
@@ -461,6 +473,8 @@ static void run_round(uint64_t *s, unsigned nrules, unsigned ngroups, bool asks,
 		add_rule(b, &r[i], i + 1);
 	}
 	p = policy_build(b);
+	memset(seen->never, 0, sizeof seen->never);
+	CU_ASSERT_TRUE(policy_shadowed(p, on_shadow, seen));
 	memo = policy_memo_new(p);
 	for (unsigned i = 0; i < questions; i++, seen->cases++) {
 		struct policy_answer want, got;
@@ -469,6 +483,7 @@ static void run_round(uint64_t *s, unsigned nrules, unsigned ngroups, bool asks,
 		want = slow_judge(p, r, nrules, &x.q);
 		got = policy_judge(p, &x.q);
 		seen->wrong += !remembered_alike(s, p, memo, x.q);
+		seen->wrong += seen->never[got.rule] && !x.q.from_sure;		/* no group of this policy asks for names: what is unsure of these ends is no name */
 		seen->verdicts[got.verdict]++;
 		seen->held += got.hold;
 		seen->by_facts += x.q.facts && got.rule && r[got.rule - 1].nclauses;
@@ -497,6 +512,7 @@ static void test_judging(void)
 	run_round(&s, RULES_MAX, 2, true, 60, r, &seen);
 	CU_ASSERT(seen.cases >= 100000);
 	CU_ASSERT_EQUAL(seen.wrong, 0);
+	CU_ASSERT(seen.shadowed > 1000);
 	for (unsigned v = 0; v < VERDICT_COUNT; v++)
 		CU_ASSERT(seen.verdicts[v] > 1000);	/* each was really met */
 	CU_ASSERT(seen.by_facts > 2000);
