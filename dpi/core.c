@@ -143,6 +143,8 @@ void dpi_set_policy(struct dpi *d, struct policy *p)
 	d->policy = p ? policy_ref(p) : NULL;
 	policy_memo_free(d->memo);
 	d->memo = p ? policy_memo_new(p) : NULL;
+	if (d->policy != old)
+		d->policy_since = ++d->policy_version;
 	d->policy_version++;
 	set_limits(d);
 	hold_judge(d);

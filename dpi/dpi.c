@@ -54,8 +54,8 @@ static enum pass guard(struct dpi *d, const struct packet *p, const struct flow_
 	if (f && own == OWN_YES) {
 		if (f->path != fr->path && !flow_tunnelled(f))
 			view_forget(f);
-		if (f->epoch != d->epoch)
-			f->policy = d->policy_version - 1;	/* its ends may be others now */
+		if (f->epoch != d->epoch && f->policy == d->policy_version)
+			f->policy--;	/* its ends may be others now */
 		f->path = fr->path;
 		f->epoch = d->epoch;
 	}
@@ -109,8 +109,8 @@ static void goes_with_outer(struct px *x)
 {
 	struct flow *f = x->f;
 
-	if (f->epoch != x->d->epoch)
-		f->policy = x->d->policy_version - 1;
+	if (f->epoch != x->d->epoch && f->policy == x->d->policy_version)
+		f->policy--;
 	f->path = x->p->frame->path;
 	f->epoch = x->d->epoch;
 }

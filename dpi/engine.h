@@ -98,6 +98,7 @@ struct dpi {
 	struct policy_memo *memo;	/* of that policy; NULL: none, or no memory for it */
 	struct policy_limits limits;	/* in force */
 	uint32_t policy_version;	/* counts dpi_set_policy, so that NULL is a version too */
+	uint32_t policy_since;		/* what was judged at this version or a later one was judged by this policy, though it may have to be judged again */
 	uint32_t epoch;
 	int64_t overlap_start, overlap_end;	/* ns, time of frames; end 0: none */
 	int64_t now;			/* ns; never goes back, whatever frames say */

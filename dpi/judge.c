@@ -255,6 +255,12 @@ void judge_released(struct dpi *d, const struct flow *f)
 		d->ops.released(d->ops.ctx, &t);
 }
 
+/* For one of its requests, by this policy: the request is past, and would not be found in it again. What stops it is not made good by other ends. */
+static bool refused_for_good(const struct dpi *d, const struct flow *f)
+{
+	return flow_refused(f) && f->by_facts && (is_stream(f) || f->feed == FEED_OFF) && f->reason != REASON_QUARANTINE && d->policy && (int32_t)(f->policy - d->policy_since) >= 0;
+}
+
 static __attribute__((noinline)) void judge_due(struct px *x)
 {
 	struct dpi *d = x->d;
@@ -262,7 +268,7 @@ static __attribute__((noinline)) void judge_due(struct px *x)
 	struct policy_answer a = { .verdict = VERDICT_ALLOW, .reason = REASON_NONE };
 	const struct facts past = { .unseen = true };	/* of a flow that is not parsed any more */
 	const struct facts *facts;
-	bool fresh = f->policy != d->policy_version, told;
+	bool fresh = f->policy != d->policy_version, kept = refused_for_good(d, f), told;
 	struct dpi_ends e = { 0 };
 
 	flow_set(f, F_JUDGED);
@@ -272,11 +278,13 @@ static __attribute__((noinline)) void judge_due(struct px *x)
 	f->policy = d->policy_version;
 	if (x->p)
 		f->enforceable = !x->p->frame->held && x->p->frame->flags & FRAME_ENFORCEABLE;
-	flow_clear(f, F_LEARNED | F_STOPPED);
-	facts = f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL;
 	e = ask_ends(x);
 	f->workload[0] = e.workload[0];
 	f->workload[1] = e.workload[1];
+	if (kept && !e.quarantined)
+		return;
+	flow_clear(f, F_LEARNED | F_STOPPED);
+	facts = f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL;
 	if (e.quarantined) {
 		a = (struct policy_answer){ .verdict = VERDICT_DROP, .reason = REASON_QUARANTINE, .enforce = true };
 		flow_stop(&d->flows, f, d->now);	/* a mirrored packet too: it was sent to us instead of on */

@@ -331,6 +331,46 @@ static void test_bounds(void)
 	core_close(&c);
 }
 
+/* Refused for a request: not made good by a switch of paths, nor by the same policy once more (somebody's quarantine), but by another one. */
+static void test_refused_for_a_request(void)
+{
+	static const struct l7_rule refuses[] = { { VERDICT_DROP, "http", { "paths=/a*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END }, allows[] = { { VERDICT_ALLOW, NULL, { NULL } }, END };
+
+	for (unsigned i = 0; i < 8; i++) {
+		const struct one o = { .kind = HTTP, .v6 = i & 1, .held = i & 2, .enforceable = !(i & 2), .sport = 40000, .dport = 80, .view = 10 };
+		struct policy *p = l7_policy(MODE_PROTECT, refuses);
+		struct spec again = of(&o, UP);
+		struct core c = { 0 };
+		struct flow *f;
+
+		core_open(&c, NULL);
+		set_policy(&c, policy_ref(p));
+		begin(&c, &o);
+		f = core_flow(&c);
+		CU_ASSERT(f->verdict == VERDICT_DROP && c.told[EV_ALERT] == 1);
+		again.flags = TCP_ACK | TCP_PSH;
+		again.seq = 101;
+		again.ack = 701;
+		again.p = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+		again.n = strlen(again.p);
+		if (i & 4) {
+			dpi_set_epoch(c.d, c.d->now, 0);
+		} else {
+			set_policy(&c, policy_ref(p));
+			while (dpi_judge_anew(c.d, 1))
+				;
+		}
+		CU_ASSERT_EQUAL(core_send(&c, &again), VERDICT_DROP);
+		CU_ASSERT(f->verdict == VERDICT_DROP && c.told[EV_ALERT] == 1 && c.released == 0);
+		set_policy(&c, l7_policy(MODE_PROTECT, allows));
+		dpi_set_epoch(c.d, c.d->now, 0);
+		CU_ASSERT_EQUAL(core_send(&c, &again), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(c.released, !(i & 2));
+		core_close(&c);
+		policy_unref(p);
+	}
+}
+
 /* Its numbers were forgotten while it went by. */
 static void test_came_back(void)
 {
@@ -356,6 +396,7 @@ const struct unit_test tests_anew[] = {
 	{ "what is told", test_told },
 	{ "no room", test_no_room },
 	{ "bounds of a call", test_bounds },
+	{ "refused for a request", test_refused_for_a_request },
 	{ "came back", test_came_back },
 	{ NULL, NULL },
 };
