@@ -614,14 +614,20 @@ void enforce_begin(struct enforce *e)
 		__atomic_store_n(&e->next, e->next + 1, __ATOMIC_RELEASE);
 }
 
-void enforce_flush(struct enforce *e)
+void enforce_flush(struct enforce *e, bool (*of)(void *ctx, uint32_t workload), void *ctx)
 {
 	if (!e)
 		return;
 	pthread_mutex_lock(&e->lock);
-	for (uint32_t i = 0; i < e->nflows; i++)
-		if (e->flow[i].used)
-			drop_flow(e, &e->flow[i]);
+	if (of)
+		work(e);	/* what was said of the others holds: the end of a flow is said once */
+	for (uint32_t i = 0; i < e->nflows; i++) {
+		struct stopped *f = &e->flow[i];
+		const uint32_t *w = f->last.workload;
+
+		if (f->used && (!of || (w[0] && of(ctx, w[0])) || (w[1] && of(ctx, w[1]))))
+			drop_flow(e, f);
+	}
 	tell_owed(e);
 	e->round = e->next;
 	work(e);

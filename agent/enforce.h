@@ -62,8 +62,8 @@ void enforce_keep(struct enforce *, bool (*there)(void *ctx, uint32_t view), voi
 void enforce_possible(struct enforce *, bool);
 /* The policy or owners change: what a worker says from its enforce_adopt on waits for enforce_flush. */
 void enforce_begin(struct enforce *);
-/* Every worker knows: filters of flows go, and what was said before is not heard any more. */
-void enforce_flush(struct enforce *);
+/* Every worker knows: filters of flows go, and what was said before is not heard any more. of: only those of flows of such workloads. */
+void enforce_flush(struct enforce *, bool (*of)(void *ctx, uint32_t workload), void *ctx);
 /* Can flows be stopped at all? Read by sources (any thread): false for a while after filters were refused by the kernel, and where none are possible. */
 const bool *enforce_able(const struct enforce *);
 

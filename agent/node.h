@@ -93,7 +93,8 @@ struct node {
 	int64_t scanned;		/* ns: the last scan for workloads */
 	uint64_t beats[WORKERS_MAX];	/* of each worker when last looked at */
 	unsigned still[WORKERS_MAX];	/* looks since it last moved */
-	bool enforce_anew;	/* filters of denied flows go when the workers have the next world */
+	bool enforce_anew;	/* filters of denied flows go when the workers have the next world ... */
+	bool enforce_switched;	/* ... those of flows of workloads that switched */
 	bool world_changed;
 	uint64_t counters[NODE_C_COUNT];
 	pthread_mutex_t shared;		/* within crew_run(): held for workers, sums and counters, by whoever works for the main thread */

@@ -171,6 +171,16 @@ static void fill_port(const struct node *n, const struct workload *w, unsigned i
 		workload_groups(w, n->policy, &p->groups);
 }
 
+static bool has_switched(void *ctx, uint32_t id)
+{
+	const struct node *n = ctx;
+	const struct workload *w = n->reg.first;
+
+	while (w && w->id != id)
+		w = w->next;
+	return w && w->switched;
+}
+
 void node_publish(struct node *n, bool judge, int64_t overlap)
 {
 	struct world_port *ports = calloc((size_t)n->reg.count * WORKLOAD_LINKS_MAX + 1, sizeof *ports);
@@ -187,13 +197,16 @@ void node_publish(struct node *n, bool judge, int64_t overlap)
 	free(ports);
 	if (!world)
 		return;
-	if (n->enforce_anew)
+	if (n->enforce_anew || n->enforce_switched)
 		enforce_begin(n->enforce);
 	for (unsigned i = 0; i < n->nworkers; i++)
 		worker_set_world(n->workers[i], world, judge, overlap);
-	if (n->enforce_anew)
-		enforce_flush(n->enforce);
-	n->enforce_anew = false;
+	if (n->enforce_anew || n->enforce_switched) {
+		enforce_flush(n->enforce, n->enforce_anew ? NULL : has_switched, n);
+		for (struct workload *w = n->reg.first; w; w = w->next)
+			w->switched = false;
+	}
+	n->enforce_anew = n->enforce_switched = false;
 	world_unref(world);
 	n->world_changed = false;
 }
@@ -437,7 +450,8 @@ void node_reconcile(struct node *n, bool all)
 		w->todo = all || w->changed || !attach_queue_current(w) || !mirror_current(w) || !attach_cut_current(w) || attach_rules_left(w) || filters_left(w);
 		w->changed = false;
 		any |= w->todo;
-		overlap |= w->todo && switches(w);
+		w->switched |= w->todo && switches(w);
+		overlap |= w->switched;
 		queues |= w->todo && (w->queue.wanted || w->queue.source);
 	}
 	if (!any)
@@ -476,7 +490,7 @@ void node_reconcile(struct node *n, bool all)
 	for (struct workload *w = n->reg.first; w; w = w->next)
 		w->todo = false;
 	if (overlap) {
-		n->enforce_anew = true;		/* a flow may be a queue's now */
+		n->enforce_switched = true;	/* a flow may be a queue's now */
 		end_overlap_soon(n);
 	} else {
 		node_publish(n, false, 0);
@@ -533,6 +547,6 @@ void reconcile_all_away(struct node *n)
 	close_rings(n);
 	if (n->keep) {	/* filters of flows are of no use to the next start, and nobody would take them away meanwhile */
 		enforce_begin(n->enforce);
-		enforce_flush(n->enforce);
+		enforce_flush(n->enforce, NULL, NULL);
 	}
 }

@@ -91,6 +91,7 @@ struct workload {
 	bool seen;			/* what its rules were last written with: its veth shows what leaves it in quarantine */
 	uint64_t peers_key;		/* of the local servers' ports that its client rules were written to let pass; 0: none */
 	bool todo;			/* within one reconcile: this one is being worked on */
+	bool switched;			/* what its flows go through changed: told to enforcement with the next world */
 	bool changed;			/* links or options changed: to be reconciled */
 	int64_t lifted;			/* ns since the epoch: until then nothing is excluded from its mirror, because it sends past its queue */
 	unsigned backoff;		/* rounds to wait after a failure */

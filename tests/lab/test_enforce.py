@@ -512,6 +512,56 @@ def test_policy_taken_back_to_none():
         assert lab.stop_tapqd() == 0
 
 
+class Keeps(threading.Thread):
+    """A server that takes one connection and keeps what it gets."""
+    def __init__(self, ns, addr, port):
+        super().__init__(daemon=True)
+        with in_netns(ns):
+            self.s = socket.socket(socket.AF_INET6 if ':' in addr else socket.AF_INET, socket.SOCK_STREAM)
+        self.s.bind((addr, port))
+        self.s.listen(1)
+        self.got = b''
+        self.start()
+
+    def run(self):
+        c, _ = self.s.accept()
+        while True:
+            d = c.recv(65536)
+            if not d:
+                break
+            self.got += d
+
+
+def test_paths_of_others_change():
+    """A flow that is stopped stays so while queues of others come and go, their rules are put back, and they are cut off: not one segment passes."""
+    with Lab(outside=False) as lab:
+        lab.start_tapqd(mode='mixed', policy=REQUESTS % 'drop')
+        addrs = (lab.v4('web'), lab.v6('web'))
+        servers, held = ([Keeps(lab.ns('web'), a, port) for a in addrs] for port in (9091, 8080))
+        conns = [connect(lab.ns('client'), a, port) for port in (9091, 8080) for a in addrs]
+        for c in conns:
+            c.sendall(b'GET /denied HTTP/1.1\r\nHost: test.example\r\n\r\n')
+        wait_for('filters', lambda: stopped(lab, 1, 1))
+        for i in range(6):
+            for c in conns:
+                c.sendall(b'SECOND')
+            lab.tapq('apps', 'db', 'add' if i % 2 == 0 else 'del', 'tcp/7777')
+            if i == 3:
+                lab.exec('db', 'nft', 'flush', 'ruleset')
+            if i > 3:
+                lab.tapq('quarantine', 'db', 'on' if i == 4 else 'off')
+            time.sleep(0.5)     # what was not acknowledged is sent again
+        lab.wait_ready()
+        assert [s.got.count(b'SECOND') for s in servers] == [0, 0], [s.got for s in servers]
+        assert [s.got for s in held] == [b'', b''], [s.got for s in held]
+        assert stopped(lab, 1, 1)
+        # their own: their flows may be a queue's now
+        lab.tapq('apps', 'web', 'add', 'tcp/9091')
+        wait_for('filters go', lambda: stopped(lab, 0, 0))
+        assert lab.stop_tapqd() == 0
+        assert [s.got.count(b'SECOND') for s in servers] == [0, 0], [s.got for s in servers]
+
+
 def test_reload_changes_the_blocks():
     """On shared blocks no flow is stopped, and that is what is told; on blocks of a device's own it is: after a reload too, both ways."""
     with Lab(containers=('web', 'client'), outside=False) as lab:
