@@ -325,9 +325,10 @@ static void exchange_policy(struct node *n, struct policy_file *pf, const char *
 	tell_event_mask(n);		/* before flows are judged by it */
 	fences_refresh(n);
 	attach_policy(n);
-	n->enforce_anew = true;
+	n->enforce_anew |= pf != old;
 	node_publish(n, true, 0);
-	policy_file_free(old);
+	if (pf != old)
+		policy_file_free(old);
 	free(old_name);
 }
 
@@ -400,6 +401,15 @@ static void warn_fixed(const struct config *old, const struct config *c)
 		log_warn(AGENT, "control, bridge, dpi.workers, dpi.max_flows, dpi.memcap, nfq.queue_base, nfq.mark and tc.ring take effect at the next start");
 }
 
+/* The same text is the same policy: what was refused by it stays refused. */
+static struct policy_file *same_or(struct node *n, struct policy_file *pf)
+{
+	if (!pf || !n->policy || n->confirm_round || strcmp(policy_file_text(pf), policy_file_text(n->policy)))
+		return pf;
+	policy_file_free(pf);
+	return n->policy;
+}
+
 int node_reload(struct node *n, struct err *err)
 {
 	struct config *c = config_load(n->args.config_file, n->args.overrides, n->args.noverrides, err), *old = n->config;
@@ -436,7 +446,9 @@ int node_reload(struct node *n, struct err *err)
 	registry_configure(&n->reg, c, on_excluded, n);
 	for (struct workload *w = n->reg.first; w; w = w->next)
 		w->changed |= c->offload != old->offload || c->iptables != old->iptables || c->table != old->table;
+	n->enforce_anew |= c->tc_engine != old->tc_engine || c->tc_shared_blocks != old->tc_shared_blocks;
 	config_free(old);
+	pf = same_or(n, pf);
 	if (!can_stop(c))
 		enforce_possible(n->enforce, false);	/* before such filters go ... */
 	node_set_policy(n, pf, c->policy);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A policy is changed while connections are open and busy: all are judged again, and those that may go on lose nothing."""
-import selectors, socket, threading, time
+import selectors, signal, socket, threading, time
 
 from lablib import Lab, flow_counts, flow_key, in_netns, plain_build_only, wait_for
+from test_enforce import Keeps, REQUESTS
 from test_policy import tried
+from traffic import connect
 
 STAYS, GOES, STAYS_MIRRORED, GOES_MIRRORED = 7001, 7002, 7003, 7004
 PORTS = (STAYS, GOES, STAYS_MIRRORED, GOES_MIRRORED)
@@ -221,6 +223,30 @@ def test_fifty_loads_under_load():
 
 
 @plain_build_only
+def test_sighup_frees_nothing():
+    """A log that is rotated: the policy is the same, and what it refused does not get to the server, be it sent again, on either path."""
+    for offload in ('false', 'true'):
+        with Lab(outside=False, containers=('web', 'client')) as lab:
+            lab.start_tapqd(mode='mixed', policy=REQUESTS % 'drop', extra='nfq: {apps: [tcp/8080], offload: %s}\n' % offload)
+            ends = [(a, port) for port in (8080, 9091) for a in (lab.v4('web'), lab.v6('web'))]
+            servers = [Keeps(lab.ns('web'), *e) for e in ends]
+            conns = [connect(lab.ns('client'), *e) for e in ends]
+            for c in conns:
+                c.sendall(b'GET /denied HTTP/1.1\r\nHost: test.example\r\n\r\n')
+            wait_for('filters', lambda: lab.counter('enforce.standing') == 2)
+            for c in conns:
+                c.sendall(b'SECOND')
+            for _ in range(3):
+                done = lab.counter('config.reloads')
+                lab.tapqd.send_signal(signal.SIGHUP)
+                wait_for('it was read', lambda: lab.counter('config.reloads') == done + 1)
+                time.sleep(0.7)     # it is sent again
+            got = [s.got for s in servers]
+            assert got[:2] == [b'', b''] and all(g.count(b'GET') == 1 and b'SECOND' not in g for g in got[2:]), got
+            assert lab.counter('enforce.standing') == 2
+            assert lab.stop_tapqd() == 0
+
+
 def test_load_of_ten_thousand_rules_does_not_stall():
     """While policies of 10,000 rules are read and taken over, answers keep coming: the 99th percentile stays within ten times of the quiet one, or 100 ms."""
     with Lab() as lab:
