@@ -406,6 +406,8 @@ static bool on_ack(struct px *x)
 	struct flow *f = x->f;
 	struct half *s = sender(x), *r = receiver(x);
 
+	if (f->state == FLOW_OPENING && x->dir == DIR_TOSERVER)
+		stream_which_answer(x);
 	if (r->ooo && seq_after(p->ack, r->max_end))
 		r->max_end = ooo_doubted_end(r, r->max_end, p->ack);
 	if (seq_after(p->ack, r->max_end)) {

@@ -86,5 +86,8 @@ void stream_drain(struct px *, enum dir);
 /* stream_syn.c: a SYN without, and with ACK. */
 void stream_syn(struct px *);
 void stream_syn_ack(struct px *);
+/* The initiator acknowledges for the first time. A responder that keeps nothing before that (SYN cookies) may have answered its SYN twice, under two numbers: this
+ * tells which of them counts. */
+void stream_which_answer(struct px *);
 
 #endif

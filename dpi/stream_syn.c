@@ -78,6 +78,26 @@ static void agree(struct px *x)
 		flow_set(x->f, F_SACK);
 }
 
+/* Of a SYN/ACK of s: does it say the same as the one before it? */
+static bool same_options(const struct half *s, const struct half *r, const struct packet *p)
+{
+	bool scales = s->flags & HALF_WSCALE, stamps = s->flags & HALF_TS, sacks = s->flags & HALF_SACK;
+
+	if (scales && r->flags & HALF_WSCALE && ((unsigned)p->wscale & 15) != s->wscale)
+		return false;
+	return (p->wscale >= 0) == scales && p->has_ts == stamps && p->sack_ok == sacks && (p->md5 || p->ao) == s->is_signed;
+}
+
+void stream_which_answer(struct px *x)
+{
+	struct half *s = sender(x), *r = receiver(x);
+
+	if (r->isn_alt == r->isn || x->p->ack != r->isn_alt + 1)
+		return;
+	syn_numbers(r, r->isn_alt, 0);
+	s->acked = r->isn;
+}
+
 void stream_syn_ack(struct px *x)
 {
 	const struct packet *p = x->p;
@@ -101,8 +121,10 @@ void stream_syn_ack(struct px *x)
 		return;
 	}
 	if (f->state == FLOW_OPENING || (s->flags & HALF_KNOWN && s->isn == p->seq)) {
-		if (s->isn != p->seq)
-			s->isn_alt = p->seq;	/* the first one counts */
+		if (s->isn != p->seq) {
+			s->isn_alt = p->seq;	/* the first one counts, unless the initiator acknowledges this one */
+			x->refused = p->frame->held && !same_options(s, r, p);	/* then it was agreed on something else too: it must not hear of it */
+		}
 		count(x->d, DPI_C_SEG_RETRANSMIT);
 		if (f->state == FLOW_OPENING)
 			return;

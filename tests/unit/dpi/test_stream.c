@@ -189,6 +189,38 @@ static void test_two_syns(void)
 	}
 }
 
+/* A server that keeps nothing before it is accepted answers a SYN twice, under two numbers: what the client acknowledges says which of them counts. Where an answer
+ * that says something else can be stopped, it is. */
+static void test_two_answers(void)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned which = i & 1;
+		bool other = i & 2, held = i & 4;
+		struct core c = { 0 };
+		uint32_t isn[2] = { i & 8 ? 70000 : 700, i & 8 ? 700 : 70000 };
+		struct spec syn = { .flags = TCP_SYN, .seq = 100, .wscale = 3, .held = held };
+		struct spec first = { .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = isn[0], .ack = 101, .wscale = 3, .held = held }, second = first;
+
+		core_open(&c, NULL);
+		core_send(&c, &syn);
+		core_send(&c, &first);
+		second.seq = isn[1];
+		second.wscale = other ? 0 : 3;
+		CU_ASSERT_EQUAL(core_send(&c, &second), held && other ? VERDICT_DROP : VERDICT_ALLOW);
+		if (held && other)
+			which = 0;
+		core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = isn[which] + 1, .held = held });
+		CU_ASSERT_EQUAL(core_flow(&c)->state, FLOW_OPEN);
+		core_speak(&c, &proto_toy);
+		core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = isn[which] + 1, .p = "yes", .n = 3, .held = held });
+		core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = isn[which] + 1, .ack = 104, .p = "ok", .n = 2, .held = held });
+		CU_ASSERT(got(UP, "yes"));
+		CU_ASSERT(got(DOWN, "ok"));
+		CU_ASSERT_EQUAL(c.told[EV_ANOMALY], 0);
+		core_close(&c);
+	}
+}
+
 static void test_syn_data(void)
 {
 	for (int taken = 0; taken < 2; taken++) {
@@ -868,6 +900,7 @@ const struct unit_test tests_stream[] = {
 	{ "random segments that contradict", test_random_lies },
 	{ "handshake", test_handshake },
 	{ "two SYNs", test_two_syns },
+	{ "two answers", test_two_answers },
 	{ "bytes on the SYN", test_syn_data },
 	{ "simultaneous open", test_simultaneous },
 	{ "SYN/ACK first", test_syn_ack_first },
