@@ -288,6 +288,7 @@ static bool in_window(struct px *x)
 
 	if (!(p->tcp_flags & TCP_RST) && paws_old(x)) {
 		count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
+		x->refused = p->frame->held && p->payload.n;	/* a receiver that began by a SYN cookie may have agreed on no timestamps after all */
 		return false;
 	}
 	if (p->tcp_flags & TCP_RST && rst_of_fin(s, p->seq))

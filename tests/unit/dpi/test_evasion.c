@@ -226,9 +226,29 @@ static void test_left_out(void)
 	core_close(&c);
 }
 
+/* Too old by its timestamp: a receiver that began by a SYN cookie may use none. Held, its bytes go no further. */
+static void test_old_by_its_time(void)
+{
+	for (unsigned held = 0; held < 2; held++) {
+		struct core c = { 0 };
+
+		core_open(&c, NULL);
+		core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100, .ts = true, .tsval = 1000, .held = held });
+		core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .ts = true, .tsval = 5000, .tsecr = 1000, .held = held });
+		core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701, .held = held });
+		core_speak(&c, &proto_toy);
+		CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ DATA("evil"), .seq = 101, .ts = true, .tsval = 900, .held = held }), held ? VERDICT_DROP : VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701, .ts = true, .tsval = 900, .held = held }), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(core_send(&c, &(struct spec){ DATA("good"), .seq = 101, .ts = true, .tsval = 1001, .held = held }), VERDICT_ALLOW);
+		CU_ASSERT(got("good"));
+		core_close(&c);
+	}
+}
+
 const struct unit_test tests_evasion[] = {
 	{ "signatures", test_signature },
 	{ "signed from the SYN on", test_signed_from_the_syn },
+	{ "old by its timestamp", test_old_by_its_time },
 	{ "hops to live", test_ttl },
 	{ "hops to live, held", test_ttl_held },
 	{ "hops to live of what arrives", test_ttl_arriving },
