@@ -288,6 +288,7 @@ static enum verdict flow_packet(struct px *x, uint32_t frames, uint64_t bytes, b
 			x->answer |= ANSWER_LATER;
 			return VERDICT_PENDING;
 		case HOLD_COPY:
+		case HOLD_SYN:
 			count(d, DPI_C_VERDICT_DROP);
 			return VERDICT_DROP;
 		case HOLD_NO:

@@ -221,6 +221,10 @@ enum hold_result hold_packet(struct px *x)
 
 	if (f->key.ipproto != IPPROTO_TCP || !may_wait(x->d))
 		return HOLD_NO;
+	if (p->tcp_flags & TCP_SYN && p->payload.n && x->dir == DIR_TOSERVER && f->refusable && !p->tunnel) {
+		count(x->d, DPI_C_HOLD_SYN);
+		return HOLD_SYN;
+	}
 	if (!unfinished(f) || flow_refused(f)) {
 		f->hold_over = 0;
 		hold_end(x->d, f);

@@ -10,6 +10,9 @@
  * Of a frame only its head is kept (all of it, where its answer changes it): what refuses it reads headers. The receiver has not seen what waits, so its sender
  * sends it again; such a copy, without a new byte, is dropped, for the first one will do.
  *
+ * Bytes on a SYN (RFC 7413) are judged when its answer says that they were taken, for which they cannot wait: such a SYN is dropped. Its sender sends it again
+ * without them.
+ *
  * Bounds: policy_limits.hold_bytes and hold_time and HOLD_FRAMES for each flow, dpi_conf.max_waiting frames in all. A held packet occupies a place of its kernel's queue. */
 #ifndef TQ_DPI_HOLD_H
 #define TQ_DPI_HOLD_H
@@ -31,10 +34,10 @@ struct holds {
 	uint32_t frames;
 };
 
-enum hold_result { HOLD_NO, HOLD_WAITS, HOLD_COPY };
+enum hold_result { HOLD_NO, HOLD_WAITS, HOLD_COPY, HOLD_SYN };
 /* Before the packet at hand is taken. */
 void hold_look(struct px *);
-/* The packet at hand was inspected and is not refused: does it wait (the caller answers ANSWER_LATER), or is it a copy of one that does (the caller drops it)?
+/* The packet at hand was inspected and is not refused: does it wait (the caller answers ANSWER_LATER), or is it a copy of one that does, or a SYN with bytes (the caller drops it)?
  * Otherwise what waited of its flow has been answered, as far as there is nothing left to wait for. */
 enum hold_result hold_packet(struct px *);
 /* Answers all that waits of the flow by the flow's verdict. */

@@ -548,6 +548,32 @@ static void test_flush(void)
 	talk_close(&t);
 }
 
+/* Bytes on a SYN are with the server before its answer says that it took them: where they may be refused they come behind the handshake or not at all. */
+static void test_syn(void)
+{
+	static const struct l7_rule open_[] = { { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const struct policy_limits off = { 16384, 16, 0, 5 * SEC, 200 * MS };
+	static const char one[] = "DELETE / HTTP/1.1\r\n\r\n";
+	static struct talk t;
+
+	for (unsigned i = 0; i < 6; i++) {
+		bool v6 = i & 1, kept = i / 2 == 0;
+		struct spec syn = { .v6 = v6, .held = true, .sport = 41000, .flags = TCP_SYN, .seq = 100, .p = one, .n = sizeof one - 1 }, data = syn;
+
+		talk_open(&t, v6, MODE_PROTECT, i / 2 == 2 ? open_ : http_rules, i / 2 == 1 ? &off : NULL);
+		CU_ASSERT_EQUAL(core_send(&t.c, &syn), kept ? VERDICT_DROP : VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(core_counter(&t.c, DPI_C_HOLD_SYN), kept);
+		syn.n = 0;
+		CU_ASSERT_EQUAL(core_send(&t.c, &syn), VERDICT_ALLOW);
+		CU_ASSERT_EQUAL(core_send(&t.c, &(struct spec){ .v6 = v6, .held = true, .sport = 41000, .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101 }), VERDICT_ALLOW);
+		data.flags = TCP_ACK;
+		data.seq = 101;
+		data.ack = 701;
+		CU_ASSERT_EQUAL(core_send(&t.c, &data), i / 2 == 2 ? VERDICT_ALLOW : VERDICT_DENY);
+		talk_close(&t);
+	}
+}
+
 /* A segment that is changed on its way keeps all its bytes. */
 static void test_calm(void)
 {
@@ -578,6 +604,7 @@ const struct unit_test tests_hold[] = {
 	{ "ends", test_ends },
 	{ "a copy that ends the stream", test_copy_with_fin },
 	{ "flush", test_flush },
+	{ "bytes on a SYN", test_syn },
 	{ "urgent", test_calm },
 	{ 0 },
 };
