@@ -77,6 +77,7 @@ bool redis_number(struct bytes line, int64_t max, int64_t *v)
 	return *v <= max && *v >= -1;
 }
 
+static bool is_hex(uint8_t b) { return (b >= '0' && b <= '9') || ((b | 0x20) >= 'a' && (b | 0x20) <= 'f'); }
 static bool is_space(uint8_t b) { return b == ' ' || (b >= '\t' && b <= '\r'); }
 
 bool redis_word_next(struct cursor *c, uint8_t *buf, size_t cap, struct bytes *out, bool *broken)
@@ -106,7 +107,7 @@ bool redis_word_next(struct cursor *c, uint8_t *buf, size_t cap, struct bytes *o
 			const char *at;
 
 			b = cur_u8(c);
-			if (b == 'x' && cur_left(c) >= 2) {
+			if (b == 'x' && is_hex(cur_peek(c, 0)) && is_hex(cur_peek(c, 1))) {
 				char hex[3] = { (char)cur_u8(c), (char)cur_u8(c), 0 };
 				b = (uint8_t)strtoul(hex, NULL, 16);
 			} else if (b && (at = strchr(from, b))) {

@@ -84,8 +84,8 @@ static void test_inline(void)
 {
 	static const struct vector rows[] = {
 		{ "ping", { STEP_UP("PING\r\n"), STEP_DOWN("+PONG\r\n") }, C("'PING'"), 0 },
-		{ "words and quotes", { STEP_UP("config get *\nset 'a b' \"\\x41\\n\\\"\"\nget\t\"k\\x31\"\n"), STEP_DOWN("*0\r\n+OK\r\n$-1\r\n") },
-		  C("'CONFIG'") C("'SET','key':'a b'") C("'GET','key':'k1'"), 0 },
+		{ "words and quotes", { STEP_UP("config get *\nset 'a b' \"\\x41\\n\\\"\"\nget\t\"k\\x31\"\nget \"\\xyz\"\n"), STEP_DOWN("*0\r\n+OK\r\n$-1\r\n$-1\r\n") },
+		  C("'CONFIG'") C("'SET','key':'a b'") C("'GET','key':'k1'") C("'GET','key':'xyz'"), 0 },
 		{ "believed by the reply", { STEP_UP("get k\r\n"), STEP_DOWN("$1\r\nv\r\n") }, C("'GET','key':'k'"), 0 },
 		{ "between arrays", { STEP_UP(GET_A "DEL x y\r\n" GET_A), STEP_DOWN("$-1\r\n:2\r\n$-1\r\n") }, GET_A_TOLD C("'DEL','key':'x'") GET_A_TOLD, 0 },
 		{ "an open quote", { STEP_UP("PING\r\nset 'a\r\n" GET_A), STEP_DOWN("+PONG\r\n-ERR Protocol error: unbalanced quotes in request\r\n") },
