@@ -6,8 +6,9 @@
  *   OP_QUERY:  flags (4) "db.collection" NUL skip (4) count (4) document; "db.$cmd" is a command
  *
  * A command's name is the first element of its document, the value its collection; $db names the database. Documents are
- * walked element by element without recursion: a nested one is entered by counting and left at its zero. Of a message the
- * first MSG_KEEP bytes are looked at; what is behind is not told. OP_COMPRESSED is told by the name of its compressor, and
+ * walked element by element without recursion: a nested one is entered by counting and left at its zero. Other collections that a command names
+ * (stages of a pipeline, where a view or a rename leads to) are judged with it, not told. Of a message the
+ * first MSG_KEEP bytes are looked at; what is behind is not told, and where it may name a collection, or the command, it is `partial`. OP_COMPRESSED is told by the name of its compressor, and
  * read where that is none at all.
  *
  * One `mongodb` event per request, when its answer is there (they name the request they answer). */
@@ -19,6 +20,7 @@
 #define MSG_MAX 50000000u
 #define REPLY_KEEP 2048u
 #define DEPTH_MAX 64u
+#define OTHERS_MAX 8u
 
 enum opcode {
 	OP_REPLY = 1, OP_UPDATE = 2001, OP_INSERT = 2002, OP_QUERY = 2004, OP_GET_MORE = 2005, OP_DELETE = 2006, OP_KILL_CURSORS = 2007,
@@ -28,7 +30,7 @@ enum opcode {
 #define MSG_MORE 2u
 #define MSG_EXHAUST 0x10000u
 
-static const struct fact f_command = { "command", FACT_COMMAND }, f_database = { "database", FACT_DATABASE }, f_collection = { "collection", FACT_TABLE },
+static const struct fact f_command = { "command", FACT_COMMAND }, f_database = { "database", FACT_DATABASE }, f_collection = { "collection", FACT_TABLE }, f_others = { "collections", FACT_TABLE },
 	f_user = { "user", FACT_USER }, f_mechanism = { "mechanism", FACT_PLAIN }, f_compressed = { "compressor", FACT_PLAIN },
 	f_error = { "error_code", FACT_PLAIN }, f_error_name = { "error", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_database, &f_collection, &f_user, &f_mechanism, &f_compressed, &f_error, &f_error_name, NULL };
@@ -50,6 +52,8 @@ struct element {
 struct walk {
 	struct cursor c;
 	unsigned depth;
+	bool ended;		/* at the end of the document */
+	struct bytes within[DEPTH_MAX];	/* names of those that are open */
 };
 
 static bool walk_begin(struct walk *w, struct cursor *c)
@@ -57,6 +61,7 @@ static bool walk_begin(struct walk *w, struct cursor *c)
 	uint32_t len = cur_le32(c);
 
 	w->depth = 0;
+	w->ended = false;
 	w->c = *c;
 	if (len < 5)
 		return false;
@@ -136,8 +141,10 @@ static bool walk_next(struct walk *w, struct element *e)
 			return false;
 		if (e->type)
 			break;
-		if (!w->depth)
+		if (!w->depth) {
+			w->ended = true;
 			return false;
+		}
 		w->depth--;
 	}
 	at = cur_find(&w->c, 0);
@@ -149,7 +156,7 @@ static bool walk_next(struct walk *w, struct element *e)
 	if (e->type == 3 || e->type == 4) {
 		if (w->depth == DEPTH_MAX || cur_le32(&w->c) < 5)
 			return false;
-		w->depth++;
+		w->within[w->depth++] = e->name;
 		e->value = cur_of(NULL, 0);
 		return cur_ok(&w->c);
 	}
@@ -176,8 +183,68 @@ static struct bytes text_of(const struct element *e)
 
 struct command {
 	struct bytes name, collection, database, user, mechanism;
+	struct bytes other[OTHERS_MAX];
+	unsigned nothers;
 	bool getmore;
+	bool partial;		/* a collection may not have been read */
 };
+
+/* "db.collection": the database ends at the first dot. */
+static void namespace_split(struct bytes ns, struct bytes *db, struct bytes *collection)
+{
+	struct cursor c = cur_of(ns.p, ns.n);
+	size_t dot = cur_find(&c, '.');
+
+	*db = cur_bytes(&c, dot == SIZE_MAX ? ns.n : dot);
+	cur_skip(&c, dot == SIZE_MAX ? 0 : 1);
+	*collection = cur_rest(&c);
+}
+
+static void other_is(struct command *k, struct bytes collection)
+{
+	if (k->nothers == OTHERS_MAX)
+		k->partial = true;
+	else
+		k->other[k->nothers++] = collection;
+}
+
+static void other_in(struct command *k, struct bytes ns)
+{
+	struct bytes db, collection;
+
+	namespace_split(ns, &db, &collection);
+	other_is(k, collection);
+}
+
+/* An element behind the first: does it name a collection? */
+static void look_for_other(struct command *k, const struct walk *w, const struct element *e)
+{
+	static const struct { const char *in, *name; } names[] = {
+		{ "$lookup", "from" }, { "$graphLookup", "from" }, { "$unionWith", "coll" }, { "$out", "coll" }, { "$merge", "into" },
+		{ "out", "replace" }, { "out", "merge" }, { "out", "reduce" },
+	};
+	struct bytes in = e->depth ? w->within[e->depth - 1] : (struct bytes){ NULL, 0 }, around = e->depth > 1 ? w->within[e->depth - 2] : (struct bytes){ NULL, 0 };
+
+	if (is(e->name, "$out") || is(e->name, "$unionWith") || (!e->depth && is(e->name, "viewOn")) ||
+	    (!e->depth && is(e->name, "out") && (is(k->name, "mapReduce") || is(k->name, "mapreduce"))) || (is(e->name, "coll") && is(in, "into") && is(around, "$merge")))
+		other_is(k, text_of(e));
+	else if ((!e->depth && is(e->name, "to") && is(k->name, "renameCollection")) || (is(e->name, "ns") && is(around, "nsInfo")))
+		other_in(k, text_of(e));
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (is(e->name, names[i].name) && is(in, names[i].in))
+			other_is(k, text_of(e));
+}
+
+/* Commands that name a collection elsewhere than in their first element. */
+static bool names_later(const struct command *k)
+{
+	static const char *const names[] = { "aggregate", "create", "collMod", "mapReduce", "mapreduce", "renameCollection", "getMore", "bulkWrite" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (is(k->name, names[i]))
+			return true;
+	return false;
+}
 
 /* A command's document. */
 static void command_read(struct command *k, struct cursor *c)
@@ -186,10 +253,15 @@ static void command_read(struct command *k, struct cursor *c)
 	struct element e;
 	bool auth = false;
 
+	k->partial = true;
 	if (!walk_begin(&w, c))
 		return;
+	k->partial = false;
 	while (walk_next(&w, &e)) {
 		bool string = e.type == 2;
+
+		if (k->name.p && string)
+			look_for_other(k, &w, &e);
 
 		/* older drivers wrap: { $query: { isMaster: 1 }, $readPreference: ... } */
 		if (!k->name.p && e.type == 3 && (is(e.name, "$query") || is(e.name, "query")))
@@ -198,6 +270,9 @@ static void command_read(struct command *k, struct cursor *c)
 			k->name = e.name;
 			k->getmore = is(e.name, "getMore");
 			auth = is(e.name, "saslStart") || is(e.name, "authenticate");
+			k->partial |= e.type == 5;	/* a collection by its number */
+			if (string && is(e.name, "renameCollection"))
+				other_in(k, text_of(&e));
 			if (string && !is(e.name, "createUser") && !is(e.name, "dropUser") && !is(e.name, "updateUser"))
 				k->collection = text_of(&e);
 			else if (string)
@@ -214,17 +289,7 @@ static void command_read(struct command *k, struct cursor *c)
 			k->user = is(e.name, "user") ? text_of(&e) : sasl_user(text_of(&e));
 		}
 	}
-}
-
-/* "db.collection": the database ends at the first dot. */
-static void namespace_split(struct bytes ns, struct bytes *db, struct bytes *collection)
-{
-	struct cursor c = cur_of(ns.p, ns.n);
-	size_t dot = cur_find(&c, '.');
-
-	*db = cur_bytes(&c, dot == SIZE_MAX ? ns.n : dot);
-	cur_skip(&c, dot == SIZE_MAX ? 0 : 1);
-	*collection = cur_rest(&c);
+	k->partial |= !k->name.p || (!w.ended && names_later(k));
 }
 
 static struct bytes cstring(struct cursor *c)
@@ -316,6 +381,8 @@ static void request(struct px *px, struct mongodb *s, uint32_t opcode, uint32_t 
 	struct command k = { 0 };
 	const char *compressor = NULL;
 	bool answered = opcode == OP_QUERY || opcode == OP_GET_MORE || opcode == OP_MSG;
+	uint32_t told;
+	bool full;
 	struct record *r;
 
 	if (opcode == OP_COMPRESSED) {
@@ -329,10 +396,12 @@ static void request(struct px *px, struct mongodb *s, uint32_t opcode, uint32_t 
 		if (how)
 			opcode = 0;
 	}
-	if (opcode == OP_MSG)
+	if (opcode == OP_MSG) {
 		answered = msg_read(&k, c);
-	else if (opcode)
+		k.partial |= !k.name.p;
+	} else if (opcode) {
 		old_read(&k, opcode, c);
+	}
 	r = px_record(px);
 	if (k.name.p)
 		rec_bytes(r, &f_command, k.name);
@@ -346,9 +415,21 @@ static void request(struct px *px, struct mongodb *s, uint32_t opcode, uint32_t 
 		rec_bytes(r, &f_mechanism, k.mechanism);
 	if (compressor)
 		rec_cstr(r, &f_compressed, compressor);
-	if (!opcode)
+	if (!opcode || k.partial)
 		rec_partial(r);	/* what is compressed is not read */
+	told = r->len;
+	full = r->full;
+	if (k.nothers) {
+		r->asked = told;
+		rec_arr(r, &f_others);
+		for (unsigned i = 0; i < k.nothers; i++)
+			rec_bytes(r, NULL, k.other[i]);
+		rec_end(r);
+	}
 	px_judge(px, r);
+	r->len = told;
+	r->asked = 0;
+	r->full = full;
 	if (answered)
 		asks_add(px, &s->asks, id, r);
 	else
