@@ -5,7 +5,7 @@
  *
  * Where topics, groups and the like stand is a table (kafka_api.c); records are passed by. Each topic is judged when its last
  * byte is there, a request without any at its end. One `kafka` event per request, at its end. Newer versions than the table
- * knows are told without what is in their fields. An answer is looked at for the first error in it, which is told as an event of its own
+ * knows, and fields that do not hold, are told without what is in them, and judged as read in part. An answer is looked at for the first error in it, which is told as an event of its own
  * with the request's number.
  *
  * Recognition walks the first request as far as it is there: an api and version that exist, a client id that is text, fields
@@ -51,6 +51,7 @@ struct kafka {
 	uint16_t version;
 	bool inside;		/* a request */
 	bool judged;
+	bool unread;		/* fields of it that may name a topic */
 	bool known;		/* who the client is */
 	enum dir client;
 	bool raw_sasl;		/* SaslHandshake v0: tokens without a header follow */
@@ -261,7 +262,9 @@ static void request_end(struct px *px, struct kafka *s)
 	struct record *r = px_record(px);
 
 	put_head(r, s);
-	if (!s->judged)
+	if (s->unread)
+		rec_partial(r);
+	if (!s->judged || s->unread)
 		px_judge(px, r);
 	if (s->req) {
 		r = px_record(px);
@@ -294,7 +297,7 @@ static enum parse parse_token(struct px *px, struct kafka *s, struct cursor *in)
 	s->api = kafka_api_of(36);
 	s->version = 0;
 	s->req = px_alloc(px, sizeof(*s->req));
-	s->judged = false;
+	s->judged = s->unread = false;
 	name_is(&(struct teller){ px, s }, 'P', token);
 	request_end(px, s);
 	return PARSE_DONE;
@@ -325,6 +328,7 @@ static enum parse parse_head(struct px *px, struct kafka *s, struct cursor *in)
 	s->next_asked = (uint8_t)((s->next_asked + 1) % ASKED_LAST);
 	s->inside = true;
 	s->judged = false;
+	s->unread = h.version > h.api->max && strpbrk(h.api->fields, "TUYR");
 	s->req = px_alloc(px, sizeof(*s->req));
 	if (s->req && h.client.n) {
 		s->req->client_n = (uint8_t)(h.client.n < CLIENT_MAX ? h.client.n : CLIENT_MAX);
@@ -342,6 +346,7 @@ static enum parse parse_fields(struct px *px, struct kafka *s, struct cursor *in
 
 	if (p == PARSE_BAD) {
 		px_bad(px, "kafka.bad_fields");	/* its length still tells where the next one begins */
+		s->unread = true;
 	} else if (p == PARSE_MORE) {
 		if (!skip)
 			return PARSE_MORE;

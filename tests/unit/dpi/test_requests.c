@@ -473,6 +473,24 @@ static void test_mongodb(void)
 	core_close(&t.c);
 }
 
+/* Fields that do not hold, and those of a version that nobody knows yet, may name any topic. */
+static void test_kafka(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "kafka", { "topics=secret" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const char metadata[] = "\0\0\0\24\0\3\0\1\0\0\0\7\0\3abc\0\0\0\1\0\1t", broken[] = "\0\0\0\27\0\3\0\1\0\0\0\7\0\3abc\0\0\0\2\0\1t\177\377u",
+		newer[] = "\0\0\0\24\0\3\0\16\0\0\0\7\0\3abc\0\0\0\0\0\0\0", versions[] = "\0\0\0\24\0\22\0\5\0\0\0\7\0\3abc\0\2a\2b\0\0";
+	struct talk t;
+
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, metadata, 0) && SAY_UP(&t, versions, 0));
+	CU_ASSERT_FALSE(SAY_UP(&t, broken, 0));
+	core_close(&t.c);
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, metadata, 0));
+	CU_ASSERT_FALSE(SAY_UP(&t, newer, 0));
+	core_close(&t.c);
+}
+
 /* USE takes the session elsewhere. */
 static void test_mysql_use(void)
 {
@@ -647,6 +665,7 @@ const struct unit_test tests_requests[] = {
 	{ "pgsql: user, database, verbs", test_pgsql },
 	{ "pgsql: a statement longer than is kept", test_long_statement },
 	{ "mongodb: collections", test_mongodb },
+	{ "kafka: what cannot be read", test_kafka },
 	{ "mysql: USE", test_mysql_use },
 	{ "quarantine", test_quarantined },
 	{ "told for learning", test_told_for_learning },
