@@ -30,7 +30,7 @@ enum opcode {
 #define MSG_MORE 2u
 #define MSG_EXHAUST 0x10000u
 
-static const struct fact f_command = { "command", FACT_COMMAND }, f_database = { "database", FACT_DATABASE }, f_collection = { "collection", FACT_TABLE }, f_others = { "collections", FACT_TABLE },
+static const struct fact f_command = { "command", FACT_COMMAND }, f_database = { "database", FACT_DATABASE }, f_collection = { "collection", FACT_TABLE },
 	f_user = { "user", FACT_USER }, f_mechanism = { "mechanism", FACT_PLAIN }, f_compressed = { "compressor", FACT_PLAIN },
 	f_error = { "error_code", FACT_PLAIN }, f_error_name = { "error", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_command, &f_database, &f_collection, &f_user, &f_mechanism, &f_compressed, &f_error, &f_error_name, NULL };
@@ -421,7 +421,7 @@ static void request(struct px *px, struct mongodb *s, uint32_t opcode, uint32_t 
 	full = r->full;
 	if (k.nothers) {
 		r->asked = told;
-		rec_arr(r, &f_others);
+		rec_arr(r, &f_collection);
 		for (unsigned i = 0; i < k.nothers; i++)
 			rec_bytes(r, NULL, k.other[i]);
 		rec_end(r);
