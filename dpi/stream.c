@@ -335,10 +335,8 @@ static void on_rst(struct px *x)
 	stream_close(x, true);
 }
 
-static void window_said(struct px *x)
+static void window_said(const struct packet *p, struct half *s)
 {
-	const struct packet *p = x->p;
-	struct half *s = sender(x);
 	uint32_t window = (uint32_t)p->window << s->wscale, edge = p->ack + window;
 
 	if (window > s->max_window)
@@ -349,10 +347,9 @@ static void window_said(struct px *x)
 }
 
 /* tcp_replace_ts_recent(); midstream, that both ends use timestamps is seen from both using them. */
-static void timestamp_said(struct px *x)
+static void timestamp_said(struct px *x, struct half *s, const struct half *r)
 {
 	const struct packet *p = x->p;
-	struct half *s = sender(x), *r = receiver(x);
 
 	if (!p->has_ts)
 		return;
@@ -406,8 +403,9 @@ static bool on_ack(struct px *x)
 	const struct packet *p = x->p;
 	struct flow *f = x->f;
 	struct half *s = sender(x), *r = receiver(x);
+	bool accepts = f->state == FLOW_OPENING && x->dir == DIR_TOSERVER;
 
-	if (f->state == FLOW_OPENING && x->dir == DIR_TOSERVER)
+	if (accepts)
 		stream_which_answer(x);
 	if (r->ooo && seq_after(p->ack, r->max_end))
 		r->max_end = ooo_doubted_end(r, r->max_end, p->ack);
@@ -422,7 +420,7 @@ static bool on_ack(struct px *x)
 		}
 		r->max_end = p->ack;
 	}
-	if (f->state == FLOW_OPENING && x->dir == DIR_TOSERVER) {
+	if (accepts) {
 		if (!seq_after(p->ack, r->isn)) {
 			count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
 			return false;
@@ -440,8 +438,8 @@ static bool on_ack(struct px *x)
 		}
 	} else if (!past_window(x)) {	/* an older one says nothing of window and time */
 		s->acked = p->ack;
-		window_said(x);
-		timestamp_said(x);
+		window_said(p, s);
+		timestamp_said(x, s, r);
 	}
 	if (seq_after(p->ack, r->next) && !past_window(x))
 		jump(x, (enum dir)!x->dir, p->ack);
@@ -594,8 +592,8 @@ static void take_expected(struct px *x)
 	uint32_t end = p->seq + (uint32_t)p->payload.n;
 
 	s->acked = p->ack;
-	window_said(x);
-	timestamp_said(x);
+	window_said(p, s);
+	timestamp_said(x, s, receiver(x));
 	if (!p->payload.n)
 		return;
 	if (seq_after(end, s->max_end))
@@ -604,13 +602,16 @@ static void take_expected(struct px *x)
 	deliver(x, x->dir, p->payload.p, p->payload.n);
 }
 
-/* Bytes of the initiator behind the end of a connection. A responder that kept nothing of it before it was accepted (SYN cookies) did not hear a reset that came
- * earlier, and takes its last acknowledgement once more: they would begin what nobody judges. Where packets are held they go no further. */
-static bool behind_end(const struct px *x)
+/* Behind the end. A SYN is the old one, which strayed, or begins another connection under its number: its answer tells (stream_restarts). Bytes of the initiator:
+ * a responder that kept nothing of it before it was accepted (SYN cookies) did not hear a reset that came earlier, and takes its last acknowledgement once
+ * more. They would begin what nobody judges: where packets are held they go no further. */
+static __attribute__((noinline)) void behind_end(struct px *x)
 {
 	const struct packet *p = x->p;
 
-	return p->frame->held && x->d->policy && x->dir == DIR_TOSERVER && p->payload.n && !(p->tcp_flags & TCP_RST);
+	if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		receiver(x)->flags &= (uint8_t)~HALF_KNOWN;
+	x->refused = p->frame->held && x->d->policy && x->dir == DIR_TOSERVER && p->payload.n && !(p->tcp_flags & TCP_RST);
 }
 
 void stream_packet(struct px *x)
@@ -622,9 +623,7 @@ void stream_packet(struct px *x)
 	bool fell, again;
 
 	if (f->state == FLOW_CLOSED) {
-		if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
-			receiver(x)->flags &= (uint8_t)~HALF_KNOWN;	/* the old SYN: strayed, or another connection under its number; an answer tells (stream_restarts) */
-		x->refused = behind_end(x);
+		behind_end(x);
 		return;
 	}
 	fell = ttl_fell(x);
