@@ -129,9 +129,10 @@ static void jump(struct px *x, enum dir dir, uint32_t ack)
 {
 	struct half *h = &x->f->half[dir];
 
-	if (h->ooo)
-		ooo_admit(h, ack);
-	stream_drain(x, dir);
+	for (int begun = 0; begun < 2 && h->ooo && seq_before(h->next, ack); begun++) {
+		ooo_admit(h, ack, begun);
+		stream_drain(x, dir);
+	}
 	while (seq_before(h->next, ack) && !(h->flags & HALF_FIN)) {
 		const struct seg *first = ooo_first(h);
 		uint32_t to = first && seq_before(first->seq, ack) ? first->seq : ack;

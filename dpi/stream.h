@@ -67,9 +67,9 @@ uint32_t ooo_doubted_end(const struct half *, uint32_t at, uint32_t ack);
 /* Parked ones that acknowledge at most `ack`: true ones wait like others from now on (the highest of their
  * acknowledgements through *ack; false: there were none), the others are dropped. */
 bool ooo_unpark(struct dpi *, struct half *, uint32_t *ack, bool truly);
-/* The receiver acknowledges up to `ack`: it took what was parked beyond its window and begins before that, and what is
- * doubted and ends there or before. */
-void ooo_admit(struct half *, uint32_t ack);
+/* The receiver acknowledges up to `ack`: it took what is doubted and ends there or before, and of what was parked beyond its window the same; `begun`: also what
+ * begins before that, where nothing else explains the acknowledgement. */
+void ooo_admit(struct half *, uint32_t ack, bool begun);
 void ooo_drop_parked(struct dpi *, struct half *);
 /* The lowest that is not parked; NULL: none. */
 struct seg *ooo_first(const struct half *);

@@ -142,12 +142,12 @@ static void header_said(struct half *h, const struct seg *s)
 		h->acked = s->ack;
 }
 
-void ooo_admit(struct half *h, uint32_t ack)
+void ooo_admit(struct half *h, uint32_t ack, bool begun)
 {
 	struct seg *s = h->ooo;
 
 	for (unsigned n = h->ooo_n; n; n--, s = s->next)
-		if ((s->beyond && seq_before(s->seq, ack)) || (s->doubted && !seq_after(s->seq + s->len, ack))) {
+		if ((s->beyond && begun && seq_before(s->seq, ack)) || ((s->beyond || s->doubted) && !seq_after(s->seq + s->len, ack))) {
 			s->parked = s->beyond = s->doubted = false;
 			header_said(h, s);
 		}

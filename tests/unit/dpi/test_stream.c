@@ -437,6 +437,26 @@ static void test_past_window_twice(void)
 	core_close(&c);
 }
 
+/* Two of them overlap, and the acknowledgement ends with the first: the second was not taken. */
+static void test_past_window_overlap(void)
+{
+	struct core c = { 0 };
+
+	core_open(&c, NULL);
+	core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100 });
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .win = 4 });
+	core_send(&c, &(struct spec){ .flags = TCP_ACK, .seq = 101, .ack = 701 });
+	core_speak(&c, &proto_toy);
+	core_data(&c, UP, 101, 701, "12345678", 8);
+	core_data(&c, UP, 104, 701, "45678abc", 8);
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 701, .ack = 109, .win = 4 });
+	CU_ASSERT(got(UP, "12345678"));
+	core_data(&c, UP, 109, 701, "abcd", 4);
+	CU_ASSERT(got(UP, "12345678abcd"));
+	CU_ASSERT_EQUAL(toy_log.gaps, 0);
+	core_close(&c);
+}
+
 /* The kernel takes what reaches past the window whole or not at all: which, the receiver's acknowledgement tells. */
 static void test_past_window(void)
 {
@@ -909,6 +929,7 @@ const struct unit_test tests_stream[] = {
 	{ "zero window", test_zero_window },
 	{ "past the window", test_past_window },
 	{ "past the window, several times", test_past_window_twice },
+	{ "past the window, one over the other", test_past_window_overlap },
 	{ "past the window, an urgent byte", test_past_window_urgent },
 	{ "past the window, its time", test_past_window_time },
 	{ "false beginnings", test_false_beginnings },
