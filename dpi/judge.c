@@ -15,7 +15,7 @@
  * for itself. What a parser could not read is judged as a request of which everything may be true that a rule refuses, and nothing
  * that one allows.
  *
- * A verdict that was carried out stays (F_STOPPED) until the policy is another one. Flows that show no packet then are judged by anew.c.
+ * A verdict that was carried out stays (F_STOPPED) until the policy is another one, and one for a request until that has none that may refuse it. Flows that show no packet then are judged by anew.c.
  *
  * Frames that are not held went on already; where their source can stop a flow by its tuple (FRAME_ENFORCEABLE) the verdict is carried out
  * from that frame on, by whoever is told (dpi_ops.refused). That is not so for flows inside tunnels and behind VLAN tags, for transports
@@ -255,10 +255,15 @@ void judge_released(struct dpi *d, const struct flow *f)
 		d->ops.released(d->ops.ctx, &t);
 }
 
-/* For one of its requests, by this policy: the request is past, and would not be found in it again. What stops it is not made good by other ends. */
-static bool refused_for_good(const struct dpi *d, const struct flow *f)
+static bool by_this_policy(const struct dpi *d, const struct flow *f) { return (int32_t)(f->policy - d->policy_since) >= 0; }
+
+/* Refused for one of its requests, which is past: it is not made good by other ends, nor by another policy that may refuse such a request too. */
+static bool refused_for_good(struct px *x, const struct dpi_ends *e, bool same)
 {
-	return flow_refused(f) && f->by_facts && (is_stream(f) || f->feed == FEED_OFF) && f->reason != REASON_QUARANTINE && d->policy && (int32_t)(f->policy - d->policy_since) >= 0;
+	const struct flow *f = x->f;
+
+	return flow_refused(f) && f->by_facts && (is_stream(f) || f->feed == FEED_OFF) && f->reason != REASON_QUARANTINE && !e->quarantined && x->d->policy &&
+	       (same || ask_policy(x, e, NULL).hold);
 }
 
 static __attribute__((noinline)) void judge_due(struct px *x)
@@ -268,7 +273,7 @@ static __attribute__((noinline)) void judge_due(struct px *x)
 	struct policy_answer a = { .verdict = VERDICT_ALLOW, .reason = REASON_NONE };
 	const struct facts past = { .unseen = true };	/* of a flow that is not parsed any more */
 	const struct facts *facts;
-	bool fresh = f->policy != d->policy_version, kept = refused_for_good(d, f), told;
+	bool fresh = f->policy != d->policy_version, same = by_this_policy(d, f), told;
 	struct dpi_ends e = { 0 };
 
 	flow_set(f, F_JUDGED);
@@ -281,8 +286,11 @@ static __attribute__((noinline)) void judge_due(struct px *x)
 	e = ask_ends(x);
 	f->workload[0] = e.workload[0];
 	f->workload[1] = e.workload[1];
-	if (kept && !e.quarantined)
+	if (refused_for_good(x, &e, same)) {
+		if (!same)	/* whoever stops it has to be told again */
+			flow_clear(f, F_STOPPED);
 		return;
+	}
 	flow_clear(f, F_LEARNED | F_STOPPED);
 	facts = f->feed == FEED_OFF && flow_hit(f, F_APP_KNOWN) ? &past : NULL;
 	if (e.quarantined) {

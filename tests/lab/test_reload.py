@@ -244,6 +244,13 @@ def test_sighup_frees_nothing():
             got = [s.got for s in servers]
             assert got[:2] == [b'', b''] and all(g.count(b'GET') == 1 and b'SECOND' not in g for g in got[2:]), got
             assert lab.counter('enforce.standing') == 2
+            # another one that may refuse such a request too: what the queue held back has not arrived yet, and does not
+            with open(lab.path('other.yaml'), 'w') as f:
+                f.write(REQUESTS.replace('rules:\n', 'rules:\n  - {id: 20, from: any, to: any, ports: [tcp/1], action: deny}\n') % 'drop')
+            lab.tapq('policy', 'load', lab.path('other.yaml'))
+            wait_for('they are stopped again', lambda: lab.counter('enforce.standing') == 2)
+            time.sleep(2)
+            assert [s.got for s in servers[:2]] == [b'', b''], [s.got for s in servers]
             assert lab.stop_tapqd() == 0
 
 

@@ -331,10 +331,11 @@ static void test_bounds(void)
 	core_close(&c);
 }
 
-/* Refused for a request: not made good by a switch of paths, nor by the same policy once more (somebody's quarantine), but by another one. */
+/* Refused for a request: not made good by a switch of paths, nor by the same policy once more (somebody's quarantine), nor by another that may refuse
+ * such a request, but by one that does not. */
 static void test_refused_for_a_request(void)
 {
-	static const struct l7_rule refuses[] = { { VERDICT_DROP, "http", { "paths=/a*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END }, allows[] = { { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const struct l7_rule refuses[] = { { VERDICT_DROP, "http", { "paths=/a*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END }, others[] = { { VERDICT_ALLOW, "http", { "methods=PUT" } }, { VERDICT_DENY, "http", { "paths=/b*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END }, allows[] = { { VERDICT_ALLOW, NULL, { NULL } }, END };
 
 	for (unsigned i = 0; i < 8; i++) {
 		const struct one o = { .kind = HTTP, .v6 = i & 1, .held = i & 2, .enforceable = !(i & 2), .sport = 40000, .dport = 80, .view = 10 };
@@ -342,6 +343,7 @@ static void test_refused_for_a_request(void)
 		struct spec again = of(&o, UP);
 		struct core c = { 0 };
 		struct flow *f;
+		unsigned told;
 
 		core_open(&c, NULL);
 		set_policy(&c, policy_ref(p));
@@ -360,6 +362,13 @@ static void test_refused_for_a_request(void)
 			while (dpi_judge_anew(c.d, 1))
 				;
 		}
+		CU_ASSERT_EQUAL(core_send(&c, &again), VERDICT_DROP);
+		CU_ASSERT(f->verdict == VERDICT_DROP && c.told[EV_ALERT] == 1 && c.released == 0);
+		told = c.refused;
+		set_policy(&c, l7_policy(MODE_PROTECT, others));
+		while (dpi_judge_anew(c.d, 1))
+			;
+		CU_ASSERT(c.refused == told + !(i & 2) && flow_hit(f, F_STOPPED));
 		CU_ASSERT_EQUAL(core_send(&c, &again), VERDICT_DROP);
 		CU_ASSERT(f->verdict == VERDICT_DROP && c.told[EV_ALERT] == 1 && c.released == 0);
 		set_policy(&c, l7_policy(MODE_PROTECT, allows));
