@@ -7,7 +7,7 @@
  * One `smb` event per request that says who or what: negotiate, session setup, tree connect, create, rename, delete, directory
  * listings, and their ends; with the answer's status. Reads, writes and the like are passed by. Of a message its first LOOK bytes
  * are looked at. After an answer with a new tree its share's name is known for later requests (SMB_SHARES of them).
- * Sealed and compressed messages are passed by as well.
+ * Sealed and compressed messages are not told; that the client's cannot be read is judged, as is what stands behind the first LOOK bytes.
  *
  * NetBIOS datagrams (port 138) carry version 1 behind 10 to 12 (1) id(2) address(4) port(2) length(2) offset(2) and two names; the first
  * mailslot of a flow is told, as command `mailslot`. */
@@ -77,6 +77,14 @@ void smb_share_given(struct smb *s, uint64_t message, uint32_t tree)
 	s->tree[at] = s->asked;
 	s->tree[at].id = tree;
 	s->asked.len = 0;
+}
+
+void smb_unread(struct px *px)
+{
+	struct record *r = px_record(px);
+
+	rec_partial(r);
+	px_judge(px, r);
 }
 
 struct bytes smb_at(struct cursor message, size_t off, size_t n)
@@ -227,6 +235,10 @@ static enum parse parse(struct px *px, void *state, enum dir dir, struct cursor 
 			smb_v1_message(px, s, view);
 		else if (!cur_starts(&view, "\375SMB", 4) && !cur_starts(&view, "\374SMB", 4))
 			return msg_bad(px, "smb.malformed");
+		else if (dir == DIR_TOSERVER && s->unread != px_policy(px) + 1) {
+			s->unread = px_policy(px) + 1;
+			smb_unread(px);
+		}
 	}
 	return PARSE_DONE;
 }

@@ -41,6 +41,7 @@ struct smb {
 	uint64_t old_hello;			/* id of a NEGOTIATE of version 1 that waits, which version 2 may answer; 0: none */
 	struct smb_opens *opens;		/* NULL: none yet, or no memory */
 	bool mailslot_told;			/* of datagrams */
+	uint32_t unread;			/* 1 and the policy under which a sealed message was judged */
 };
 
 extern const struct fact smb_f_version, smb_f_command, smb_f_dialect, smb_f_share, smb_f_file, smb_f_target, smb_f_user, smb_f_domain,
@@ -57,6 +58,8 @@ void smb_tell_share(struct record *, const struct smb *, uint32_t tree);
 /* A share was asked for by that message; its answer names the tree. */
 void smb_share_asked(struct smb *, uint64_t message, const char *name, size_t n);
 void smb_share_given(struct smb *, uint64_t message, uint32_t tree);
+/* Judges what of a request cannot be read. */
+void smb_unread(struct px *);
 /* The bytes at off from the beginning of the message, as many as are there; {NULL,0}: none. */
 struct bytes smb_at(struct cursor message, size_t off, size_t n);
 

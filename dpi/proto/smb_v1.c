@@ -11,7 +11,7 @@
 #define NO_ANDX 0xffu
 #define FIND_FIRST 1u
 
-enum { MKDIR = 0x00, RMDIR = 0x01, DELETE = 0x06, RENAME = 0x07, OPEN_ANDX = 0x2d, TREE_DISCONNECT = 0x71, NEGOTIATE = 0x72, SESSION_SETUP = 0x73,
+enum { MKDIR = 0x00, RMDIR = 0x01, DELETE = 0x06, RENAME = 0x07, OPEN_ANDX = 0x2d, TREE_CONNECT_OLD = 0x70, TREE_DISCONNECT = 0x71, NEGOTIATE = 0x72, SESSION_SETUP = 0x73,
 	LOGOFF = 0x74, TREE_CONNECT = 0x75, NT_CREATE = 0xa2, TRANSACTION_2 = 0x32 };
 
 static const struct code commands[] = {
@@ -123,10 +123,13 @@ static void tell_request(struct px *px, struct smb *s, const struct head *h, uin
 	const char *name = code_name(commands, command);
 	struct record *r = px_record(px);
 	char share[SMB_SHARE_LEN];
-	size_t n;
+	size_t n = 0;
 
-	if (!name)
+	if (!name) {
+		if (command == TREE_CONNECT_OLD)
+			smb_unread(px);
 		return;
+	}
 	rec_u64(r, &smb_f_version, 1);
 	rec_cstr(r, &smb_f_command, name);
 	if (command == SESSION_SETUP) {
@@ -138,6 +141,8 @@ static void tell_request(struct px *px, struct smb *s, const struct head *h, uin
 			smb_share_asked(s, h->id, share, n);
 			rec_str(r, &smb_f_share, share, n);
 		}
+		if (!cur_more(&bytes) || n + 3 > sizeof(share))	/* the service follows */
+			rec_partial(r);
 	} else if (command != NEGOTIATE && command != LOGOFF) {
 		smb_tell_share(r, s, h->tree);
 	}
@@ -204,12 +209,16 @@ void smb_v1_message(struct px *px, struct smb *s, struct cursor in)
 		command = cur_u8(&next);
 		cur_skip(&next, 1);
 		off = cur_le16(&next);
-		if (!cur_ok(&next) || command == NO_ANDX || off <= cur_used(&c) - 2)
+		if (!cur_ok(&next) || command == NO_ANDX)
 			return;
+		if (off <= cur_used(&c) - 2)
+			break;
 		c = cur_of(c.start, (size_t)(c.end - c.start));
 		if (!cur_skip(&c, off))
-			return;
+			break;
 	}
+	if (!(h.flags & REPLY))		/* there are more of them */
+		smb_unread(px);
 }
 
 /* A transaction's name is the first text of its bytes: \MAILSLOT\BROWSE. */

@@ -10,6 +10,7 @@
 #define RESPONSE 1u
 #define ASYNC 2u
 #define DELETE_ON_CLOSE 0x1000u
+#define EXTENSION 4u		/* of TREE_CONNECT: its path stands elsewhere */
 
 enum { NEGOTIATE, SESSION_SETUP, LOGOFF, TREE_CONNECT, TREE_DISCONNECT, CREATE, QUERY_DIRECTORY = 14, SET_INFO = 17 };
 
@@ -137,13 +138,31 @@ static bool tell_set_info(struct record *r, const struct smb *s, struct cursor c
 	return true;
 }
 
+/* flags(2) offset(2) length(2): the share; it is told to be partial where it is not all there, longer than is kept, or goes on behind a NUL. */
+static void tell_tree(struct record *r, struct smb *s, const struct head *h, struct cursor c, struct cursor message)
+{
+	char share[4 * SMB_SHARE_LEN];
+	uint16_t flags = cur_le16(&c), want;
+	struct cursor ahead = c;
+	bool whole = !(flags & EXTENSION);
+	struct bytes b = part(&c, message);
+	size_t n = utf16_text(b, share, sizeof(share));
+
+	cur_skip(&ahead, 2);
+	want = cur_le16(&ahead);
+	for (size_t i = 0; i + 1 < b.n; i += 2)
+		whole &= b.p[i] || b.p[i + 1];
+	smb_share_asked(s, h->id, share, n);
+	rec_str(r, &smb_f_share, share, n);
+	if (!whole || b.n != want || b.n > 2 * SMB_SHARE_LEN)
+		rec_partial(r);
+}
+
 static void tell_request(struct px *px, struct smb *s, const struct head *h, struct cursor c, struct cursor message)
 {
 	const char *name = code_name(commands, h->command);
 	struct record *r = px_record(px);
-	char share[4 * SMB_SHARE_LEN];
 	struct bytes b;
-	size_t n;
 
 	if (!name && h->command != SET_INFO)
 		return;
@@ -154,11 +173,8 @@ static void tell_request(struct px *px, struct smb *s, const struct head *h, str
 		cur_skip(&c, 12);
 		smb_tell_ntlm(r, part(&c, message));
 	} else if (h->command == TREE_CONNECT) {
-		cur_skip(&c, 4);
-		b = part(&c, message);
-		n = utf16_text(b, share, sizeof(share));
-		smb_share_asked(s, h->id, share, n);
-		rec_str(r, &smb_f_share, share, n);
+		cur_skip(&c, 2);
+		tell_tree(r, s, h, c, message);
 	} else if (h->command != NEGOTIATE && h->command != LOGOFF) {
 		smb_tell_share(r, s, h->tree);
 	}
@@ -207,17 +223,24 @@ static void tell_answer(struct px *px, struct smb *s, const struct head *h, stru
 
 void smb_v2_message(struct px *px, struct smb *s, struct cursor in)
 {
+	bool asks = false;
+
 	for (unsigned i = 0; i < COMPOUND_MAX; i++) {
 		struct cursor message = cur_of(in.pos, cur_left(&in)), c = message;
 		struct head h;
 
 		if (!cur_starts(&c, "\376SMB", 4) || !head_read(&c, &h))
-			return;
-		if (h.flags & RESPONSE)
+			break;
+		asks = !(h.flags & RESPONSE);
+		if (!asks)
 			tell_answer(px, s, &h, c);
 		else
 			tell_request(px, s, &h, c, message);
-		if (h.next < HEADER || !cur_skip(&in, h.next))
+		if (h.next < HEADER)
 			return;
+		if (!cur_skip(&in, h.next))
+			break;
 	}
+	if (asks)	/* there are more of them */
+		smb_unread(px);
 }

@@ -491,6 +491,52 @@ static void test_kafka(void)
 	core_close(&t.c);
 }
 
+/* A share that is asked for where nobody looks: behind the first bytes of a message or the first commands of a compound, sealed, in a longer path. */
+static void test_smb(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "smb", { "shares=*\\secret" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const struct { const char *text; size_t n; bool passes; } rows[] = {
+#define R(text, passes) { text, sizeof(text) - 1, passes }
+		R("\000\000\000T\376SMB@\000\000\000\000\000\000\000\003\000\001\000\000\000\000\000\000\000\000\000\002\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\011\000\000\000H\000\014\000\134\000\134\000a\000\134\000o\000k\000", true),
+		R("\000\000\000\134\376SMB@\000\000\000\000\000\000\000\003\000\001\000\000\000\000\000\000\000\000\000\002\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\011\000\000\000H\000\024\000\134\000\134\000a\000\134\000s\000e\000c\000r\000e\000t\000", false),
+		R("\000\000\000T\376SMB@\000\000\000\000\000\000\000\003\000\001\000\000\000\000\000\000\000\000\000\002\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\011\000\004\000H\000\014\000\134\000\134\000a\000\134\000o\000k\000", false),
+		R("\000\000\001r\376SMB@\000\000\000\000\000\000\000\003\000\001\000\000\000\000\000\000\000\000\000\002\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\011\000\000\000H\000*\001\134\000\134\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000a\000\134\000s\000e\000c\000r\000e\000t\000", false),
+		R("\000\000\0004\375SMB\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000", false),
+		R("\000\000\0004\374SMB\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000", false),
+#undef R
+	};
+	static const unsigned sizes[][2] = { { 72, 15 }, { 72, 17 }, { 5000, 1 } };	/* of each echo, how many of them stand before the end */
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT_EQUAL(say(&t, UP, rows[i].text, rows[i].n, 0, true), rows[i].passes);
+		core_close(&t.c);
+	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint8_t m[8192] = { 0 };
+		uint32_t at = 4;
+		struct talk t;
+
+		for (unsigned k = 0; k <= sizes[i][1]; k++) {
+			memcpy(m + at, "\376SMB\100", 5);
+			m[at + 12] = 13;
+			if (k == sizes[i][1])
+				break;
+			m[at + 20] = (uint8_t)sizes[i][0];
+			m[at + 21] = (uint8_t)(sizes[i][0] >> 8);
+			at += sizes[i][0];
+		}
+		at += 72;
+		m[2] = (uint8_t)((at - 4) >> 8);
+		m[3] = (uint8_t)(at - 4);
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT_EQUAL(say(&t, UP, m, at, 0, true), i == 0);
+		core_close(&t.c);
+	}
+}
+
 /* USE takes the session elsewhere. */
 static void test_mysql_use(void)
 {
@@ -666,6 +712,7 @@ const struct unit_test tests_requests[] = {
 	{ "pgsql: a statement longer than is kept", test_long_statement },
 	{ "mongodb: collections", test_mongodb },
 	{ "kafka: what cannot be read", test_kafka },
+	{ "smb: shares", test_smb },
 	{ "mysql: USE", test_mysql_use },
 	{ "quarantine", test_quarantined },
 	{ "told for learning", test_told_for_learning },
