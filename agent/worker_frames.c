@@ -196,6 +196,16 @@ void frames_run_relayed(struct worker *w)
 		offload_mark(w->offload, w->dpi);
 }
 
+/* Of one that was removed. Not as long as answers to frames of it are on their way. */
+static void entry_free(struct entry *e)
+{
+	if (e->away)
+		return;
+	conntrack_unref(e->ct);
+	flowmap_unref(e->passing);
+	free(e);
+}
+
 void frames_take_replies(struct worker *w)
 {
 	struct relay_answer a;
@@ -204,11 +214,16 @@ void frames_take_replies(struct worker *w)
 		struct entry *e = a.caller;
 		struct frame f = { .held = true, .token = a.token };
 
+		e->away--;
+		if (e->gone) {
+			free(a.frame);
+			entry_free(e);
+			continue;
+		}
 		e->src->ops->answer(e->src, a.frame ? a.frame : &f, a.answer);
 		if (a.frame && a.answer.verdict == VERDICT_DENY)
 			refuse_frame(e, a.frame);
 		free(a.frame);
-		e->away--;
 		to_flush(w, e);
 	}
 	frames_flush(w);
@@ -399,8 +414,6 @@ void frames_remove(struct worker *w, const struct source *src)
 	frames_flush(w);	/* it may be among what was answered */
 	if (e->passing)
 		shunt_take_back(w->shunt, w->dpi);
-	conntrack_unref(e->ct);
-	flowmap_unref(e->passing);
 	__atomic_store_n(&w->nbroken, w->nbroken - e->broken, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < w->n; i++) {
 		if (w->entries[i] != e)
@@ -412,5 +425,6 @@ void frames_remove(struct worker *w, const struct source *src)
 		w->entries[i] = w->entries[--w->n];
 		break;
 	}
-	free(e);
+	e->gone = true;
+	entry_free(e);
 }

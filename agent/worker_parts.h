@@ -29,6 +29,7 @@ struct entry {
 	struct flowmap *passing;	/* a reference; NULL: what it shows is copied as long as it lasts */
 	unsigned away;		/* held frames that another worker inspects */
 	bool broken;
+	bool gone;		/* removed while some were away: it stays for the workers that look at it until they are answered, and nothing of it is touched */
 	bool answered;		/* to be flushed: in the list ... */
 	struct entry *next_answered;	/* ... from worker.answered_first on */
 	bool queue;

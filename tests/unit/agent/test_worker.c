@@ -23,7 +23,8 @@ static const uint8_t udp6[] = { 0x60, 0, 0, 0, 0, 9, 17, 64, 0xfd, 0, 0, 0, 0, 0
 struct given {
 	struct source src;
 	int fd;
-	bool keeps, done;
+	bool keeps, done, held;
+	unsigned answered;
 	sem_t kept, go;
 };
 
@@ -48,15 +49,14 @@ static int given_batch(struct source *s, struct frame *out, unsigned max, struct
 		return 0;
 	}
 	for (unsigned i = 0; i < 2; i++)
-		out[i] = (struct frame){ .ts = 1700000000LL * 1000000000, .data = packets[i].p, .caplen = packets[i].n, .wirelen = packets[i].n, .link = LINK_RAW };
+		out[i] = (struct frame){ .ts = 1700000000LL * 1000000000, .data = packets[i].p, .caplen = packets[i].n, .wirelen = packets[i].n, .link = LINK_RAW, .held = g->held, .token = i };
 	return 2;
 }
 
 static void given_answer(struct source *s, const struct frame *f, struct answer a)
 {
-	(void)s;
-	(void)f;
-	(void)a;
+	CU_ASSERT(f->held && a.verdict == VERDICT_ALLOW);
+	__atomic_fetch_add(&of(s)->answered, 1, __ATOMIC_RELAXED);
 }
 
 static void given_flush(struct source *s) { (void)s; }
@@ -155,6 +155,35 @@ static void test_source_gone(void)
 	given_free(&feed);
 }
 
+/* The same of held frames, where the other worker is so slow that they are left to the kernel: answers that come then are nobody's. In time they are the source's. */
+static void test_source_gone_unanswered(void)
+{
+	for (unsigned late = 0; late < 2; late++) {
+		struct err err = { "" };
+		struct given keeper, feed;
+		struct crowd c;
+
+		crowd_start(&c, WORKERS);
+		given_init(&keeper, late);
+		given_init(&feed, false);
+		feed.held = true;
+		if (late) {
+			CU_ASSERT_EQUAL(worker_add_source(c.w[0], &keeper.src, NULL, NULL, NULL, &err), 0);
+			sem_wait(&keeper.kept);
+		}
+		CU_ASSERT_EQUAL(worker_add_source(c.w[1], &feed.src, NULL, NULL, NULL, &err), 0);
+		worker_remove_source(c.w[1], &feed.src);
+		CU_ASSERT_EQUAL(__atomic_load_n(&feed.answered, __ATOMIC_RELAXED), late ? 0 : 2);
+		sem_post(&keeper.go);
+		wait_for_flows(c.w[0], 2);
+		pause_ms(late ? 100 : 0);
+		CU_ASSERT_EQUAL(__atomic_load_n(&feed.answered, __ATOMIC_RELAXED), late ? 0 : 2);
+		crowd_stop(&c);
+		given_free(&keeper);
+		given_free(&feed);
+	}
+}
+
 /* Of a worker that sees nothing a time comes in which it does not look up for three of its ticks; what comes then is inspected all the same. */
 static void test_rests(void)
 {
@@ -180,6 +209,7 @@ static void test_rests(void)
 
 const struct unit_test tests_worker[] = {
 	{ "a source that goes before its copies were looked at", test_source_gone },
+	{ "a source that goes before its frames were answered", test_source_gone_unanswered },
 	{ "one that sees nothing rests", test_rests },
 	{ 0 },
 };
