@@ -21,6 +21,7 @@
 #include "tc/flowmap.h"
 
 #define RING_BYTES (1u << 20)
+#define RING_ENDS (RING_BYTES / 4)	/* of it for ends of flows alone: a refusal comes again with the next packet, an end is said once */
 #define AGAIN 5000000LL		/* ns between two refusals of one flow; the last one that came in between follows then */
 #define AGAIN_MS 5
 #define RETRY 100000000LL	/* ns between two tries to put filters in place for one flow */
@@ -70,6 +71,7 @@ struct enforce {
 	pthread_mutex_t lock;
 	unsigned nworkers;
 	struct spsc **ring;
+	uint64_t *turned_away;	/* by worker: refusals that found no room but that for ends */
 	uint32_t *adopted;	/* by worker: the round that it is in */
 	uint32_t next, round;	/* the last that began; the one that is heard */
 	int wake;
@@ -402,10 +404,11 @@ static bool open_rings(struct enforce *e)
 {
 	e->ring = calloc(e->nworkers, sizeof *e->ring);
 	e->adopted = calloc(e->nworkers, sizeof *e->adopted);
+	e->turned_away = calloc(e->nworkers, sizeof *e->turned_away);
 	for (unsigned i = 0; e->ring && i < e->nworkers; i++)
 		if (!(e->ring[i] = spsc_new(RING_BYTES, e->wake)))
 			return false;
-	return e->ring && e->adopted;
+	return e->ring && e->adopted && e->turned_away;
 }
 
 static void free_all(struct enforce *e)
@@ -414,6 +417,7 @@ static void free_all(struct enforce *e)
 		spsc_free(e->ring[i]);
 	free(e->ring);
 	free(e->adopted);
+	free(e->turned_away);
 	for (unsigned i = 0; i < e->ndevices; i++)
 		free_device(e->device[i]);
 	free(e->device);
@@ -483,11 +487,15 @@ bool enforce_refused(struct enforce *e, unsigned worker, const struct dpi_refuse
 {
 	struct message m = { .release = false, .round = e->adopted[worker] };
 
+	if (!enforce_room(e, worker)) {
+		counter_add(&e->turned_away[worker], 1);
+		return false;
+	}
 	refusal_of(r, &m.r);
 	return spsc_put(e->ring[worker], &m, sizeof m, NULL, 0);
 }
 
-bool enforce_room(struct enforce *e, unsigned worker) { return spsc_room(e->ring[worker], sizeof(struct message) + 8); }
+bool enforce_room(struct enforce *e, unsigned worker) { return spsc_room(e->ring[worker], RING_ENDS); }
 
 void enforce_adopt(struct enforce *e, unsigned worker) { e->adopted[worker] = __atomic_load_n(&e->next, __ATOMIC_ACQUIRE); }
 
@@ -642,6 +650,6 @@ uint64_t enforce_refusals_lost(const struct enforce *e)
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < e->nworkers; i++)
-		sum += spsc_refused(e->ring[i]);
+		sum += spsc_refused(e->ring[i]) + counter_get(&e->turned_away[i]);
 	return sum;
 }

@@ -13,13 +13,20 @@
 static void pause_shortly(void) { nanosleep(&(struct timespec){ .tv_nsec = 500000 }, NULL); }
 
 /* Of nobody's workload here: no filters. VERDICT_DROP: nobody is told. */
-static bool refuse(struct enforce *e, uint32_t i)
+static struct dpi_refused flow(uint32_t i)
 {
 	struct dpi_refused r = { .tuple = { .sport = (uint16_t)i, .dport = 80, .ipproto = IPPROTO_TCP }, .verdict = VERDICT_DROP, .ts = 1 };
 
 	addr_parse("10.0.0.1", &r.tuple.src);
 	addr_parse("10.0.0.2", &r.tuple.dst);
 	r.tuple.src.b[13] = (uint8_t)(i >> 16);
+	return r;
+}
+
+static bool refuse(struct enforce *e, uint32_t i)
+{
+	struct dpi_refused r = flow(i);
+
 	for (int k = 0; k < ROUNDS && !enforce_room(e, 0); k++) {
 		enforce_wake(e, 0);
 		pause_shortly();
@@ -57,7 +64,39 @@ static void test_full(void)
 	enforce_stop(e);
 }
 
+/* Refusals come faster than they are carried out: those that find no room come again. The end of a flow is said once, and heard. */
+static void test_end_in_a_flood(void)
+{
+	struct err err = { "" };
+	struct enforce *e = enforce_start(1, 0, &err);
+	struct dpi_refused r = flow(1);
+	uint32_t n = 1;
+
+	if (!e) {
+		printf("    skipped: %s\n", err.text);
+		return;
+	}
+	do
+		r = flow(n++);
+	while (enforce_refused(e, 0, &r));
+	n -= 2;
+	CU_ASSERT(n > 1000 && enforce_refusals_lost(e) == 1 && !enforce_room(e, 0));
+	r = flow(1);
+	enforce_released(e, 0, &r.tuple);
+	CU_ASSERT_EQUAL(enforce_refusals_lost(e), 1);
+	enforce_wake(e, 0);
+	for (int k = 0; k < ROUNDS && !enforce_room(e, 0); k++)
+		pause_shortly();
+	CU_ASSERT(refuse(e, 1));	/* it is another one */
+	enforce_wake(e, 0);
+	for (int k = 0; k < ROUNDS / 20 && counter_get(&enforce_counters(e)[ENFORCE_C_NOWHERE]) < n + 1; k++)
+		pause_shortly();
+	CU_ASSERT_EQUAL(counter_get(&enforce_counters(e)[ENFORCE_C_NOWHERE]), n + 1);
+	enforce_stop(e);
+}
+
 const struct unit_test tests_enforce[] = {
 	{ "a full table: the oldest make room", test_full },
+	{ "the end of a flow in a flood of refusals", test_end_in_a_flood },
 	{ NULL, NULL },
 };
