@@ -515,6 +515,16 @@ static uint32_t tx_close(struct dns *s, uint16_t id, enum dir dir, uint32_t ques
 	return s->open[by_id].tx;
 }
 
+/* A question that cannot be read may ask for any name. */
+static bool unread(struct px *px)
+{
+	struct record *r = px_record(px);
+
+	rec_partial(r);
+	px_judge(px, r);
+	return false;
+}
+
 /* Each name that is asked for is judged; false when a question is broken. */
 static bool tell_query(struct px *px, struct dns *s, struct dns_msg *m, struct cursor *in, enum dir dir)
 {
@@ -527,10 +537,10 @@ static bool tell_query(struct px *px, struct dns *s, struct dns_msg *m, struct c
 		uint16_t type;
 
 		if (!dns_name_read(m, in, &name))
-			return false;
+			return unread(px);
 		type = cur_be16(in);
 		if (!cur_skip(in, 2))
-			return false;
+			return unread(px);
 		r = px_record(px);
 		tell_head(r, m);
 		rec_str(r, &f_rrname, name.s, name.n);
@@ -606,8 +616,9 @@ static void message(struct px *px, struct dns *s, enum dir dir, struct cursor in
 
 	if (!dns_header(&in, &m))
 		px_bad(px, "dns.short_header");
-	else if (m.flags & DNS_QR ? !tell_answer(px, s, &m, &in, dir) :
-		 !tell_query(px, s, &m, &in, dir) || !records_check(&m, in, &rcode))
+	else if (m.flags & DNS_QR ? !tell_answer(px, s, &m, &in, dir) : !tell_query(px, s, &m, &in, dir))
+		px_bad(px, "dns.malformed");
+	else if (!(m.flags & DNS_QR) && !records_check(&m, in, &rcode))
 		px_bad(px, "dns.malformed");
 }
 

@@ -686,6 +686,10 @@ static void test_datagrams(void)
 	CU_ASSERT_EQUAL(core_send(&c, &answer), VERDICT_ALLOW);
 	CU_ASSERT_EQUAL(core_flow(&c)->verdict, VERDICT_ALLOW);
 	CU_ASSERT_EQUAL(core_flow(&c)->rule, 1);
+	/* a question that points forward: who reads it, reads what we do not */
+	s.p = "\0\3\1\0\0\1\0\0\0\0\0\0\300\22\0\1\0\1\1x\0";
+	s.n = 21;
+	CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_DENY);
 	/* an answer after a refused request is that of another */
 	s.p = bad;
 	s.n = sizeof(bad) - 1;
