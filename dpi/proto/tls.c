@@ -332,6 +332,7 @@ static enum parse finish_kept(struct px *px, struct tls *t, enum dir dir, struct
 	}
 	return ret;
 no_memory:
+	px_lost(px);	/* nobody knows what it says */
 	t->stage = DONE;
 	return PARSE_DONE;
 }

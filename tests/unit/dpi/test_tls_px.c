@@ -18,6 +18,7 @@
 #define px_skip tls_alone_skip
 #define px_stop tls_alone_stop
 #define px_unfinished tls_alone_unfinished
+#define px_lost tls_alone_lost
 #define proto_tls tls_alone_proto
 #include "dpi/proto/tls.c"
 
@@ -37,7 +38,7 @@ struct px {
 	unsigned refuse_from;		/* requests for memory from this one on are refused; 0: none */
 	unsigned requests, pieces, calls;
 	size_t used, used_max, asked;	/* bytes of px_alloc: now, at most, in all */
-	bool stopped, bad;
+	bool stopped, bad, lost;
 	char sni[64];			/* at the first judgement */
 };
 
@@ -123,6 +124,7 @@ void px_release(struct px *px, void *p, size_t n)
 
 void px_need(struct px *px, size_t n) { px->need = n; }
 void px_stop(struct px *px) { px->stopped = true; }
+void px_lost(struct px *px) { px->lost = px->stopped = true; }
 void px_unfinished(struct px *px, uint32_t n) { (void)px; (void)n; }
 
 void px_skip(struct px *px, enum dir dir, uint64_t n)
@@ -247,7 +249,8 @@ static void refusals(void)
 			rec.n = 0;
 			tb_records(&rec, TLS_1_0, &hs, 1);
 			say(px, DIR_TOSERVER, rec.b, rec.n, cuts[i]);
-			CU_ASSERT_EQUAL(px->stopped, at == 1);	/* no room for the message */
+			CU_ASSERT_EQUAL(px->stopped, at == 1);	/* no room for the message: it is judged as what cannot be read */
+			CU_ASSERT_EQUAL(px->lost, at == 1);
 			px_end(px);
 		}
 }
