@@ -106,6 +106,14 @@ static struct bytes path_resolved(struct bytes path, uint8_t *out)
 	return (struct bytes){ out, w };
 }
 
+/* A name of DNS without the dot that may end it. */
+static struct bytes undotted(struct bytes name)
+{
+	while (name.n > 1 && name.p[name.n - 1] == '.')
+		name.n--;
+	return name;
+}
+
 /* What of a qualified name stands behind its last dot; n 0: it has none. */
 static struct bytes unqualified(struct bytes name)
 {
@@ -124,6 +132,9 @@ unsigned match_forms(enum match_how how, struct bytes v, uint8_t *room, struct b
 		form[0] = path_of(v);
 		form[1] = path_resolved(form[0], room);
 		return 2;
+	case MATCH_NAME:
+		form[1] = undotted(v);
+		return form[1].n == v.n ? 1 : 2;
 	case MATCH_TABLE:
 		form[1] = unqualified(v);
 		return form[1].p ? 2 : 1;
@@ -174,6 +185,9 @@ static bool value_holds(const struct clause *c, struct bytes v, bool cut, bool a
 		case MATCH_NOCASE:
 		case MATCH_HEADER:
 			yes = match_glob(c->pattern[i], v, true, cut);
+			break;
+		case MATCH_NAME:
+			yes = match_glob(c->pattern[i], v, true, cut) || match_glob(c->pattern[i], undotted(v), true, cut);
 			break;
 		case MATCH_PATH:
 			yes = path_holds(c->pattern[i], v, cut, all);

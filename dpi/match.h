@@ -20,7 +20,7 @@
 
 _Static_assert(FACT_ROLE_COUNT <= 32, "sets of roles are 32 bits");
 
-enum match_how { MATCH_EXACT, MATCH_NOCASE, MATCH_PATH, MATCH_TABLE, MATCH_HEADER };
+enum match_how { MATCH_EXACT, MATCH_NOCASE, MATCH_NAME, MATCH_PATH, MATCH_TABLE, MATCH_HEADER };
 
 struct match_key {
 	const char *matcher, *key;

@@ -23,6 +23,7 @@ static bool is_nocase(const struct literals *l, unsigned field)
 	case MATCH_PATH:
 		return false;
 	case MATCH_NOCASE:
+	case MATCH_NAME:
 	case MATCH_TABLE:
 	case MATCH_HEADER:
 		break;

@@ -155,6 +155,11 @@ static void test_all_and_any(void)
 	CU_ASSERT_EQUAL(ask(r, "tls", "sni", "*", true, ROLE_BIT(FACT_TLS_SNI)), MATCH_MAYBE);
 	rec_cstr(r, &f_sni, "Shop.Example");
 	CU_ASSERT_EQUAL(ask(r, "tls", "sni", "*.example", true, ROLE_BIT(FACT_TLS_SNI)), MATCH_YES);
+	rec_reset(r);
+	rec_cstr(r, &f_sni, "Shop.Example.");	/* the same name */
+	CU_ASSERT_EQUAL(ask(r, "tls", "sni", "shop.example", false, 0), MATCH_YES);
+	CU_ASSERT_EQUAL(ask(r, "tls", "sni", "shop.example", true, 0), MATCH_YES);
+	CU_ASSERT_EQUAL(ask(r, "tls", "sni", "*.", false, 0), MATCH_YES);
 	free(r);
 }
 
