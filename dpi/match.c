@@ -64,8 +64,8 @@ static struct bytes path_of(struct bytes url)
 static bool is_slash(uint8_t b) { return b == '/' || b == '\\'; }
 
 /* Escapes decoded once, empty and dot segments resolved (RFC 3986 6.2.2). One that does not begin with a slash is taken as if it did, as servers do that do
- * not refuse it; but not "*", which asks for the server itself (RFC 9112 3.2.4). out: MATCH_ROOM bytes. */
-static struct bytes path_resolved(struct bytes path, uint8_t *out)
+ * not refuse it; but not "*", which asks for the server itself (RFC 9112 3.2.4). plain: without parameters. out: MATCH_ROOM / 2 bytes. */
+static struct bytes path_resolved(struct bytes path, bool plain, uint8_t *out)
 {
 	size_t n = 0, w = 0, from, len;
 	bool dots = false, slash;
@@ -74,6 +74,11 @@ static struct bytes path_resolved(struct bytes path, uint8_t *out)
 		return path;
 	out[n++] = '/';
 	for (size_t i = 0; i < path.n; i++) {
+		if (plain && path.p[i] == ';') {
+			while (i + 1 < path.n && path.p[i + 1] != '/')
+				i++;
+			continue;
+		}
 		out[n] = path.p[i];
 		if (path.p[i] == '%' && path.n - i > 2 && hex(path.p[i + 1]) >= 0 && hex(path.p[i + 2]) >= 0) {
 			out[n] = (uint8_t)(hex(path.p[i + 1]) << 4 | hex(path.p[i + 2]));
@@ -106,6 +111,8 @@ static struct bytes path_resolved(struct bytes path, uint8_t *out)
 	return (struct bytes){ out, w };
 }
 
+static bool has_semicolon(struct bytes b) { return b.n && memchr(b.p, ';', b.n); }
+
 /* A name of DNS without the dot that may end it. */
 static struct bytes undotted(struct bytes name)
 {
@@ -130,8 +137,11 @@ unsigned match_forms(enum match_how how, struct bytes v, uint8_t *room, struct b
 	switch (how) {
 	case MATCH_PATH:
 		form[0] = path_of(v);
-		form[1] = path_resolved(form[0], room);
-		return 2;
+		form[1] = path_resolved(form[0], false, room);
+		if (!has_semicolon(form[0]))
+			return 2;
+		form[2] = path_resolved(form[0], true, room + MATCH_ROOM / 2);
+		return 3;
 	case MATCH_NAME:
 		form[1] = undotted(v);
 		return form[1].n == v.n ? 1 : 2;
@@ -152,9 +162,11 @@ static bool path_holds(struct bytes pattern, struct bytes url, bool cut, bool al
 	struct bytes sent = path_of(url);
 	bool open = cut && sent.n == url.n, as_sent = match_glob(pattern, sent, false, open);
 
-	if (as_sent != all)
-		return as_sent;
-	return match_glob(pattern, path_resolved(sent, room), false, open);
+	if (as_sent != all || match_glob(pattern, path_resolved(sent, false, room), false, open) != all)
+		return !all;
+	if (has_semicolon(sent) && !has_semicolon(pattern))
+		return match_glob(pattern, path_resolved(sent, true, room), false, open);
+	return all;
 }
 
 /* ---- clauses ---- */

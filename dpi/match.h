@@ -7,7 +7,8 @@
  * may: what could not be read whole is not allowed by its look, and does not get past a rule that refuses.
  *
  * Paths: for a rule that allows both the path as sent and what remains of it when escapes and dot segments are resolved must hold, else
- * one of them; the query does not belong to it. Tables: a pattern without a dot holds for a qualified name ("public.orders") too where
+ * one of them; the query does not belong to it. Servlet containers drop parameters (;a=b) of each segment before they resolve it: what they come to
+ * counts as well, where the pattern itself has no semicolon. Tables: a pattern without a dot holds for a qualified name ("public.orders") too where
  * the rule refuses, not where it allows. */
 #ifndef TQ_DPI_MATCH_H
 #define TQ_DPI_MATCH_H
@@ -69,8 +70,8 @@ bool fact_values_next(struct fact_values *, struct fact_value *);
 
 /* What patterns of a clause are held against where it asks for v: at most MATCH_FORMS texts, one of which holds where v does. room:
  * MATCH_ROOM bytes, that the texts may point to. */
-#define MATCH_FORMS 2u
-#define MATCH_ROOM (RECORD_STR_MAX + 1u)
+#define MATCH_FORMS 3u
+#define MATCH_ROOM (2 * (RECORD_STR_MAX + 1u))
 unsigned match_forms(enum match_how, struct bytes v, uint8_t *room, struct bytes form[MATCH_FORMS]);
 /* All of these are said once, at a connection's beginning (struct facts, unseen). */
 bool match_said_once(uint32_t roles);

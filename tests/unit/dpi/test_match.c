@@ -89,6 +89,8 @@ static void test_paths(void)
 		{ "/api#/../admin", "/api", 1, 1 }, { "/..", "/", 0, 1 }, { "/a/..", "/", 0, 1 }, { "/a/b/..", "/a/", 0, 1 }, { "/...", "/...", 1, 1 }, { "*", "*", 1, 1 },
 		{ "/admin%2f", "/admin/", 0, 1 }, { "/admin%5C", "/admin/", 0, 1 }, { "/admin\\", "/admin/", 0, 1 }, { "/a/%2e%2E%2F", "/", 0, 1 }, { "/a%2f", "/a", 0, 0 },
 		{ "%2fadmin", "/admin", 0, 1 }, { "admin", "/admin", 0, 1 }, { "x/../admin/", "/admin/", 0, 1 }, { "..", "/", 0, 1 }, { "*", "/*", 0, 0 }, { "%2a", "/*", 0, 1 }, { "", "", 1, 1 },
+		{ "/api/..;/admin", "/api/*", 0, 1 }, { "/api/..;/admin", "/admin", 0, 1 }, { "/admin;a/b", "/admin/*", 0, 1 }, { "/api/x;j=1", "/api/*", 1, 1 }, { "/api/x;j=1", "/api/x;j=*", 1, 1 },
+		{ "/api/x;j=1", "/api/x", 0, 1 }, { "/;x", "/", 0, 1 }, { "/a;/b?c;d", "/a/b", 0, 1 }, { "/a%3b/../b", "/b", 0, 1 },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -108,7 +110,7 @@ static void test_paths(void)
 /* Every path of a few bytes that are odd, at the end of its memory: nothing is read or written beyond. */
 static void test_paths_bounds(void)
 {
-	const char bytes[] = "/.%2eaf\\";
+	const char bytes[] = "/.%2e;f\\";
 	struct record *r = calloc(1, sizeof(*r));
 
 	for (unsigned i = 0; i < 8u * 8 * 8 * 8 * 8; i++) {
