@@ -465,4 +465,5 @@ void flow_turn(struct flow *f)
 	EXCHANGE(f->tcp_flags);
 	EXCHANGE(f->half);
 	EXCHANGE(f->workload);
+	EXCHANGE(f->ttl);
 }

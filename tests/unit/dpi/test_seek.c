@@ -76,6 +76,23 @@ static void test_turned(void)
 	}
 }
 
+/* Hops to live are those of an end, whichever it is thought to be. */
+static void test_turned_hops(void)
+{
+	struct core c = { 0 };
+
+	open_with(&c, alone);
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 5000, .ack = 9000, .p = "ASK", .n = 3, .ttl = 128, .fflags = FRAME_LEAVING });
+	is_turned(&c, "ASK", "");
+	core_send(&c, &(struct spec){ .dir = UP, .flags = TCP_ACK, .seq = 9000, .ack = 5003, .p = "ANSWER", .n = 6, .ttl = 64, .fflags = FRAME_LEAVING });
+	is_turned(&c, "ASK", "ANSWER");
+	CU_ASSERT_EQUAL(c.told[EV_ANOMALY], 0);
+	core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_ACK, .seq = 5003, .ack = 9006, .p = "ASK", .n = 3, .ttl = 100, .fflags = FRAME_LEAVING });
+	is_turned(&c, "ASK", "ANSWER");
+	CU_ASSERT_PTR_NOT_NULL(strstr(c.text, "stream.ttl_fell"));
+	core_close(&c);
+}
+
 /* The answer is heard first, and waits for what was asked. */
 static void test_answer_first(void)
 {
@@ -292,6 +309,7 @@ static void test_hint(void)
 
 const struct unit_test tests_seek[] = {
 	{ "a flow without a beginning is turned", test_turned },
+	{ "turned: hops to live", test_turned_hops },
 	{ "the answer is heard first", test_answer_first },
 	{ "turned at last", test_at_last },
 	{ "turned with what waited", test_with_what_waited },
