@@ -120,6 +120,41 @@ def test_learn_then_protect():
         assert '/admin' in paths and not paths & {'/index.html', '/items/17'}, paths
 
 
+def test_learn_then_protect_on_the_mirror():
+    """What the mirror learned it allows, twice over; a connection that was not seen is reset, or does not begin (where names are asked for no filter stands before it)."""
+    def ended(who, addr, port):
+        try:
+            c = connect(lab.ns(who), addr, port)
+            c.settimeout(3)
+            return c.recv(1) == b''
+        except ConnectionError:
+            return True
+
+    with Lab() as lab:
+        lab.nginx('web', ports=(8080, 8081))
+        lab.redis('db')
+        lab.tls_server('db')
+        lab.nginx('outside')
+        lab.dnsmasq('db', (('api.example', '10.9.8.7'), ('pay.example', lab.v4('outside')), ('pay.example', lab.v6('outside'))))
+        postgres(lab, 'db')
+        lab.start_tapqd(mode='tc', policy=DISCOVER)
+        everything(lab)
+        wait_for('what was recognised is told', lambda: lab.tapq_json('status')['learning']['pairs'] >= 7)
+        with open(lab.path('learned.yaml'), 'w') as f:
+            f.write(lab.tapq('policy', 'learned').stdout)
+        lab.tapq('policy', 'load', lab.path('learned.yaml'))
+        before = len(lab.events('alert'))
+        for _ in range(2):
+            everything(lab)
+        assert lab.events('alert')[before:] == [], lab.events('alert')[before:]
+        for family in (lab.v4, lab.v6):
+            assert ended('db', family('web'), 8080) and ended('client', family('db'), 8081)
+        everything(lab)
+        assert lab.stop_tapqd() == 0
+        alerts = lab.events('alert')[before:]
+        assert len(alerts) >= 4 and {(a['tapq']['src_workload'], a['dest_port'], a['tapq']['enforced']) for a in alerts} == {('db', 8080, True), ('client', 8081, True)}, alerts
+
+
 FTP = '''
 import ftplib, sys
 for passive in (True, False):
