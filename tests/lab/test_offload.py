@@ -476,6 +476,7 @@ def test_stop_while_some_end():
         time.sleep(0.2)     # acknowledgements of the last answers: up to 40 ms later, where nothing else is to be said
         for k in kept[1::2]:
             k.close()
+        wait_for('the server closed them too', lambda: len(run('ss', '-Htn', 'sport', '8080', ns=lab.ns('web')).stdout.splitlines()) == 100, every=0.002)
         assert lab.stop_tapqd() == 0, lab.log()
         wire = {k: v for k, v in truth.stop().items() if k[0] == 'TCP'}
         told = {flow_key(e): flow_counts(e) for e in lab.events('flow')}
