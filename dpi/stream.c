@@ -468,7 +468,11 @@ static void on_bytes(struct px *x)
 	bool fin = p->tcp_flags & TCP_FIN && wire_payload(p) == n;
 	uint32_t end = p->seq + (uint32_t)n, taken = s->next - p->seq;
 
-	if ((!n && !fin) || s->flags & HALF_FIN)
+	if (s->flags & HALF_FIN) {	/* who took it reads nothing behind it; but not every kernel takes one that finds its window closed */
+		x->refused = p->frame->held && n && seq_after(end, s->next - 1);
+		return;
+	}
+	if (!n && !fin)
 		return;
 	if (n && !p->frame->held && contradicts(x, b, n))
 		return;
