@@ -129,7 +129,7 @@ static bool wanted(const struct redis *s, uint32_t i)
 {
 	if (!i || is_key(s, i))
 		return true;
-	return (s->spec->keys == REDIS_KEYS_COUNTED && i == s->spec->first) ||
+	return (s->spec->keys == REDIS_KEYS_COUNTED && i == s->spec->first) || s->spec->keys == REDIS_KEYS_WORDS ||
 	       ((s->spec->keys == REDIS_KEYS_STREAMS || s->spec->keys == REDIS_KEYS_AUTH) && !s->key_to);
 }
 
@@ -149,6 +149,10 @@ static void name_is(struct px *px, struct redis *s, struct bytes b)
 		s->key_step = s->spec->step;
 		if (s->spec->what == REDIS_USER && s->nargs != 3)	/* a password alone */
 			s->key_to = 0;
+	}
+	if (s->spec->keys == REDIS_KEYS_WORDS) {
+		s->key_from = s->spec->first;
+		s->key_to = s->key_from + 1;
 	}
 	if (s->spec->keys == REDIS_KEYS_NONE || (s->spec->keys == REDIS_KEYS_AT && s->key_from >= s->key_to))
 		judge(px, s, NULL);
@@ -190,6 +194,20 @@ static void command_end(struct px *px, struct redis *s)
 		px_stop(px);
 }
 
+#define PATTERN UINT8_MAX	/* in key_step: the one key is a pattern, where it has a star */
+
+/* A word of SORT, MIGRATE and the like, behind which keys stand. */
+static void word_is(struct redis *s, uint32_t i, struct bytes b)
+{
+	bool pattern = redis_is_word(b, "BY") || redis_is_word(b, "GET"), all = redis_is_word(b, "KEYS");
+
+	if (!pattern && !all && !redis_is_word(b, "STORE") && !redis_is_word(b, "STOREDIST"))
+		return;
+	s->key_from = i + 1;
+	s->key_to = all ? s->nargs : i + 2;
+	s->key_step = pattern ? PATTERN : 1;
+}
+
 /* The next argument is there: b (its beginning) when it was wanted. */
 static void arg_done(struct px *px, struct redis *s, struct bytes b)
 {
@@ -204,7 +222,10 @@ static void arg_done(struct px *px, struct redis *s, struct bytes b)
 			s->key_from = i + 1;
 			s->key_to = n < s->nargs - s->at ? s->at + n : s->nargs;
 		} else if (is_key(s, i)) {
-			judge(px, s, &b);
+			if (s->spec->keys != REDIS_KEYS_WORDS || (s->key_step == PATTERN ? b.n && memchr(b.p, '*', b.n) : b.n))
+				judge(px, s, &b);
+		} else if (s->spec->keys == REDIS_KEYS_WORDS) {
+			word_is(s, i, b);
 		} else if (s->spec->keys == REDIS_KEYS_STREAMS && !s->key_to && redis_is_word(b, "STREAMS")) {
 			s->key_from = i + 1;
 			s->key_to = i + 1 + (s->nargs - s->at) / 2;
@@ -341,7 +362,7 @@ static bool unsaid(const struct redis *s)
 	bool sought = (s->spec->keys == REDIS_KEYS_STREAMS || s->spec->keys == REDIS_KEYS_AUTH) && !s->key_to;
 	bool counted = s->spec->keys == REDIS_KEYS_COUNTED && (s->at <= s->spec->first || (s->spec->last > 0 && s->at <= (uint32_t)s->spec->last));
 
-	return !s->judged || s->at < s->key_to || sought || counted;
+	return !s->judged || s->at < s->key_to || sought || counted || s->spec->keys == REDIS_KEYS_WORDS;
 }
 
 static enum parse parse_client(struct px *px, struct redis *s, struct cursor *in)

@@ -16,6 +16,7 @@ enum redis_keys {
 	REDIS_KEYS_COUNTED,	/* argument `first` says how many follow it; argument `last` is one as well unless 0 */
 	REDIS_KEYS_STREAMS,	/* the first half of what follows the word STREAMS */
 	REDIS_KEYS_AUTH,	/* the one that follows the word AUTH */
+	REDIS_KEYS_WORDS,	/* argument `first` (unless empty), what follows STORE, STOREDIST and KEYS, patterns that follow BY and GET */
 };
 
 enum redis_what { REDIS_KEY, REDIS_CHANNEL, REDIS_DATABASE, REDIS_USER };	/* what these arguments are */

@@ -125,7 +125,7 @@ static void test_keys(void)
 		{ "AUTH user secret", "user:user" }, { "AUTH secret", NULL }, { "AUTH", NULL }, { "HELLO 3 AUTH user secret SETNAME AUTH", "user:user" }, { "HELLO 3 SETNAME x", NULL },
 		{ "HELLO 3 AUTH", NULL }, { "SELECT 3", "database:3" }, { "PUBLISH ch m", "channel:ch" }, { "UNSUBSCRIBE", NULL }, { "SCAN 0", NULL },
 		{ "CONFIG SET dir /tmp", NULL }, { "OBJECT ENCODING k", "k" }, { "OBJECT HELP", NULL }, { "MEMORY USAGE k", "k" }, { "MEMORY DOCTOR", NULL },
-		{ "BITOP AND d s", "d" }, { "BLPOP a b 0", "a" }, { "BLPOP 0", NULL }, { "MIGRATE h 6379 k 0 5", "k" }, { "XGROUP CREATE s g $", "s" },
+		{ "BITOP AND d s", "d" }, { "BLPOP a b 0", "a" }, { "BLPOP 0", NULL }, { "MIGRATE h 6379 k 0 5", "k" }, { "SORT s BY w_* GET # STORE d", "s" }, { "XGROUP CREATE s g $", "s" },
 		{ "EVAL script 2 k1 k2 arg", "k1" }, { "EVAL script 0 arg", NULL }, { "EVAL script x arg", NULL }, { "EVALSHA sha 1 k", "k" }, { "FCALL f 1 k", "k" },
 		{ "EVAL script 99 k", "k" }, { "EVAL script", NULL }, { "ZUNIONSTORE d 2 a b", "d" }, { "ZINTER 2 a b", "a" }, { "LMPOP 1 l LEFT", "l" },
 		{ "BLMPOP 0 1 l LEFT", "l" }, { "XREAD COUNT 2 STREAMS a b 0 0", "a" }, { "XREADGROUP GROUP g c streams s >", "s" }, { "XREAD COUNT 2", NULL },

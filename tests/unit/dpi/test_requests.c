@@ -361,6 +361,26 @@ static void test_redis(void)
 	core_close(&t.c);
 }
 
+/* Keys behind words of a command. */
+static void test_redis_words(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "redis", { "keys=secret*,#,nosort" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const struct { const char *line; bool passes; } rows[] = {
+		{ "SORT a BY nosort GET # STORE b\r\n", true }, { "sort a store secret\r\n", false }, { "SORT a GET secret_*\r\n", false }, { "SORT_RO a BY secret*->x LIMIT 0 1\r\n", false },
+		{ "MIGRATE h 1 \"\" 0 5 COPY KEYS a b\r\n", true }, { "MIGRATE h 1 \"\" 0 5 COPY KEYS a secret\r\n", false }, { "MIGRATE h 1 secret 0 5\r\n", false },
+		{ "GEORADIUS a 1 1 1 km STORE secret\r\n", false }, { "GEORADIUSBYMEMBER a m 1 km STOREDIST secret\r\n", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT(SAY_UP(&t, "PING\r\n", 0) && SAY_DOWN(&t, "+PONG\r\n"));
+		CU_ASSERT_EQUAL(say(&t, UP, rows[i].line, strlen(rows[i].line), 0, true), rows[i].passes);
+		core_close(&t.c);
+	}
+}
+
 static void pg(uint8_t *out, size_t *n, char type, const char *text)
 {
 	size_t len = strlen(text) + 1;
@@ -712,6 +732,7 @@ const struct unit_test tests_requests[] = {
 	{ "what servers read in several ways, HTTP/2", test_ambiguous_h2 },
 	{ "only told", test_only_told },
 	{ "redis: commands and keys", test_redis },
+	{ "redis: keys behind words", test_redis_words },
 	{ "pgsql: user, database, verbs", test_pgsql },
 	{ "pgsql: a statement longer than is kept", test_long_statement },
 	{ "mongodb: collections", test_mongodb },
