@@ -8,7 +8,7 @@
  *
  * The connect is told with its answer: service, SID, user and program of the client. Statements are not in a documented form, but
  * stand as text in the calls that carry them: the longest run of text that begins as SQL does is told as the query (of the first
- * packet of a call). Encryption that the two agree on makes them unreadable, then nothing is told. */
+ * packet of a call), as `partial` where that may not be all. Encryption that the two agree on makes them unreadable, then nothing is told. */
 #include "dpi/message.h"
 #include "dpi/sql.h"
 
@@ -124,10 +124,27 @@ static void connect(struct px *px, struct tns *s, struct cursor c)
 
 static bool is_text(uint8_t b) { return b >= 0x20 || b == '\t' || b == '\n' || b == '\r'; }
 
-/* The longest run of text that begins as a statement. Long ones come in pieces of up to 255 bytes with their length before: the first. */
-static struct bytes statement_find(struct cursor c)
+/* Is all of it there? Long ones come in pieces of up to 255 bytes with their length before, behind 0xfe and up to one of 0; what ends with the packet may go on. */
+static bool is_whole(struct cursor c, struct bytes text)
 {
-	struct bytes best = { NULL, 0 };
+	size_t at;
+
+	if (text.p[0] <= ' ')	/* its length may be a space by chance */
+		text = (struct bytes){ text.p + 1, text.n - 1 };
+	at = (size_t)(text.p - c.pos);
+	if (at + text.n == cur_left(&c))
+		return false;
+	for (size_t i = 1; i <= 6 && i <= at; i++)
+		if (cur_peek(&c, at - i) == 0xfe)
+			return i > 1 && cur_peek(&c, at - 1) == (uint8_t)text.n && text.n <= UINT8_MAX && !cur_peek(&c, at + text.n);
+	return true;
+}
+
+/* The longest run of text that begins as a statement. cut: it is not all, or another one stands before it. */
+static struct bytes statement_find(struct cursor c, bool *cut)
+{
+	struct bytes best = { NULL, 0 }, first = best;
+	const struct cursor all = c;
 
 	while (cur_more(&c)) {
 		size_t n = 0;
@@ -143,11 +160,13 @@ static struct bytes statement_find(struct cursor c)
 		for (unsigned skip = 0; skip < 3 && run.n >= 6; skip++) {	/* a length that is text by chance may stand before */
 			if (run.n > best.n && sql_begins(SQL_ANSI, run)) {
 				best = run;
+				first = first.n ? first : run;
 				break;
 			}
 			run = (struct bytes){ run.p + 1, run.n - 1 };
 		}
 	}
+	*cut = best.n && (best.p != first.p || !is_whole(all, best));
 	return best;
 }
 
@@ -195,6 +214,7 @@ static void call(struct px *px, struct tns *s, struct cursor c)
 	struct bytes text;
 	uint8_t function, what;
 	struct record *r;
+	bool cut;
 
 	cur_skip(&c, 2);
 	what = cur_u8(&c);
@@ -216,12 +236,12 @@ static void call(struct px *px, struct tns *s, struct cursor c)
 		rec_cstr(r, &f_command, function == CALL_LOGIN ? "login" : "auth");
 		tell_value(r, &f_user, login_user(c));
 	} else if (function == CALL_EXECUTE) {
-		text = statement_find(c);
+		text = statement_find(c, &cut);
 		if (!text.n)
 			return;
 		rec_cstr(r, &f_command, "execute");
 		rec_bytes(r, &f_query, text);
-		sql_tell(r, &sql_facts, SQL_ANSI, text, false);
+		sql_tell(r, &sql_facts, SQL_ANSI, text, cut);
 	} else {
 		return;
 	}

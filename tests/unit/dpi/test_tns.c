@@ -28,6 +28,10 @@ static const struct vector talks[] = {
 	  STEP_UP("\0\0\0&\6\0\0\0\0\0\21i\1\1\1\3^\5\1\2\3drop table x; \0\1\1") },
 	  T("'connect','sid':'orcl','answer':'accept','version':318") T("'login','user':'scott'") T("'execute','query':'drop table x; ','operation':'DROP','tables':['x']"), 0 },
 	{ "other calls tell nothing", { STEP_UP(CONNECT), STEP_DOWN(ACCEPT), STEP_UP("\0\25\0\0\6\0\0\0\0\0\1\6\5\4\3\2\1\0x86\0\13\0\0\14\0\0\0\1\0\2\0\17\0\0\6\0\0\0\0\0\3^\0\0\0") }, CONNECT_TOLD, 0 },
+	{ "statements that may not be all: another before it, pieces, the end of the packet", { STEP_UP(CONNECT), STEP_DOWN(ACCEPT),
+	  STEP_UP("\000A\000\000\006\000\000\000\000\000\003^\005\001\002\003\014drop table t\000\001\037select * from emp where id = 1 \000\001"), STEP_UP("\000%\000\000\006\000\000\000\000\000\003^\005\001\002\003\376\014select 1 fro\004m t \000\001"), STEP_UP("\000!\000\000\006\000\000\000\000\000\003^\005\001\002\003\376\015drop table ab\000\001"), STEP_UP("\000\042\000\000\006\000\000\000\000\000\003^\005\001\002\003@select * from emp") },
+	  CONNECT_TOLD T("'execute','query':'select * from emp where id = 1 ','operation':'SELECT','partial':true,'tables':['emp']") T("'execute','query':'select 1 fro','operation':'SELECT','partial':true")
+	  T("'execute','query':'\\rdrop table ab','operation':'DROP','tables':['ab']") T("'execute','query':'select * from emp','operation':'SELECT','partial':true,'tables':['emp']"), 0 },
 	{ "nonsense", { STEP_UP(CONNECT), STEP_DOWN(ACCEPT), STEP_UP("hello world") }, CONNECT_TOLD ANOMALY("tns.bad_packet"), 1 },
 };
 
