@@ -131,7 +131,8 @@ def test_killed_and_started_in_another_mode():
                 lab.start_tapqd(mode='mixed', policy=PORTS, extra=nfq)
                 lab.tapqd.kill()
                 lab.tapqd.wait()
-                assert set(tried(lab, 'client', ends).values()) == {'timed out'}
+                got = tried(lab, 'client', ends)
+                assert set(got.values()) == {'timed out'}, (backend, mode, got)
                 lab.start_tapqd(mode=mode, extra=nfq)
                 assert set(tried(lab, 'client', ends).values()) == {'open'}, (backend, mode)
                 if mode == 'tc':
