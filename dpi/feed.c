@@ -321,6 +321,14 @@ void feed_datagram(struct px *x, enum dir dir, const uint8_t *p, size_t n)
 	}
 }
 
+/* Behind a gap it finds no beginning any more. Where packets are held what it says now is what cannot be read: who makes a gap must not go unread by it. */
+static void lost(struct px *x)
+{
+	if (x->f->held)
+		judge_unreadable(x);
+	feed_off(x);
+}
+
 void feed_gap(struct px *x, enum dir dir, uint64_t len)
 {
 	struct flow *f = x->f;
@@ -340,12 +348,14 @@ void feed_gap(struct px *x, enum dir dir, uint64_t len)
 		return;
 	}
 	if (!f->proto->gap) {
-		feed_off(x);
+		lost(x);
 		return;
 	}
 	call_begins(x, dir);
 	r = f->proto->gap(x, f->state_mem, dir, len);
-	if (r != PARSE_DONE || x->stop)
+	if (r != PARSE_DONE)
+		lost(x);
+	else if (x->stop)
 		feed_off(x);
 	else if (x->switched)
 		take_over(x, dir);

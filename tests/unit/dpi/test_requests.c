@@ -361,6 +361,27 @@ static void test_redis(void)
 	core_close(&t.c);
 }
 
+/* Behind a gap no request of it is found again: on the queue what follows is what cannot be read. */
+static void test_gap(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "redis", { "commands=FLUSHALL" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool held = i & 1;
+		enum dir dir = i & 2 ? DOWN : UP;
+		struct talk t;
+
+		talk_open(&t, MODE_PROTECT, rules, held);
+		CU_ASSERT(say(&t, UP, "PING\r\n", 6, 0, held) && say(&t, DOWN, "+PONG\r\n", 7, 0, held));
+		t.seq[dir] += 20;	/* nobody saw these, and its receiver acknowledges them */
+		CU_ASSERT(say(&t, dir, "+OK\r\n", 5, 0, held));
+		CU_ASSERT_EQUAL(say(&t, !dir, "PING\r\n", 6, 0, held), !held);
+		CU_ASSERT_EQUAL(core_counter(&t.c, DPI_C_GAPS), 1);
+		CU_ASSERT_EQUAL(say(&t, UP, "FLUSHALL\r\n", 10, 0, held), !held);
+		core_close(&t.c);
+	}
+}
+
 /* Keys behind words of a command. */
 static void test_redis_words(void)
 {
@@ -733,6 +754,7 @@ const struct unit_test tests_requests[] = {
 	{ "only told", test_only_told },
 	{ "redis: commands and keys", test_redis },
 	{ "redis: keys behind words", test_redis_words },
+	{ "redis: a gap", test_gap },
 	{ "pgsql: user, database, verbs", test_pgsql },
 	{ "pgsql: a statement longer than is kept", test_long_statement },
 	{ "mongodb: collections", test_mongodb },
