@@ -280,6 +280,15 @@ static bool paws_old(const struct px *x)
 /* tcp_reset_check(): a reset at the FIN's own place counts, though the FIN was acknowledged. */
 static bool rst_of_fin(const struct half *s, uint32_t seq) { return s->flags & HALF_FIN && seq == s->next - 1; }
 
+/* Bytes that the receiver, as far as it is known, does not take. Held ones go no further: others than it may. */
+static void unawaited(struct px *x, bool bytes)
+{
+	if (!bytes || !x->p->frame->held)
+		return;
+	x->refused = true;
+	count(x->d, DPI_C_SEG_UNAWAITED);
+}
+
 /* tcp_sequence() and what stands before it. */
 static bool in_window(struct px *x)
 {
@@ -289,7 +298,7 @@ static bool in_window(struct px *x)
 
 	if (!(p->tcp_flags & TCP_RST) && paws_old(x)) {
 		count(x->d, DPI_C_SEG_OUT_OF_WINDOW);
-		x->refused = p->frame->held && p->payload.n;	/* a receiver that began by a SYN cookie may have agreed on no timestamps after all */
+		unawaited(x, p->payload.n);	/* a receiver that began by a SYN cookie may have agreed on no timestamps after all */
 		return false;
 	}
 	if (p->tcp_flags & TCP_RST && rst_of_fin(s, p->seq))
@@ -469,7 +478,7 @@ static void on_bytes(struct px *x)
 	uint32_t end = p->seq + (uint32_t)n, taken = s->next - p->seq;
 
 	if (s->flags & HALF_FIN) {	/* who took it reads nothing behind it; but not every kernel takes one that finds its window closed */
-		x->refused = p->frame->held && n && seq_after(end, s->next - 1);
+		unawaited(x, n && seq_after(end, s->next - 1));
 		return;
 	}
 	if (!n && !fin)
@@ -616,7 +625,7 @@ static __attribute__((noinline)) void behind_end(struct px *x)
 
 	if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		receiver(x)->flags &= (uint8_t)~HALF_KNOWN;
-	x->refused = p->frame->held && x->d->policy && x->dir == DIR_TOSERVER && p->payload.n && !(p->tcp_flags & TCP_RST);
+	unawaited(x, x->d->policy && x->dir == DIR_TOSERVER && p->payload.n && !(p->tcp_flags & TCP_RST));
 }
 
 void stream_packet(struct px *x)

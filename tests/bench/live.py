@@ -221,6 +221,7 @@ class Tapqd(Between):
         if lab.tapqd.poll() is not None:
             raise Refused('tapqd ended with %d: %s' % (lab.tapqd.returncode, lab.log()[-300:]))
         counters = {c['name']: c['value'] for c in lab.tapq_json('counters')['counters']}
+        counters['source.nfq.dropped'] -= counters['stream.unawaited']      # what came behind the end of a connection: the kernel would have thrown it away
         lost = [n for n, v in counters.items() if v and (re.fullmatch(r'source\..*\.(kernel_drops|user_drops|passed_unseen|errors|dropped)|sink\.(dropped|errors|ring_dropped)', n))]
         if lost:
             raise Refused('lost: ' + ', '.join('%s %d' % (n, counters[n]) for n in lost))
