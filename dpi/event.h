@@ -43,6 +43,7 @@ enum fact_role {
 	FACT_DNS_NAME, FACT_DNS_TYPE,
 	FACT_SSH_VERSION,
 	FACT_COMMAND, FACT_KEY, FACT_QUERY, FACT_USER, FACT_DATABASE, FACT_TABLE, FACT_OPERATION, FACT_OBJECT, FACT_SHARE,
+	FACT_FILTER,		/* stands for all topics that its wildcards take in */
 	FACT_PARTIAL,		/* a boolean: lists of this record are not whole */
 	FACT_ROLE_COUNT
 };

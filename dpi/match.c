@@ -151,6 +151,7 @@ unsigned match_forms(enum match_how how, struct bytes v, uint8_t *room, struct b
 	case MATCH_EXACT:
 	case MATCH_NOCASE:
 	case MATCH_HEADER:
+	case MATCH_TOPIC:
 		break;
 	}
 	return 1;
@@ -169,6 +170,92 @@ static bool path_holds(struct bytes pattern, struct bytes url, bool cut, bool al
 	return all;
 }
 
+/* ---- topics ---- */
+
+static bool is_mark(uint8_t b) { return b == '+' || b == '#' || b == '*' || b == '>'; }
+
+bool match_is_filter(struct bytes v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (is_mark(v.p[i]))
+			return true;
+	return v.n && v.p[0] == '$';
+}
+
+/* Of MQTT's "$share/GROUP/FILTER" the filter. */
+static struct bytes unshared(struct bytes f)
+{
+	static const char lit[] = "$share/";
+	const uint8_t *slash = f.n > sizeof(lit) - 1 && !memcmp(f.p, lit, sizeof(lit) - 1) ? memchr(f.p + sizeof(lit) - 1, '/', f.n - (sizeof(lit) - 1)) : NULL;
+
+	return slash ? (struct bytes){ slash + 1, f.n - (size_t)(slash + 1 - f.p) } : f;
+}
+
+/* How much of it stands before its first wildcard, and behind its last. */
+static size_t head_of(struct bytes p)
+{
+	size_t n = 0;
+
+	while (n < p.n && p.p[n] != '*' && p.p[n] != '?')
+		n++;
+	return n;
+}
+
+static size_t tail_of(struct bytes p)
+{
+	size_t n = 0;
+
+	while (n < p.n && p.p[p.n - 1 - n] != '*' && p.p[p.n - 1 - n] != '?')
+		n++;
+	return n;
+}
+
+/* Can one text be of both patterns? Told by what they begin and end with: yes is said too often, where something else parts them, no never wrongly. */
+static bool globs_meet(struct bytes a, struct bytes b)
+{
+	size_t ha = head_of(a), hb = head_of(b), ta = tail_of(a), tb = tail_of(b), n;
+
+	if (hb == b.n)
+		return match_glob(a, b, false, false);
+	if (ha == a.n)
+		return match_glob(b, a, false, false);
+	n = ha < hb ? ha : hb;
+	if (n && memcmp(a.p, b.p, n))
+		return false;
+	n = ta < tb ? ta : tb;
+	return !n || !memcmp(a.p + a.n - n, b.p + b.n - n, n);
+}
+
+/* The filter as a pattern, in room (RECORD_STR_MAX + 1 bytes): its wildcards (MQTT: + and #, NATS: * and >, AMQP: * and #) are taken for any bytes; "#.a" takes in
+ * "a". cut: it goes on unseen. */
+static struct bytes filter_glob(struct bytes f, bool cut, uint8_t *room)
+{
+	struct bytes glob = { room, 0 };
+
+	for (size_t i = 0; i < f.n && glob.n < RECORD_STR_MAX; i++) {
+		room[glob.n++] = is_mark(f.p[i]) ? '*' : f.p[i];
+		if (f.p[i] == '#' && i + 1 < f.n && f.p[i + 1] == '.')
+			i++;
+	}
+	if (cut)
+		room[glob.n++] = '*';
+	return glob;
+}
+
+/* May a topic that the filter stands for be one of the pattern's? "a/#" and "a.#" take in "a" as well. */
+static bool filter_meets(struct bytes pattern, struct bytes filter, bool cut)
+{
+	uint8_t room[RECORD_STR_MAX + 1];
+	struct bytes f = unshared(filter);
+
+	if (globs_meet(pattern, filter_glob(f, cut, room)))
+		return true;
+	if (cut || f.n < 2 || f.p[f.n - 1] != '#' || (f.p[f.n - 2] != '/' && f.p[f.n - 2] != '.'))
+		return false;
+	f.n -= 2;
+	return globs_meet(pattern, filter_glob(f, false, room));
+}
+
 /* ---- clauses ---- */
 
 static bool table_holds(struct bytes pattern, struct bytes name, bool cut, bool all)
@@ -183,7 +270,8 @@ static bool table_holds(struct bytes pattern, struct bytes name, bool cut, bool 
 	return last.p && match_glob(pattern, last, true, cut);
 }
 
-static bool value_holds(const struct clause *c, struct bytes v, bool cut, bool all)
+/* filter: it stands for topics. */
+static bool value_holds(const struct clause *c, struct bytes v, bool cut, bool all, bool filter)
 {
 	if (cut && all)
 		return false;
@@ -206,6 +294,9 @@ static bool value_holds(const struct clause *c, struct bytes v, bool cut, bool a
 			break;
 		case MATCH_TABLE:
 			yes = table_holds(c->pattern[i], v, cut, all);
+			break;
+		case MATCH_TOPIC:
+			yes = match_glob(c->pattern[i], v, false, cut) || (filter && !all && filter_meets(c->pattern[i], v, cut));
 			break;
 		}
 		if (yes)
@@ -274,7 +365,7 @@ static enum match clause_holds(const struct clause *c, const struct facts *f, bo
 		if (!(roles & ROLE_BIT(v.fact->role)) || (c->header && c->header != v.fact))
 			continue;
 		any = true;
-		if (value_holds(c, v.text, v.cut, all) != all)
+		if (value_holds(c, v.text, v.cut, all, v.fact->role == FACT_FILTER) != all)
 			return all ? MATCH_NO : MATCH_YES;
 	}
 	if (!any && f->later & roles)

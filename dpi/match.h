@@ -9,7 +9,8 @@
  * Paths: for a rule that allows both the path as sent and what remains of it when escapes and dot segments are resolved must hold, else
  * one of them; the query does not belong to it. Servlet containers drop parameters (;a=b) of each segment before they resolve it: what they come to
  * counts as well, where the pattern itself has no semicolon. Tables: a pattern without a dot holds for a qualified name ("public.orders") too where
- * the rule refuses, not where it allows. */
+ * the rule refuses, not where it allows. Topics: what subscribes stands for topics that nobody has named yet; a rule that refuses holds where one
+ * of them may be one of its own, one that allows where it is written as the rule has it. */
 #ifndef TQ_DPI_MATCH_H
 #define TQ_DPI_MATCH_H
 
@@ -21,7 +22,7 @@
 
 _Static_assert(FACT_ROLE_COUNT <= 32, "sets of roles are 32 bits");
 
-enum match_how { MATCH_EXACT, MATCH_NOCASE, MATCH_NAME, MATCH_PATH, MATCH_TABLE, MATCH_HEADER };
+enum match_how { MATCH_EXACT, MATCH_NOCASE, MATCH_NAME, MATCH_PATH, MATCH_TABLE, MATCH_HEADER, MATCH_TOPIC };
 
 struct match_key {
 	const char *matcher, *key;
@@ -73,6 +74,8 @@ bool fact_values_next(struct fact_values *, struct fact_value *);
 #define MATCH_FORMS 3u
 #define MATCH_ROOM (2 * (RECORD_STR_MAX + 1u))
 unsigned match_forms(enum match_how, struct bytes v, uint8_t *room, struct bytes form[MATCH_FORMS]);
+/* What subscribes (FACT_FILTER) stands for more than its text says: patterns that hold for it are not found by their literals. */
+bool match_is_filter(struct bytes v);
 /* All of these are said once, at a connection's beginning (struct facts, unseen). */
 bool match_said_once(uint32_t roles);
 

@@ -21,6 +21,7 @@ static bool is_nocase(const struct literals *l, unsigned field)
 	switch (match_keys[l->field[field].key].how) {
 	case MATCH_EXACT:
 	case MATCH_PATH:
+	case MATCH_TOPIC:
 		return false;
 	case MATCH_NOCASE:
 	case MATCH_NAME:
@@ -277,20 +278,20 @@ static void find_side(const struct literals *l, struct literal_hits *h, unsigned
 }
 
 /* A value that was cut goes on unseen: where it is longer than any pattern, only patterns that begin with what it begins with can hold, or
- * any that is found by its end. */
-static void find_value(const struct literals *l, struct literal_hits *h, unsigned field, struct bytes v, bool cut)
+ * any that is found by its end. Of what stands for more than it says any may hold (beside those that it is itself). */
+static void find_value(const struct literals *l, struct literal_hits *h, unsigned field, struct bytes v, bool cut, bool filter)
 {
 	uint8_t room[MATCH_ROOM];
 	struct bytes form[MATCH_FORMS];
 	unsigned n = match_forms(match_keys[l->field[field].key].how, v, room, form);
-	uint64_t bit = cut ? UINT64_C(1) << (field % 64) : 0;
+	uint64_t bit = cut || filter ? UINT64_C(1) << (field % 64) : 0;
 
 	h->cut[field / 64] |= bit;
 	for (unsigned i = 0; i < n; i++) {
 		find_whole(l, h, field, form[i]);
 		find_side(l, h, field, LITERAL_HEAD, form[i]);
 		find_side(l, h, field, LITERAL_TAIL, form[i]);
-		if (form[i].n < MATCH_PATTERN_MAX)
+		if (form[i].n < MATCH_PATTERN_MAX || filter)
 			h->cut_short[field / 64] |= bit;
 	}
 }
@@ -309,7 +310,7 @@ void literals_find(const struct literals *l, const struct facts *f, struct liter
 				if (l->field[field].header && l->field[field].header != v.fact)
 					continue;
 				said[w] |= left & -left;
-				find_value(l, h, field, v.text, v.cut);
+				find_value(l, h, field, v.text, v.cut, v.fact->role == FACT_FILTER && match_is_filter(v.text));
 			}
 	h->partial = all.partial;
 	for (unsigned i = 0; (f->later || f->unseen) && i < l->nfields; i++) {

@@ -18,7 +18,7 @@
 enum { METHOD = 1, HEADER, BODY, HEARTBEAT = 8 };
 
 const struct fact amqp_operation = { "operation", FACT_OPERATION }, amqp_user = { "user", FACT_USER }, amqp_mechanism = { "mechanism", FACT_PLAIN };
-static const struct fact f_exchange = { "exchange", FACT_OBJECT }, f_queue = { "queue", FACT_OBJECT }, f_key = { "routing_key", FACT_KEY },
+static const struct fact f_exchange = { "exchange", FACT_OBJECT }, f_queue = { "queue", FACT_OBJECT }, f_key = { "routing_key", FACT_KEY }, f_filter = { "routing_key", FACT_FILTER },
 	f_vhost = { "vhost", FACT_DATABASE }, f_tag = { "consumer_tag", FACT_PLAIN }, f_code = { "reply_code", FACT_PLAIN },
 	f_text = { "reply_text", FACT_PLAIN }, f_destination = { "destination", FACT_OBJECT }, f_type = { "exchange_type", FACT_PLAIN };
 static const struct fact *const facts[] = { &amqp_operation, &amqp_user, &amqp_mechanism, &f_exchange, &f_queue, &f_key, &f_vhost, &f_tag, &f_code, &f_text,
@@ -31,8 +31,8 @@ static const struct method {
 } methods[] = {
 	{ 10, 10, "connection.start", "" }, { 10, 11, "connection.start-ok", "tMP" }, { 10, 21, "connection.secure-ok", "P" }, { 10, 40, "connection.open", "V" },
 	{ 10, 50, "connection.close", "YX" }, { 20, 10, "channel.open", "" }, { 20, 40, "channel.close", "YX" },
-	{ 40, 10, "exchange.declare", "wEK" }, { 40, 20, "exchange.delete", "wE" }, { 40, 30, "exchange.bind", "wDER" }, { 40, 40, "exchange.unbind", "wDER" },
-	{ 50, 10, "queue.declare", "wQ" }, { 50, 11, "queue.declare-ok", "Q" }, { 50, 20, "queue.bind", "wQER" }, { 50, 30, "queue.purge", "wQ" },
+	{ 40, 10, "exchange.declare", "wEK" }, { 40, 20, "exchange.delete", "wE" }, { 40, 30, "exchange.bind", "wDEB" }, { 40, 40, "exchange.unbind", "wDER" },
+	{ 50, 10, "queue.declare", "wQ" }, { 50, 11, "queue.declare-ok", "Q" }, { 50, 20, "queue.bind", "wQEB" }, { 50, 30, "queue.purge", "wQ" },
 	{ 50, 40, "queue.delete", "wQ" }, { 50, 50, "queue.unbind", "wQER" },
 	{ 60, 20, "basic.consume", "wQC" }, { 60, 30, "basic.cancel", "C" }, { 60, 40, "basic.publish", "wER" }, { 60, 50, "basic.return", "YXER" },
 	{ 60, 60, "basic.deliver", "CqbER" }, { 60, 70, "basic.get", "wQ" }, { 60, 71, "basic.get-ok", "qbER" },
@@ -152,7 +152,7 @@ static struct bytes argument(struct cursor *c, char kind)
 
 static const struct fact *fact_of(char kind)
 {
-	static const struct { char kind; const struct fact *fact; } told[] = { { 'E', &f_exchange }, { 'Q', &f_queue }, { 'R', &f_key }, { 'V', &f_vhost }, { 'C', &f_tag },
+	static const struct { char kind; const struct fact *fact; } told[] = { { 'E', &f_exchange }, { 'Q', &f_queue }, { 'R', &f_key }, { 'B', &f_filter }, { 'V', &f_vhost }, { 'C', &f_tag },
 		{ 'X', &f_text }, { 'D', &f_destination }, { 'K', &f_type }, { 'M', &amqp_mechanism }, { 'P', &amqp_user } };
 
 	for (unsigned i = 0; i < sizeof(told) / sizeof(told[0]); i++)

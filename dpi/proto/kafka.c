@@ -24,7 +24,7 @@
 static const struct fact f_api = { "api", FACT_OPERATION }, f_version = { "api_version", FACT_PLAIN }, f_client = { "client_id", FACT_PLAIN },
 	f_topics = { "topics", FACT_OBJECT }, f_ids = { "topic_ids", FACT_OBJECT }, f_groups = { "groups", FACT_KEY }, f_txn = { "transactional_id", FACT_KEY },
 	f_keys = { "keys", FACT_KEY }, f_resources = { "resources", FACT_OBJECT }, f_mechanism = { "mechanism", FACT_PLAIN }, f_user = { "user", FACT_USER },
-	f_software = { "software", FACT_PLAIN }, f_error = { "error_code", FACT_PLAIN };
+	f_any = { "topics", FACT_FILTER }, f_software = { "software", FACT_PLAIN }, f_error = { "error_code", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_api, &f_version, &f_client, &f_topics, &f_ids, &f_groups, &f_txn, &f_keys, &f_resources, &f_mechanism,
 	&f_user, &f_software, &f_error, NULL };
 
@@ -223,6 +223,10 @@ static void name_is(void *arg, char kind, struct bytes value)
 	r = px_record(t->px);
 	put_head(r, t->s);
 	rec_bytes(r, kinds[k].fact, value);
+	if (kind == 'U') {	/* its name was said elsewhere: it may be any */
+		r->asked = r->len;
+		rec_cstr(r, &f_any, "*");
+	}
 	px_judge(t->px, r);
 	t->s->judged = true;
 	if (q && value.n + 2 <= TEXT_ROOM - q->used) {

@@ -26,7 +26,7 @@ static const struct fact f_operation = { "operation", FACT_OPERATION }, f_connec
 	f_string = { "protocol_string", FACT_PLAIN }, f_version = { "protocol_version", FACT_PLAIN }, f_flags = { "flags", FACT_PLAIN },
 	f_has_user = { "username", FACT_PLAIN }, f_has_password = { "password", FACT_PLAIN }, f_has_will = { "will", FACT_PLAIN },
 	f_will_retain = { "will_retain", FACT_PLAIN }, f_clean = { "clean_session", FACT_PLAIN }, f_client = { "client_id", FACT_PLAIN },
-	f_user = { "username", FACT_USER }, f_will = { "will", FACT_PLAIN }, f_topic = { "topic", FACT_OBJECT }, f_topics = { "topics", FACT_OBJECT },
+	f_user = { "username", FACT_USER }, f_will = { "will", FACT_PLAIN }, f_topic = { "topic", FACT_OBJECT }, f_filter = { "topic", FACT_FILTER }, f_topics = { "topics", FACT_OBJECT },
 	f_id = { "message_id", FACT_PLAIN }, f_present = { "session_present", FACT_PLAIN }, f_code = { "return_code", FACT_PLAIN },
 	f_reason = { "reason_code", FACT_PLAIN }, f_codes = { "reason_codes", FACT_PLAIN }, f_granted = { "qos_granted", FACT_PLAIN },
 	f_properties = { "properties", FACT_PLAIN }, f_expiry = { "session_expiry_interval", FACT_PLAIN }, f_receive = { "receive_maximum", FACT_PLAIN },
@@ -190,7 +190,7 @@ static void judge(struct px *px, uint8_t type, struct bytes topic)
 	struct record *r = px_record(px);
 
 	rec_cstr(r, &f_operation, names[type]);
-	rec_bytes(r, &f_topic, topic);
+	rec_bytes(r, type == SUBSCRIBE ? &f_filter : &f_topic, topic);
 	px_judge(px, r);
 }
 

@@ -14,7 +14,7 @@
 #define PAYLOAD_MOST (1u << 30)
 #define ARGS 5u
 
-static const struct fact f_operation = { "operation", FACT_OPERATION }, f_subject = { "subject", FACT_OBJECT }, f_reply = { "reply_to", FACT_PLAIN },
+static const struct fact f_operation = { "operation", FACT_OPERATION }, f_subject = { "subject", FACT_OBJECT }, f_filter = { "subject", FACT_FILTER }, f_reply = { "reply_to", FACT_PLAIN },
 	f_queue = { "queue_group", FACT_PLAIN }, f_size = { "size", FACT_PLAIN }, f_user = { "user", FACT_USER }, f_name = { "name", FACT_PLAIN },
 	f_version = { "version", FACT_PLAIN }, f_lang = { "lang", FACT_PLAIN }, f_server = { "server_id", FACT_PLAIN }, f_error = { "error", FACT_PLAIN };
 static const struct fact *const facts[] = { &f_operation, &f_subject, &f_reply, &f_queue, &f_size, &f_user, &f_name, &f_version, &f_lang, &f_server,
@@ -105,7 +105,7 @@ static void tell(struct px *px, struct nats *s, enum dir dir, const struct line 
 	} else if (l->op == ERR) {
 		rec_bytes(r, &f_error, l->rest);
 	} else {
-		rec_bytes(r, &f_subject, l->arg[0]);
+		rec_bytes(r, l->op == SUB ? &f_filter : &f_subject, l->arg[0]);
 		if (l->op == SUB && l->n == 3)
 			rec_bytes(r, &f_queue, l->arg[1]);
 		if (l->op != SUB && l->n == reply)

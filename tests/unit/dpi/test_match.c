@@ -77,7 +77,7 @@ static enum match ask(const struct record *r, const char *matcher, const char *k
 	return match_facts(&c, 1, &f, all);
 }
 
-static const struct fact f_url = { "url", FACT_HTTP_PATH }, f_tables = { "tables", FACT_TABLE }, f_sni = { "sni", FACT_TLS_SNI }, f_method = { "http_method", FACT_HTTP_METHOD };
+static const struct fact f_url = { "url", FACT_HTTP_PATH }, f_tables = { "tables", FACT_TABLE }, f_sni = { "sni", FACT_TLS_SNI }, f_filter = { "topic", FACT_FILTER }, f_method = { "http_method", FACT_HTTP_METHOD };
 
 static void test_paths(void)
 {
@@ -165,6 +165,83 @@ static void test_all_and_any(void)
 	free(r);
 }
 
+/* What subscribes: refused where a topic that it stands for may be the rule's, allowed as it is written. */
+static void test_filters(void)
+{
+	static const struct { const char *matcher, *pattern, *filter; bool refused, allowed; } rows[] = {
+		{ "mqtt", "secret/*", "#", true, false }, { "mqtt", "secret/*", "secret/#", true, true }, { "mqtt", "secret/*", "+/a", true, false }, { "mqtt", "secret/*", "open/#", false, false },
+		{ "mqtt", "secret/*", "sec+/a", true, false }, { "mqtt", "secret/*", "secret", false, false }, { "mqtt", "a/b", "a/+", true, false }, { "mqtt", "a/b", "a/+/c", false, false },
+		{ "mqtt", "a", "a/#", true, false }, { "mqtt", "ab", "a/#", false, false }, { "mqtt", "*/end", "a/+", true, false }, { "mqtt", "*/end", "+/other", false, false },
+		{ "mqtt", "secret*", "$share/g/secret/a", true, false }, { "mqtt", "secret*", "$share/g/open", false, false }, { "mqtt", "secret*", "$share/g/#", true, false },
+		{ "mqtt", "secret*", "$share/", false, false }, { "mqtt", "*", "#", true, true }, { "mqtt", "#", "#", true, true }, { "mqtt", "", "#", true, false },
+		{ "nats", "secret.*", ">", true, false }, { "nats", "secret.*", "*.a", true, false }, { "nats", "secret.*", "open.>", false, false }, { "nats", "a.b", "*.b", true, false },
+		{ "amqp", "secret.a", "#", true, false }, { "amqp", "secret", "#.secret", true, false }, { "amqp", "secret", "secret.#", true, false }, { "amqp", "a.b", "a.#.b", true, false },
+		{ "amqp", "secret.*", "open.#", false, false }, { "amqp", "secret.*", "*.log", true, false },
+	};
+	struct record *r = calloc(1, sizeof(*r));
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		bool refused, allowed;
+
+		rec_reset(r);
+		rec_cstr(r, &f_filter, rows[i].filter);
+		refused = ask(r, rows[i].matcher, "topics", rows[i].pattern, false, 0) == MATCH_YES;
+		allowed = ask(r, rows[i].matcher, "topics", rows[i].pattern, true, 0) == MATCH_YES;
+		CU_ASSERT(refused == rows[i].refused && allowed == rows[i].allowed);
+		if (refused != rows[i].refused || allowed != rows[i].allowed)
+			fprintf(stderr, "%s %s, subscribed %s: refused %d, allowed %d\n", rows[i].matcher, rows[i].pattern, rows[i].filter, refused, allowed);
+	}
+	free(r);
+}
+
+/* Does the filter of MQTT or NATS stand for the topic? The obvious way, for one letter a level. */
+static bool slow_filter(const char *f, const char *t)
+{
+	for (; *f; f++, t++) {
+		if (*f == '#')
+			return true;
+		if (!*t)
+			return *f == '/' && f[1] == '#';
+		if (*f != *t && (*f != '+' || *t == '/'))
+			return false;
+	}
+	return !*t;
+}
+
+/* Never told not to meet where a topic shows that they do. */
+static void test_filters_at_random(void)
+{
+	struct record *r = calloc(1, sizeof(*r));
+	uint64_t s = 11;
+
+	for (unsigned i = 0; i < 100000; i++) {
+		char p[8] = "", f[8] = "", t[8] = "";
+		unsigned np = 0, n = 0;
+
+		for (s = s * 6364136223846793005u + 1442695040888963407u; np < (s >> 60) % 6; np++)
+			p[np] = "ab/*?"[(s >> (3 * np + 8) & 7) % 5];
+		s = s * 6364136223846793005u + 1442695040888963407u;
+		for (unsigned levels = 1 + (s >> 62); levels; levels--) {
+			bool last = levels == 1;
+
+			f[n] = last ? "ab+#"[s >> 50 & 3] : "ab+"[(s >> (n + 20) & 7) % 3];
+			t[n] = "ab"[s >> (n + 40) & 1];
+			n++;
+			if (!last)
+				f[n] = t[n] = '/', n++;
+		}
+		if (!slow_filter(f, t) || !slow_glob(p, t))
+			continue;
+		rec_reset(r);
+		rec_cstr(r, &f_filter, f);
+		if (ask(r, "mqtt", "topics", p, false, 0) != MATCH_YES) {
+			CU_FAIL("a filter");
+			fprintf(stderr, "%s and %s meet in %s\n", p, f, t);
+		}
+	}
+	free(r);
+}
+
 /* What was too long to keep is not allowed, and does not get past a rule that refuses. */
 static void test_left_out(void)
 {
@@ -226,6 +303,8 @@ const struct unit_test tests_match[] = {
 	{ "paths as sent and as resolved", test_paths },
 	{ "odd paths", test_paths_bounds },
 	{ "all of it, any of it", test_all_and_any },
+	{ "what subscribes", test_filters },
+	{ "what subscribes, at random", test_filters_at_random },
 	{ "what was left out", test_left_out },
 	{ "all clauses", test_clauses },
 	{ "the table of keys", test_keys },

@@ -519,6 +519,7 @@ static void test_kafka(void)
 {
 	static const struct l7_rule rules[] = { { VERDICT_DENY, "kafka", { "topics=secret" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
 	static const char metadata[] = "\0\0\0\24\0\3\0\1\0\0\0\7\0\3abc\0\0\0\1\0\1t", broken[] = "\0\0\0\27\0\3\0\1\0\0\0\7\0\3abc\0\0\0\2\0\1t\177\377u",
+		ids[] = "\0\0\0\56\0\3\0\14\0\0\0\7\0\3abc\1\5\2xx\2" "0123456789abcdef" "\2t\2\1\0\2\1z\1\1\0",
 		newer[] = "\0\0\0\24\0\3\0\16\0\0\0\7\0\3abc\0\0\0\0\0\0\0", versions[] = "\0\0\0\24\0\22\0\5\0\0\0\7\0\3abc\0\2a\2b\0\0";
 	struct talk t;
 
@@ -530,6 +531,40 @@ static void test_kafka(void)
 	CU_ASSERT(SAY_UP(&t, metadata, 0));
 	CU_ASSERT_FALSE(SAY_UP(&t, newer, 0));
 	core_close(&t.c);
+	talk_open(&t, MODE_PROTECT, rules, true);
+	CU_ASSERT(SAY_UP(&t, metadata, 0));
+	CU_ASSERT_FALSE(SAY_UP(&t, ids, 0));	/* of which topic? */
+	core_close(&t.c);
+}
+
+/* A subscription with wildcards takes in topics that nobody names. */
+static void test_subscriptions(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "mqtt", { "topics=secret/*" } }, { VERDICT_DENY, "nats", { "topics=secret.*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const struct { const char *filter; bool passes; } mqtt[] = {
+		{ "open/a", true }, { "open/#", true }, { "$share/g/open/a", true }, { "secret/a", false }, { "#", false }, { "+/a", false }, { "$share/g/secret/a", false },
+	}, nats[] = { { "open.a", true }, { "open.>", true }, { "secret.a", false }, { ">", false }, { "*.a", false } };
+
+	for (size_t i = 0; i < sizeof(mqtt) / sizeof(mqtt[0]); i++) {
+		size_t n = strlen(mqtt[i].filter);
+		struct talk t;
+		char m[64];
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT(SAY_UP(&t, "\x10\x0d\0\4MQTT\4\2\0\0\0\1x", 0) && SAY_DOWN(&t, "\x20\2\0\0"));
+		n = (size_t)snprintf(m, sizeof(m), "\x82%c%c\1%c%c%s", (char)(n + 5), 0, 0, (char)n, mqtt[i].filter);
+		CU_ASSERT_EQUAL(say(&t, UP, m, n + 1, 0, true), mqtt[i].passes);	/* and 0, its QoS */
+		core_close(&t.c);
+	}
+	for (size_t i = 0; i < sizeof(nats) / sizeof(nats[0]); i++) {
+		struct talk t;
+		char m[64];
+
+		talk_open(&t, MODE_PROTECT, rules, true);
+		CU_ASSERT(SAY_DOWN(&t, "INFO {\"server_id\":\"a\"}\r\n") && SAY_UP(&t, "CONNECT {\"lang\":\"c\"}\r\n", 0));
+		CU_ASSERT_EQUAL(say(&t, UP, m, (size_t)snprintf(m, sizeof(m), "SUB %s 1\r\n", nats[i].filter), 0, true), nats[i].passes);
+		core_close(&t.c);
+	}
 }
 
 /* A share that is asked for where nobody looks: behind the first bytes of a message or the first commands of a compound, sealed, in a longer path. */
@@ -759,6 +794,7 @@ const struct unit_test tests_requests[] = {
 	{ "pgsql: a statement longer than is kept", test_long_statement },
 	{ "mongodb: collections", test_mongodb },
 	{ "kafka: what cannot be read", test_kafka },
+	{ "mqtt, nats: subscriptions", test_subscriptions },
 	{ "smb: shares", test_smb },
 	{ "mysql: USE", test_mysql_use },
 	{ "quarantine", test_quarantined },
