@@ -91,7 +91,7 @@ h = c.channel()
 h.exchange_declare('shop', 'topic')
 h.queue_declare('orders')
 h.queue_purge('orders')
-h.queue_bind('orders', 'shop', '#')
+h.queue_bind('orders', 'shop', 'order.#')     # by '#' it would take in what no rule lets it have
 h.basic_publish('shop', 'order.new', b'two books')
 while (got := drain(h)) == []:
     c.sleep(0.1)
