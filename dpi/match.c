@@ -43,6 +43,26 @@ bool match_glob(struct bytes pattern, struct bytes text, bool nocase, bool cut)
 	}
 }
 
+static bool is_wild(uint8_t b) { return b == '*' || b == '?'; }
+
+size_t glob_head(struct bytes pattern)
+{
+	size_t n = 0;
+
+	while (n < pattern.n && !is_wild(pattern.p[n]))
+		n++;
+	return n;
+}
+
+size_t glob_tail(struct bytes pattern)
+{
+	size_t n = 0;
+
+	while (n < pattern.n && !is_wild(pattern.p[pattern.n - 1 - n]))
+		n++;
+	return n;
+}
+
 /* ---- paths ---- */
 
 static int hex(uint8_t b)
@@ -191,29 +211,10 @@ static struct bytes unshared(struct bytes f)
 	return slash ? (struct bytes){ slash + 1, f.n - (size_t)(slash + 1 - f.p) } : f;
 }
 
-/* How much of it stands before its first wildcard, and behind its last. */
-static size_t head_of(struct bytes p)
-{
-	size_t n = 0;
-
-	while (n < p.n && p.p[n] != '*' && p.p[n] != '?')
-		n++;
-	return n;
-}
-
-static size_t tail_of(struct bytes p)
-{
-	size_t n = 0;
-
-	while (n < p.n && p.p[p.n - 1 - n] != '*' && p.p[p.n - 1 - n] != '?')
-		n++;
-	return n;
-}
-
 /* Can one text be of both patterns? Told by what they begin and end with: yes is said too often, where something else parts them, no never wrongly. */
 static bool globs_meet(struct bytes a, struct bytes b)
 {
-	size_t ha = head_of(a), hb = head_of(b), ta = tail_of(a), tb = tail_of(b), n;
+	size_t ha = glob_head(a), hb = glob_head(b), ta = glob_tail(a), tb = glob_tail(b), n;
 
 	if (hb == b.n)
 		return match_glob(a, b, false, false);

@@ -88,5 +88,8 @@ static inline uint8_t ascii_low(uint8_t b) { return b >= 'A' && b <= 'Z' ? b | 0
 
 /* The glob holds for the text; cut: text may go on behind what is there, true when it can hold then. */
 bool match_glob(struct bytes pattern, struct bytes text, bool nocase, bool cut);
+/* How much of it stands before its first wildcard, and behind its last; all of it where it has none. */
+size_t glob_head(struct bytes pattern);
+size_t glob_tail(struct bytes pattern);
 
 #endif

@@ -64,17 +64,11 @@ static struct literal *slot_of(const struct literals *l, uint64_t hash, unsigned
 	}
 }
 
-static bool is_wild(uint8_t b) { return b == '*' || b == '?'; }
-
 /* The literal of that kind in a pattern; n 0: it has none. */
 static struct bytes literal_in(struct bytes pattern, enum literal_kind kind)
 {
-	size_t head = 0, tail = 0;
+	size_t head = glob_head(pattern), tail = glob_tail(pattern);
 
-	while (head < pattern.n && !is_wild(pattern.p[head]))
-		head++;
-	while (tail < pattern.n && !is_wild(pattern.p[pattern.n - 1 - tail]))
-		tail++;
 	if ((kind == LITERAL_WHOLE) != (head == pattern.n))
 		return (struct bytes){ NULL, 0 };
 	return kind == LITERAL_TAIL ? (struct bytes){ pattern.p + pattern.n - tail, tail } : (struct bytes){ pattern.p, head };
