@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/wheel.h"	/* container_of */
 
 #define TICK_MS 50
 #define ALONE 20		/* ticks without a frame, and with nothing that passes by: whatever hangs on the last one has had its time ... */
@@ -144,7 +144,7 @@ static void run_commands(struct worker *w)
 {
 	uint64_t n;
 
-	if (read(w->evfd, &n, sizeof n) < 0 && errno == EAGAIN)
+	if (read(w->conf.wake, &n, sizeof n) < 0 && errno == EAGAIN)
 		return;
 	pthread_mutex_lock(&w->lock);
 	if (w->command) {
@@ -185,20 +185,23 @@ static void run_due(struct worker *w)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	struct epoll_event evs[64];
+	struct waiter *ready[64];
 	int64_t ticked = 0;
 
 	while (!w->stopping) {
-		int n = epoll_wait(w->epfd, evs, 64, wait_ms(w));
+		unsigned n = waiting_ready(&w->waiting, ready, 64, wait_ms(w));
 		bool woken = false;
 		int64_t now;
 
-		for (int i = 0; i < n; i++) {
-			struct entry *e = evs[i].data.ptr;	/* entries go away by commands only, which run below */
+		for (unsigned i = 0; i < n; i++) {
+			struct entry *e;
 
-			if (!e)
+			if (ready[i] == &w->woken) {
 				woken = true;
-			else if (!e->broken)
+				continue;
+			}
+			e = container_of(ready[i], struct entry, waiter);	/* entries go away by commands only, which run below */
+			if (!e->broken)
 				frames_run(w, e, TURN);
 		}
 		run_due(w);
@@ -212,6 +215,7 @@ static void *worker_main(void *arg)
 			shunt_tick(w->shunt, w->dpi);
 			w->ticks_alone = w->came || offload_any(w->offload) || shunt_any(w->shunt) ? 0 : w->ticks_alone + 1;
 			w->came = false;
+			waiting_tick(&w->waiting);
 			ticked = now;
 		}
 		w->due = dpi_due(w->dpi);
@@ -254,7 +258,7 @@ static void call(struct worker *w, struct command *c)
 	until.tv_sec += (time_t)(w->conf.watchdog / 1000000000) + 1;
 	pthread_mutex_lock(&w->lock);
 	w->command = c;
-	if (write(w->evfd, &one, sizeof one) != sizeof one)
+	if (write(w->conf.wake, &one, sizeof one) != sizeof one)
 		log_error(AGENT, "worker %u: cannot be woken: %s", w->conf.index, strerror(errno));
 	while (w->command) {
 		if (pthread_cond_timedwait(&w->answered, &w->lock, &until) == ETIMEDOUT) {
@@ -271,7 +275,6 @@ struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 {
 	struct dpi_ops ops;
 	struct worker *w = calloc(1, sizeof *w);
-	struct epoll_event ev = { .events = EPOLLIN };
 	int rc;
 
 	if (!w) {
@@ -281,10 +284,11 @@ struct worker *worker_start(const struct worker_conf *conf, struct err *err)
 	w->conf = *conf;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->answered, NULL);
-	w->evfd = conf->wake;
-	w->epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (w->epfd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->evfd, &ev)) {
-		err_set(err, -errno, "worker %u: epoll: %s", conf->index, strerror(errno));
+	rc = waiting_open(&w->waiting);
+	if (!rc)
+		rc = waiting_add(&w->waiting, &w->woken, conf->wake);
+	if (rc) {
+		err_set(err, rc, "worker %u: epoll: %s", conf->index, strerror(-rc));
 		goto fail;
 	}
 	ask_fill(w, &ops);
@@ -303,8 +307,7 @@ fail:
 	offload_free(w->offload);
 	shunt_free(w->shunt);
 	dpi_free(w->dpi);
-	if (w->epfd >= 0)
-		close(w->epfd);
+	waiting_close(&w->waiting);
 	free(w);
 	return NULL;
 }
@@ -321,7 +324,7 @@ void worker_stop(struct worker *w)
 	shunt_free(w->shunt);
 	dpi_free(w->dpi);
 	world_unref(w->world);
-	close(w->epfd);
+	waiting_close(&w->waiting);
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->answered);
 	for (unsigned i = 0; i < TRAFFIC_CHUNKS; i++)

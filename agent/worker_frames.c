@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -293,7 +292,7 @@ bool frames_run(struct worker *w, struct entry *e, unsigned turns)
 	if (n < 0) {
 		e->broken = true;
 		__atomic_store_n(&w->nbroken, w->nbroken + 1, __ATOMIC_RELAXED);
-		epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
+		waiting_remove(&w->waiting, &e->waiter);
 		log_error(AGENT, "worker %u: %s: %s", w->conf.index, e->src->ops->name, err.text[0] ? err.text : strerror(-n));
 	}
 	return n > 0;
@@ -328,7 +327,7 @@ struct entry *frames_find(struct worker *w, const struct source *src)
 int frames_add(struct worker *w, const struct entry *from)
 {
 	struct entry *e = malloc(sizeof *e);
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = e };
+	int rc;
 
 	if (e && w->n == w->size) {
 		unsigned size = w->size ? w->size * 2 : 16;
@@ -346,9 +345,10 @@ int frames_add(struct worker *w, const struct entry *from)
 	*e = *from;
 	e->reader = w->conf.index;
 	e->queue = !strcmp(e->src->ops->name, "queue");
-	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, e->src->ops->fd(e->src), &ev)) {
+	rc = waiting_add(&w->waiting, &e->waiter, e->src->ops->fd(e->src));
+	if (rc) {
 		free(e);
-		return -errno;
+		return rc;
 	}
 	w->entries[w->n++] = e;
 	if (e->src->ops->timeout) {
@@ -406,8 +406,7 @@ void frames_remove(struct worker *w, const struct source *src)
 		return;
 	if (!e->broken) {
 		run_out(w, e);
-		if (!e->broken)
-			epoll_ctl(w->epfd, EPOLL_CTL_DEL, e->src->ops->fd(e->src), NULL);
+		waiting_remove(&w->waiting, &e->waiter);
 	}
 	release(w, e);
 	wait_for_replies(w, e);

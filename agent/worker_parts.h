@@ -13,6 +13,7 @@
 #include "agent/again.h"
 #include "agent/offload.h"
 #include "agent/shunt.h"
+#include "agent/waiting.h"
 #include "agent/worker.h"
 
 #define BATCH 64		/* frames asked for at once */
@@ -22,6 +23,7 @@ struct command;
 
 struct entry {
 	struct source *src;
+	struct waiter waiter;	/* of its descriptor */
 	worker_refuse refuse;
 	void *refuse_ctx;
 	struct conntrack *ct;	/* a reference; NULL: what it shows is not offloaded */
@@ -50,7 +52,8 @@ struct worker {
 	struct entry **entries;	/* the first `timed` of them have a timeout() to be asked: a turn of the loop costs nothing for the others */
 	unsigned n, size, timed;
 	unsigned nbroken;	/* sources that broke and are still here; read by the main thread */
-	int epfd, evfd;
+	struct waiting waiting;
+	struct waiter woken;	/* of conf.wake */
 	bool stopping, behind;	/* behind: relayed frames were left for the next round */
 	bool due;		/* flows are left that are to end */
 	bool came;		/* frames, since the last tick */

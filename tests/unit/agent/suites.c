@@ -25,6 +25,7 @@ extern const struct unit_test tests_replay[];
 #endif
 extern const struct unit_test tests_show[];
 extern const struct unit_test tests_sink[];
+extern const struct unit_test tests_waiting[];
 #if __has_include("dpi/engine.h")	/* as test_replay.c */
 extern const struct unit_test tests_worker[];
 #endif
@@ -56,6 +57,7 @@ const struct unit_suite unit_suites[] = {
 #endif
 	{ "show", tests_show },
 	{ "sink", tests_sink },
+	{ "waiting", tests_waiting },
 #if __has_include("dpi/engine.h")
 	{ "worker", tests_worker },
 #endif
