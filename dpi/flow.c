@@ -250,6 +250,13 @@ static enum flow_lru lru_of(enum flow_state s)
 	return LRU_OPEN;
 }
 
+void flow_ends_ahead(const struct flow_table *t, const struct flow *f)
+{
+	__builtin_prefetch(&t->slots[f->tag & t->mask], 1);
+	if (f->timer.next)
+		entry_ahead(container_of(f->timer.next, struct flow, timer));
+}
+
 /* Under a flood the next one will be asked for soon: its slot, and the entry behind it, are on their way by then. */
 struct flow *flow_victim(struct flow_table *t)
 {

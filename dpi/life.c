@@ -296,8 +296,11 @@ static void due(struct dpi *d, unsigned max)
 {
 	struct wheel_timer *t;
 
-	while (max-- && (t = wheel_next_due(&d->flows.wheel)))
+	while (max-- && (t = wheel_next_due(&d->flows.wheel))) {
+		if (d->flows.wheel.due)
+			flow_ends_ahead(&d->flows, container_of(d->flows.wheel.due, struct flow, timer));
 		flow_timer(d, container_of(t, struct flow, timer));
+	}
 }
 
 void core_clock(struct dpi *d, int64_t ts)
