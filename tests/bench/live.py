@@ -70,21 +70,24 @@ def iperf(lab, host, seconds):
     return sum(json.loads(o)['end']['sum_received']['bits_per_second'] for o in outs) / 1e9
 
 
-def load(lab, seconds):
+def load(lab, seconds, measured):
     """What each load costs is measured beside it: short connections, whose flows end and are told three seconds behind their last packet, come last, and
     are measured once such ends come as fast as connections begin. A second of requests before all warms up what every row has."""
     hosts = {'v4': lab.v4('web'), 'v6': '[%s]' % lab.v6('web')}
     closing = ('-H', 'Connection: close')
     got, requests = {}, wrk(lab, hosts['v4'], WARM)['requests']
     for family, host in hosts.items():
-        kept = wrk(lab, host, seconds)
+        with measured:
+            kept = wrk(lab, host, seconds)
         got.update({'kept-alive ' + family: kept['rate'], 'p50 ' + family: kept['p50'], 'p99 ' + family: kept['p99']})
         requests += kept['requests']
     for family, host in hosts.items():
-        got['bulk ' + family] = iperf(lab, host.strip('[]'), seconds)
+        with measured:
+            got['bulk ' + family] = iperf(lab, host.strip('[]'), seconds)
     requests += wrk(lab, hosts['v4'], ENDS, *closing)['requests']
     for family, host in hosts.items():
-        each = wrk(lab, host, seconds, *closing)
+        with measured:
+            each = wrk(lab, host, seconds, *closing)
         got['connections ' + family] = each['rate']
         requests += each['requests']
     return got, requests
@@ -104,6 +107,23 @@ def cpu_of(pid):
     with open('/proc/%d/stat' % pid) as f:
         fields = f.read().rsplit(')', 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+class Measured:
+    """Processor time of what stands between, and packets over the server's interface, while loads run that are measured."""
+    def __init__(self, lab, pid):
+        self.lab, self.pid, self.cpu, self.packets = lab, pid, 0, 0
+
+    def counts(self):
+        return cpu_of(self.pid) if self.pid else 0, kernel_counts(self.lab)[1]
+
+    def __enter__(self):
+        self.then = self.counts()
+
+    def __exit__(self, *_):
+        cpu, packets = self.counts()
+        self.cpu += cpu - self.then[0]
+        self.packets += packets - self.then[1]
 
 
 # ---- what stands between ----
@@ -309,15 +329,13 @@ def one(row, seconds):
             lab.wait_listening('web', p)
         between = ROWS[row](lab)
         between.start()
-        before, used = kernel_counts(lab), cpu_of(between.pid) if between.pid else 0
-        got, requests = load(lab, seconds)
+        before, measured = kernel_counts(lab), Measured(lab, between.pid)
+        got, requests = load(lab, seconds, measured)
         time.sleep(0.3)		# the last packets of closing connections
         after = kernel_counts(lab)
-        cpu = cpu_of(between.pid) - used if between.pid else None
-        packets = after[1] - before[1]
-        between.stop(requests, after[0] - before[0], packets)
-        if cpu is not None:
-            got['cpu'] = cpu / packets * 1e6
+        between.stop(requests, after[0] - before[0], after[1] - before[1])
+        if between.pid:
+            got['cpu'] = measured.cpu / measured.packets * 1e6
         return got
 
 
