@@ -90,6 +90,8 @@ void px_judge_session(struct px *, struct record *, struct saved **who);
 /* Somebody wants the facts of a request or an answer: policy, or who is told of that type of events. Else they need not be recorded, nor judged. */
 bool px_wants_facts(const struct px *, enum event_type);
 
+/* Some rule for this flow asks for facts of its requests: what is told to px_judge decides. */
+bool px_by_facts(const struct px *);
 /* Rules ask for fields of requests by name; then, and only then: the fact that a field of this name is to be told by to px_judge
  * (not in events), NULL: nobody asks for it. */
 bool px_wants_headers(const struct px *);

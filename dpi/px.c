@@ -59,6 +59,7 @@ void px_judge_session(struct px *x, struct record *r, struct saved **who)
 }
 
 bool px_wants_facts(const struct px *x, enum event_type type) { return wanted(x->d, type) || wanted(x->d, EV_LEARN) || x->f->by_facts; }
+bool px_by_facts(const struct px *x) { return x->f->by_facts; }
 bool px_wants_headers(const struct px *x) { return x->f->by_facts && x->d->policy && policy_has_headers(x->d->policy); }
 const struct fact *px_header(const struct px *x, struct bytes name) { return policy_header(x->d->policy, name); }
 uint32_t px_policy(const struct px *x) { return x->d->policy_version; }

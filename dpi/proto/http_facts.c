@@ -165,7 +165,7 @@ static bool ambiguous(const struct http_head *h, const struct cursor *in)
 	struct cursor c;
 	size_t scheme;
 
-	if (h->odd & (1u << HTTP_ODD_SEVERAL_HOSTS | 1u << HTTP_ODD_SPACE_BEFORE_COLON))
+	if (h->vague || h->odd & (1u << HTTP_ODD_SEVERAL_HOSTS | 1u << HTTP_ODD_SPACE_BEFORE_COLON | 1u << HTTP_ODD_SPACE_BEFORE_FIELD))
 		return true;
 	if (h->te != HTTP_TE_NONE && (h->has_length || h->bad_length || !h->minor))
 		return true;
@@ -180,6 +180,20 @@ static bool ambiguous(const struct http_head *h, const struct cursor *in)
 	return scheme && cur_peek(&c, scheme + 1) == '/';
 }
 
+/* A CR that ends no line: to some it does, to others it is a part of the line (RFC 9112 2.2). */
+static bool stray_cr(const struct cursor *head)
+{
+	struct cursor c = *head;
+	size_t n;
+
+	while ((n = cur_find(&c, '\r')) != SIZE_MAX) {
+		cur_skip(&c, n + 1);
+		if (cur_peek(&c, 0) != '\n')
+			return true;
+	}
+	return false;
+}
+
 /* A field may go on in lines that begin with a space or a tab. */
 void http_put_asked(struct record *r, const struct px *px, const struct http_head *h, const struct cursor *head)
 {
@@ -189,7 +203,7 @@ void http_put_asked(struct record *r, const struct px *px, const struct http_hea
 	char value[RECORD_STR_MAX + 1];	/* one byte more than is kept: a longer one is told to be cut */
 	size_t n = 0;
 
-	if (ambiguous(h, head))
+	if (ambiguous(h, head) || (px_by_facts(px) && stray_cr(head)))
 		rec_partial(r);
 	if (!px_wants_headers(px))
 		return;

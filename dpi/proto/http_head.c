@@ -180,14 +180,18 @@ static void field(struct http_head *h, struct bytes line, size_t off)
 	if (at > w->len)
 		odd(h, HTTP_ODD_SPACE_BEFORE_COLON);
 	value = http_trim(bytes_part(line, at + 1, line.n - at - 1));
+	if (h->fold && (w->slot == WANT_LENGTH || w->slot == WANT_CODING || w->slot == HTTP_HOST))
+		h->vague = true;
+	if (w->slot == HTTP_HOST) {
+		if (h->host)
+			odd(h, HTTP_ODD_SEVERAL_HOSTS);
+		h->host = true;
+	}
 	if (w->slot == WANT_LENGTH) {
 		content_length(h, value);
 	} else if (w->slot == WANT_CODING) {
 		transfer_encoding(h, value);
-	} else if (h->seen >> w->slot & 1) {
-		if (w->slot == HTTP_HOST)
-			odd(h, HTTP_ODD_SEVERAL_HOSTS);
-	} else if (value.n) {
+	} else if (value.n && !(h->seen >> w->slot & 1)) {
 		h->seen = (uint8_t)(h->seen | 1u << w->slot);
 		if (h->fold)
 			h->folded = (uint8_t)(h->folded | 1u << w->slot);

@@ -53,7 +53,9 @@ struct http_head {
 	uint8_t te;		/* enum http_te */
 	bool has_line;		/* the start line was read */
 	bool fold;		/* the line at hand is continued */
-	bool has_length, bad_length;
+	bool has_length : 1, bad_length : 1;
+	bool host : 1;		/* a Host line was read, of whatever value */
+	bool vague : 1;		/* a field that says where the message ends, or whose it is, was continued */
 	struct { uint16_t off, len; } slot[HTTP_SLOTS];
 };
 

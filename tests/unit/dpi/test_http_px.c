@@ -22,6 +22,7 @@ static const void *counted_memchr(const void *p, int c, size_t n)
 #define px_record alone_record
 #define px_judge alone_judge
 #define px_wants_facts alone_wants_facts
+#define px_by_facts alone_by_facts
 #define px_wants_headers alone_wants_headers
 #define px_header alone_header
 #define px_emit alone_emit
@@ -91,6 +92,12 @@ uint16_t px_port(const struct px *px, enum dir dir)
 	(void)px;
 	(void)dir;
 	return 0;
+}
+
+bool px_by_facts(const struct px *px)
+{
+	(void)px;
+	return true;
 }
 
 bool px_wants_headers(const struct px *px)

@@ -219,6 +219,11 @@ static void test_ambiguous(void)
 		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\nxx\r\n0\r\n\r\n", false },
 		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a\rb\r\nxx\r\n0\r\n\r\n", false },
 		{ "GET x?y=http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", false }, { "GET http:/admin HTTP/1.1\r\nHost: a\r\n\r\n", false }, { "GET /admin\r\n", false }, { "\r\nGET /\n", false },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", false }, { "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", true },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\t0\r\n\r\n", false }, { "GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", false },
+		{ "GET / HTTP/1.1\r\n X: y\r\nHost: a\r\n\r\n", false }, { "GET / HTTP/1.1\r\nHost: a\rHost: evil\r\n\r\n", false },
+		{ "GET / HTTP/1.1\r\nX: y\rHost: evil\r\nHost: a\r\n\r\n", false }, { "GET / HTTP/1.1\nX: y\nHost: a\n\n", true },
+		{ "GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n", false }, { "GET / HTTP/1.1\r\nHost: \r\n\r\n", true },
 		{ " GET /admin HTTP/1.1\r\nHost: a\r\n\r\n", false }, { "/admin;GET HTTP/1.1\r\n", true },
 	};
 
