@@ -645,7 +645,7 @@ static void end(struct px *px, void *state)
 	s->told = NULL;
 }
 
-static const uint16_t ports[] = { 6379, 0 };
+static const uint16_t ports[] = { REDIS_PORT, 0 };
 
 const struct proto proto_redis = {
 	.name = "redis",

@@ -40,6 +40,8 @@ bool redis_is_word(struct bytes b, const char *word);
 /* The next word of an inline command, quotes undone, into buf (what fits). False: no more, or *broken. */
 bool redis_word_next(struct cursor *c, uint8_t *buf, size_t cap, struct bytes *out, bool *broken);
 
+#define REDIS_PORT 6379u	/* its own (IANA) */
+
 enum probe redis_probe(const struct probe_in *in);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* redis_probe: is it redis? An array that begins with a short word is, from a client. Inline commands are lines of text as in a
- * dozen other protocols: only words that redis alone has are believed, or others together with a reply that fits. A server
+ * dozen other protocols: only words that redis alone has are believed, or others together with a reply that fits; on its own port nobody waits for that. A server
  * speaks first only to refuse; in the middle of a connection its replies are believed where they are more than one line. */
 #include "dpi/proto/redis_parts.h"
 
@@ -126,7 +126,7 @@ static uint8_t inline_reply(struct bytes w)
 }
 
 /* Text protocols share words: IRC pings with a name, HELLO in redis has a number, SIP and HTTP end in their version. */
-static enum probe probe_inline(struct cursor c, struct cursor down, bool midstream)
+static enum probe probe_inline(struct cursor c, struct cursor down, const struct probe_in *in)
 {
 	uint8_t first[16], buf[16], reply;
 	struct bytes line, word, more = { 0 };
@@ -163,7 +163,7 @@ static enum probe probe_inline(struct cursor c, struct cursor down, bool midstre
 	if (inline_is_sure(word)) {
 		if ((redis_is_word(word, "PING") && n > 1) || (redis_is_word(word, "HELLO") && (n < 2 || more.n != 1)) || (redis_is_word(word, "INFO") && n > 2))
 			return PROBE_NO;
-		if (midstream && redis_is_word(word, "PING") && !cur_left(&down))
+		if (in->midstream && redis_is_word(word, "PING") && !cur_left(&down))
 			return PROBE_MORE;	/* in the middle of a connection it may be NATS' */
 		return !cur_left(&down) || strchr("+-:$*%_#~,>|", cur_peek(&down, 0)) ? PROBE_YES : PROBE_NO;
 	}
@@ -171,7 +171,7 @@ static enum probe probe_inline(struct cursor c, struct cursor down, bool midstre
 	if (!reply)
 		return PROBE_NO;
 	if (!cur_left(&down))
-		return PROBE_MORE;
+		return in->dport == REDIS_PORT && !in->midstream ? PROBE_YES : PROBE_MORE;	/* the command waits to be judged */
 	if (cur_peek(&down, 0) != reply)
 		return PROBE_NO;
 	if (reply == '+')
@@ -191,5 +191,5 @@ enum probe redis_probe(const struct probe_in *in)
 		cur_skip(&up, 2);
 	if (!cur_left(&up) || cur_peek(&up, 0) == '*')
 		return probe_command(up);
-	return probe_inline(up, down, in->midstream);
+	return probe_inline(up, down, in);
 }

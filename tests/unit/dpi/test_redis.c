@@ -305,9 +305,9 @@ static void test_hostile(void)
 	}
 }
 
-static enum probe probed(const char *up, const char *down, bool midstream)
+static enum probe probed(const char *up, const char *down, bool midstream, uint16_t port)
 {
-	struct probe_in in = { .l4 = PROTO_TCP, .midstream = midstream, .sport = 40000, .dport = 6379 };
+	struct probe_in in = { .l4 = PROTO_TCP, .midstream = midstream, .sport = 40000, .dport = port };
 
 	in.dir[DIR_TOSERVER] = cur_of(up, strlen(up));
 	in.dir[DIR_TOCLIENT] = cur_of(down, strlen(down));
@@ -371,7 +371,7 @@ static void test_recognition(void)
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		enum probe p = probed(rows[i].up, rows[i].down, rows[i].midstream);
+		enum probe p = probed(rows[i].up, rows[i].down, rows[i].midstream, 7000);
 
 		CU_ASSERT_EQUAL(p, rows[i].want);
 		if (p != rows[i].want)
@@ -383,8 +383,16 @@ static void test_recognition(void)
 
 		memcpy(part, GET_A, i);
 		part[i] = 0;
-		CU_ASSERT_EQUAL(probed(part, "", false), i < 13 ? PROBE_MORE : PROBE_YES);
+		CU_ASSERT_EQUAL(probed(part, "", false, 7000), i < 13 ? PROBE_MORE : PROBE_YES);
 	}
+	/* its own port says whose a word is that others have, too; a reply that does not fit says more */
+	CU_ASSERT_EQUAL(probed("SET a b\r\n", "", false, 6379), PROBE_YES);
+	CU_ASSERT_EQUAL(probed("get a\r\n", "", false, 6379), PROBE_YES);
+	CU_ASSERT_EQUAL(probed("get a", "", false, 6379), PROBE_MORE);
+	CU_ASSERT_EQUAL(probed("get a\r\n", "", true, 6379), PROBE_MORE);
+	CU_ASSERT_EQUAL(probed("get a\r\n", "END\r\n", false, 6379), PROBE_NO);
+	CU_ASSERT_EQUAL(probed("GET / HTTP/1.1\r\n", "", false, 6379), PROBE_NO);
+	CU_ASSERT_EQUAL(probed("QUIT\r\n", "+OK Dovecot ready.\r\n", false, 6379), PROBE_NO);
 }
 
 const struct unit_test tests_redis[] = {
