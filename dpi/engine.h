@@ -124,8 +124,7 @@ struct dpi {
 	struct port_hint *hints;	/* sorted by port */
 	uint32_t nhints;
 	uint16_t nprotos;
-	uint8_t speak[SEEK_L4][PROTOCOLS_MAX];	/* indexes into protos of those that speak over TCP, UDP, SCTP, in order */
-	uint16_t nspeak[SEEK_L4];
+	uint64_t speak[SEEK_L4][SEEK_WORDS];	/* a bit for each of protos that speaks over TCP, UDP, SCTP */
 	uint32_t ooo_bytes, ooo_bytes_max;	/* pieces of segments that wait, as they count in mem */
 	uint32_t tunnel_bytes;		/* what flows keep of tunnels */
 	uint64_t parser_bytes_max;	/* what parsers may hold before old flows give theirs back */

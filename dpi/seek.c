@@ -40,6 +40,7 @@ struct learn {
 
 /* ---- usual ports ---- */
 
+static uint64_t bit_of(unsigned i) { return UINT64_C(1) << (i % 64); }
 static unsigned l4_index(uint8_t l4) { return l4 == PROTO_TCP ? 0 : l4 == PROTO_UDP ? 1 : 2; }
 
 static int hint_cmp(const void *a, const void *b)
@@ -67,12 +68,11 @@ bool seek_init(struct dpi *d)
 		for (const uint16_t *port = d->protos[i]->ports; port && *port; port++)
 			d->hints[d->nhints++] = (struct port_hint){ .port = *port, .proto = i };
 	qsort(d->hints, d->nhints, sizeof(*d->hints), hint_cmp);
-	for (unsigned l4 = 0; l4 < SEEK_L4; l4++) {
-		d->nspeak[l4] = 0;
-		for (uint16_t i = 0; i < d->nprotos; i++)
+	memset(d->speak, 0, sizeof(d->speak));
+	for (unsigned l4 = 0; l4 < SEEK_L4; l4++)
+		for (unsigned i = 0; i < d->nprotos; i++)
 			if (d->protos[i]->l4 & 1u << l4)
-				d->speak[l4][d->nspeak[l4]++] = (uint8_t)i;
-	}
+				d->speak[l4][i / 64] |= bit_of(i);
 	return true;
 }
 
@@ -110,46 +110,42 @@ bool seek_port_known(const struct dpi *d, uint8_t ipproto, uint16_t port)
 #define MORE 1u
 #define MORE_ASKED 2u	/* and rules ask for facts of its requests */
 
-/* True: YES. Otherwise sets *more when it wants more. */
+/* True: YES. Otherwise sets *more when it wants more, or its bit in this word of those that said no. */
 static bool ask(const struct dpi *d, const struct probe_in *in, unsigned i, uint64_t *no, unsigned *more)
 {
 	const struct proto *proto = d->protos[i];
 
-	if (no[i / 64] >> (i % 64) & 1)
+	switch (proto->probe(in)) {
+	case PROBE_YES:
+		return true;
+	case PROBE_MORE:
+		*more |= MORE | (d->policy && policy_asks(d->policy, proto->app) ? MORE_ASKED : 0);
 		return false;
-	if (proto->l4 & in->l4) {
-		switch (proto->probe(in)) {
-		case PROBE_YES:
-			return true;
-		case PROBE_MORE:
-			*more |= MORE | (d->policy && policy_asks(d->policy, proto->app) ? MORE_ASKED : 0);
-			return false;
-		case PROBE_NO:
-			break;
-		}
+	case PROBE_NO:
+		break;
 	}
-	no[i / 64] |= UINT64_C(1) << (i % 64);
+	*no |= bit_of(i);
 	return false;
 }
 
 /* The protocol, or NULL and whether asking again with more bytes may help. */
 static const struct proto *ask_all(const struct dpi *d, const struct probe_in *in, uint64_t *no, unsigned *more)
 {
-	uint64_t asked[SEEK_WORDS] = { 0 };
+	const uint64_t *speak = d->speak[l4_index(in->l4)];
+	uint64_t hinted[SEEK_WORDS] = { 0 };
 
 	*more = 0;
-	for (uint32_t h = hint_first(d, in->dport); h < d->nhints && d->hints[h].port == in->dport; h++) {
-		unsigned i = d->hints[h].proto;
+	for (uint32_t h = hint_first(d, in->dport); h < d->nhints && d->hints[h].port == in->dport; h++)
+		hinted[d->hints[h].proto / 64] |= bit_of(d->hints[h].proto);
+	for (unsigned others = 0; others < 2; others++) {
+		for (unsigned w = 0; w < SEEK_WORDS; w++) {
+			for (uint64_t left = speak[w] & ~no[w] & (others ? ~hinted[w] : hinted[w]); left; left &= left - 1) {
+				unsigned i = w * 64 + (unsigned)__builtin_ctzll(left);
 
-		if (ask(d, in, i, no, more))
-			return d->protos[i];
-		asked[i / 64] |= UINT64_C(1) << (i % 64);
-	}
-	for (unsigned k = 0; k < d->nspeak[l4_index(in->l4)]; k++) {
-		unsigned i = d->speak[l4_index(in->l4)][k];
-
-		if (!(asked[i / 64] >> (i % 64) & 1) && ask(d, in, i, no, more))
-			return d->protos[i];
+				if (ask(d, in, i, &no[w], more))
+					return d->protos[i];
+			}
+		}
 	}
 	return NULL;
 }
