@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define WAITING_NEAR 8		/* that many at most are polled one by one */
-#define WAITING_BUSY 2		/* times ready within a tick: such a one is busy */
+#define WAITING_BUSY 2		/* times ready within a tick: such a one is busy, and comes near */
 
 struct waiter {
 	int fd;
@@ -29,9 +29,10 @@ void waiting_close(struct waiting *);	/* waiters are only forgotten; closed alre
 /* fd is borrowed until waiting_remove; 0, or -errno. */
 int waiting_add(struct waiting *, struct waiter *, int fd);
 void waiting_remove(struct waiting *, struct waiter *);	/* not there is fine */
-/* Those that can be read, or have an error, within ms (-1: for ever): at most max, the rest next time. 0: none, or a signal came. */
+/* Those that can be read, or have an error, within ms (-1: for ever): at most max, which is above WAITING_NEAR, so that near ones leave room for others. 0: none, or
+ * a signal came. */
 unsigned waiting_ready(struct waiting *, struct waiter **out, unsigned max, int ms);
-/* Now and then, by the owner's clock: what was busy goes near, or stays there, for as long as it is. */
+/* A tick is over, by the owner's clock: what is near and was not busy in it goes back. */
 void waiting_tick(struct waiting *);
 
 #endif

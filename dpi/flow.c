@@ -250,11 +250,11 @@ static enum flow_lru lru_of(enum flow_state s)
 	return LRU_OPEN;
 }
 
-void flow_ends_ahead(const struct flow_table *t, const struct flow *f)
+void flow_ends_ahead(const struct flow_table *t, const struct flow *f, const struct flow *then)
 {
 	__builtin_prefetch(&t->slots[f->tag & t->mask], 1);
-	if (f->timer.next)
-		entry_ahead(container_of(f->timer.next, struct flow, timer));
+	if (then)
+		entry_ahead(then);
 }
 
 /* Under a flood the next one will be asked for soon: its slot, and the entry behind it, are on their way by then. */
@@ -268,9 +268,7 @@ struct flow *flow_victim(struct flow_table *t)
 		f = flow_at(t, t->oldest[c]);
 		if (f->newer) {
 			next = flow_at(t, f->newer);
-			__builtin_prefetch(&t->slots[next->tag & t->mask], 1);
-			if (next->newer)
-				entry_ahead(flow_at(t, next->newer));
+			flow_ends_ahead(t, next, next->newer ? flow_at(t, next->newer) : NULL);
 		}
 		return f;
 	}

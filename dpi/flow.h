@@ -220,8 +220,8 @@ struct flow *flow_find(struct flow_table *, const struct flow_key *, uint64_t ha
 static inline void flow_slot_ahead(const struct flow_table *t, uint64_t hash) { __builtin_prefetch(&t->slots[hash & t->mask]); }
 struct flow *flow_ahead(const struct flow_table *, uint64_t hash);
 void flow_neighbours_ahead(const struct flow_table *, const struct flow *);
-/* This flow's time is over, and so is that of the one behind it among the timers: the slot of the one, and the entry of the other. */
-void flow_ends_ahead(const struct flow_table *, const struct flow *);
+/* This flow ends next, and the other (NULL: none) behind it: the slot of the one, and the entry of the other. */
+void flow_ends_ahead(const struct flow_table *, const struct flow *, const struct flow *then);
 /* A new entry in state NEW, cleared but for key; NULL when there is no room: make some and ask again. */
 struct flow *flow_insert(struct flow_table *, const struct flow_key *, uint64_t hash, int64_t now);
 /* The flow that should go first when there is no room, or NULL. */

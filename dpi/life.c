@@ -292,14 +292,17 @@ enum dir flow_dir(const struct flow *f, const struct packet *p, bool sender_hi)
 
 /* ---- time ---- */
 
+static struct flow *flow_of(struct wheel_timer *t) { return container_of(t, struct flow, timer); }
+
 static void due(struct dpi *d, unsigned max)
 {
-	struct wheel_timer *t;
+	struct wheel_timer *t, *next;
 
 	while (max-- && (t = wheel_next_due(&d->flows.wheel))) {
-		if (d->flows.wheel.due)
-			flow_ends_ahead(&d->flows, container_of(d->flows.wheel.due, struct flow, timer));
-		flow_timer(d, container_of(t, struct flow, timer));
+		next = d->flows.wheel.due;
+		if (next)
+			flow_ends_ahead(&d->flows, flow_of(next), next->next ? flow_of(next->next) : NULL);
+		flow_timer(d, flow_of(t));
 	}
 }
 

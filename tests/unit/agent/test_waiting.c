@@ -165,7 +165,7 @@ static void few_at_a_time(void)
 	for (int i = 0; i < FDS; i++)
 		say(&s, i);
 	for (int i = 0; i < 4 * FDS && seen != (1u << FDS) - 1; i++) {
-		unsigned bits = ready(&s, 3);
+		unsigned bits = ready(&s, WAITING_NEAR + 1);
 
 		CU_ASSERT_TRUE(bits != 0);
 		for (int k = 0; k < FDS; k++)

@@ -366,6 +366,34 @@ static void test_redis(void)
 	core_close(&t.c);
 }
 
+/* A word that other protocols have, too: on redis' own port the first one is refused before anybody answered, on another it waits for that. */
+static void test_redis_first_word(void)
+{
+	static const struct l7_rule rules[] = { { VERDICT_DENY, "redis", { "keys=secret" } }, { VERDICT_ALLOW, NULL, { NULL } }, END };
+	static const char words[] = "DEL secret\r\n";
+
+	for (unsigned i = 0; i < 4; i++) {
+		bool own = i & 1, v6 = i & 2;
+		struct policy *p = l7_policy(MODE_PROTECT, rules);
+		struct spec s = { .v6 = v6, .held = true, .dport = own ? 6379 : 7000, .flags = TCP_SYN, .seq = 1000 };
+		struct core c = { 0 };
+
+		core_open(&c, NULL);
+		dpi_set_policy(c.d, p);
+		policy_unref(p);
+		CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+		s.dir = DOWN;
+		s.flags = TCP_SYN | TCP_ACK;
+		s.seq = 5000;
+		s.ack = 1001;
+		CU_ASSERT_EQUAL(core_send(&c, &s), VERDICT_ALLOW);
+		s = (struct spec){ .v6 = v6, .held = true, .dport = s.dport, .flags = TCP_ACK | TCP_PSH, .seq = 1001, .ack = 5001, .p = (const uint8_t *)words, .n = sizeof(words) - 1 };
+		CU_ASSERT_EQUAL(verdict_stops(core_send(&c, &s)), own);
+		CU_ASSERT_EQUAL(core_flow(&c)->rule, own ? 1 : 0);
+		core_close(&c);
+	}
+}
+
 /* Behind a gap no request of it is found again: on the queue what follows is what cannot be read. */
 static void test_gap(void)
 {
@@ -794,6 +822,7 @@ const struct unit_test tests_requests[] = {
 	{ "only told", test_only_told },
 	{ "redis: commands and keys", test_redis },
 	{ "redis: keys behind words", test_redis_words },
+	{ "redis: the first word", test_redis_first_word },
 	{ "redis: a gap", test_gap },
 	{ "pgsql: user, database, verbs", test_pgsql },
 	{ "pgsql: a statement longer than is kept", test_long_statement },
