@@ -70,9 +70,22 @@ static uint32_t print_of(const struct dpi *d, const struct packet *p)
 
 void witness_held(struct dpi *d, const struct packet *p)
 {
-	uint32_t print = print_of(d, p);
+	uint32_t print = print_of(d, p), *set = d->witness.print[print / 2 % WITNESS_PRINT_SETS];
 
-	d->witness.print[print / 2 % WITNESS_PRINTS] = print;
+	memmove(set + 1, set, (WITNESS_PRINT_WAYS - 1) * sizeof(*set));	/* the oldest makes room */
+	set[0] = print;
+}
+
+/* A held frame showed this beginning lately. */
+static bool held(const struct dpi *d, const struct packet *p)
+{
+	uint32_t print = print_of(d, p);
+	const uint32_t *set = d->witness.print[print / 2 % WITNESS_PRINT_SETS];
+	bool yes = false;
+
+	for (unsigned i = 0; i < WITNESS_PRINT_WAYS; i++)
+		yes |= set[i] == print;
+	return yes;
 }
 
 static void keep(struct witness_entry *e, const struct packet *p)
@@ -90,6 +103,8 @@ void witness_note(struct dpi *d, const struct packet *p, const struct flow_key *
 
 	/* Tagged packets and parts of something else are not what the owner's rules were made for. */
 	if (p->nvlan || p->reassembled || p->bad_csum || p->frame->caplen > WITNESS_BYTES || (f && shown(f, dir, p->seq, p->frame->path)) || find(d, k))
+		return;
+	if (held(d, p))		/* asked now: prints of others come meanwhile */
 		return;
 	e = place(d, k);
 	if (!e)
@@ -146,7 +161,7 @@ static bool judge(struct dpi *d, struct witness_entry *e)
 		return false;
 	if (!f && d->counters[DPI_C_FLOWS_EVICTED] != e->evicted)
 		return false;		/* perhaps it was there, and made room for others */
-	if (d->witness.print[print_of(d, &p) / 2 % WITNESS_PRINTS] == print_of(d, &p))
+	if (held(d, &p))
 		return false;
 	return !d->ops.bypassed || d->ops.bypassed(d->ops.ctx, &fr, &p.t);
 }

@@ -35,11 +35,13 @@ struct witness_entry {
 	struct witness_packet packet[WITNESS_PACKETS];
 };
 
-#define WITNESS_PRINTS 1024u
+#define WITNESS_PRINT_SETS 256u
+#define WITNESS_PRINT_WAYS 16u		/* a cache line */
 
 struct witness {
-	uint32_t print[WITNESS_PRINTS];	/* beginnings that held frames showed lately, wherever they go by another name (address translation inside
-					 * the workload): whom to, and their number */
+	/* Beginnings that held frames showed lately, the newest of a set first: whom to, and their number. For those that go by another name here
+	 * (address translation inside the workload), and those whose ports were used again before the mirror was read. */
+	uint32_t print[WITNESS_PRINT_SETS][WITNESS_PRINT_WAYS];
 	struct witness_entry *entry;	/* one piece of mem; NULL: none */
 	uint32_t used;
 	uint32_t ticks;
