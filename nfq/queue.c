@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The source over one workload's two queues (nfq/queue.h).
  *
- * One netlink socket has both numbers. A message may reach 64 KiB and its attributes: messages are read one behind the other into
- * an arena that is used anew at each batch(), whose pages are only there as far as traffic ever filled them. Only the kernel
- * reaches the socket (nfq/queue_conf.c).
+ * One netlink socket has both numbers. All messages that are there are read by one call (recvmmsg), which also tells that there is no
+ * more, each into a window of its own, since it may reach 64 KiB and its attributes; windows are used anew at each batch(). Their pages are
+ * only there as far as traffic ever filled them: while messages are long few windows are used, and the others give theirs back. Only the
+ * kernel reaches the socket (nfq/queue_conf.c).
  *
  * Verdicts are built into one buffer (nfq/verdicts.h says which) and leave by one send, at flush(), before the next batch, or when
  * VERDICTS_GATHER accepts are there. The kernel carries them out in order, within the send. What cannot be sent breaks the source:
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,7 +34,11 @@
 #include "nfq/verdicts.h"
 
 #define MESSAGE_MAX (72u << 10)		/* 65,535 bytes of packet and its attributes */
-#define ARENA_SIZE (1u << 20)
+#define WINDOW (MESSAGE_MAX + 192u)	/* from one to the next: their beginnings do not share the lines of a near cache */
+#define WINDOWS VERDICTS_GATHER
+#define WINDOWS_FEW 20u			/* 1.4 MiB of long messages */
+#define LONG 8192u			/* bytes of a message */
+#define ARENA_SIZE (WINDOWS * WINDOW)
 #define CALM_MAX 65536u			/* an IP packet: on loopback one segment may be as long */
 #define OUT_SIZE (16384u + CALM_MAX)
 #define ROOM (ARENA_SIZE + OUT_SIZE)	/* one mapping; pages that no packet ever filled are not there */
@@ -45,8 +49,9 @@ struct queue {
 	struct source src;
 	struct queue_conf conf;
 	int fd, proc;
-	uint8_t *arena;			/* ARENA_SIZE bytes of the mapping ... */
+	uint8_t *arena;			/* ARENA_SIZE bytes of the mapping: the windows ... */
 	uint8_t *out;			/* ... and OUT_SIZE behind them */
+	bool few, stretched;		/* the last messages were long; and some came into windows above WINDOWS_FEW */
 	size_t nout;
 	const uint8_t *instead;		/* VERDICTS_OTHER: goes on with these bytes, `ninstead` of them */
 	uint32_t ninstead;
@@ -57,6 +62,8 @@ struct queue {
 	uint64_t open;			/* packets read and not answered */
 	uint64_t run, fulls;		/* packets that are or were in the queue since nothing was left to read; how often they were maxlen */
 	struct source_stats st;		/* written by the worker, read by any thread */
+	struct iovec iov[WINDOWS];
+	struct mmsghdr msg[WINDOWS];
 };
 
 static struct queue *queue_of(const struct source *s) { return (struct queue *)(uintptr_t)s; }
@@ -260,32 +267,67 @@ static unsigned take_datagram(struct queue *q, const uint8_t *p, size_t n, bool 
 	return got;
 }
 
+static void windows_init(struct queue *q)
+{
+	for (unsigned i = 0; i < WINDOWS; i++) {
+		q->iov[i] = (struct iovec){ q->arena + i * WINDOW, MESSAGE_MAX };
+		q->msg[i].msg_hdr = (struct msghdr){ .msg_iov = &q->iov[i], .msg_iovlen = 1 };
+	}
+}
+
+/* The pages of the windows above the few. */
+static void give_back(struct queue *q)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), from = (WINDOWS_FEW * WINDOW + page - 1) & ~(page - 1);
+
+	madvise(q->arena + from, (ARENA_SIZE & ~(page - 1)) - from, MADV_DONTNEED);
+	q->stretched = false;
+}
+
+/* Messages into the windows [from, to): how many, 0: there is none, -errno. */
+static int read_messages(struct queue *q, unsigned from, unsigned to)
+{
+	int r;
+
+	while ((r = recvmmsg(q->fd, q->msg + from, to - from, MSG_DONTWAIT | MSG_TRUNC, NULL)) < 0) {
+		if (errno == ENOBUFS)	/* not with NETLINK_NO_ENOBUFS; the ids tell what was lost */
+			counter_add(&q->st.errors, 1);
+		else if (errno != EINTR)
+			return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	}
+	return r;
+}
+
 static int queue_batch(struct source *s, struct frame *out, unsigned max, struct err *err)
 {
 	struct queue *q = queue_of(s);
-	size_t used = 0;
-	unsigned n = 0;
+	unsigned n = 0, used = 0, windows;
+	bool more = true, few = false;
 
 	flush_verdicts(q);
 	q->now = now_ns();
-	while (n < max && ARENA_SIZE - used >= MESSAGE_MAX && !q->broken) {
-		ssize_t r = syscall(SYS_recvfrom, q->fd, q->arena + used, MESSAGE_MAX, MSG_DONTWAIT | MSG_TRUNC, NULL, NULL);	/* recv() is a cancellation point: two locked instructions more */
+	if (q->stretched)	/* what the last batch read is not used any more */
+		give_back(q);
+	windows = q->few ? WINDOWS_FEW : WINDOWS;
+	while (more && n < max && used < windows && !q->broken) {
+		unsigned to = windows - used < max - n ? windows : used + max - n;
+		int r = read_messages(q, used, to);
 
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0 && errno == ENOBUFS) {	/* not with NETLINK_NO_ENOBUFS; the ids tell what was lost */
-			counter_add(&q->st.errors, 1);
-			continue;
-		}
-		if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			q->run = q->open;	/* which still take their place in the queue */
-			break;
-		}
 		if (r < 0)
-			return n ? (int)n : err_set(err, -errno, "queue %u: read: %s", q->conf.queue_tcp, strerror(errno));
-		n += take_datagram(q, q->arena + used, (size_t)r > MESSAGE_MAX ? MESSAGE_MAX : (size_t)r, (size_t)r <= MESSAGE_MAX, out + n, max - n);
-		used += MNL_ALIGN((size_t)r > MESSAGE_MAX ? MESSAGE_MAX : (size_t)r);
+			return n ? (int)n : err_set(err, r, "queue %u: read: %s", q->conf.queue_tcp, strerror(-r));
+		more = used + (unsigned)r == to;
+		for (; r; r--, used++) {
+			size_t len = q->msg[used].msg_len, have = len < MESSAGE_MAX ? len : MESSAGE_MAX;
+
+			few |= len > LONG;
+			q->stretched |= len > LONG && used >= WINDOWS_FEW;
+			n += take_datagram(q, q->arena + used * WINDOW, have, len <= MESSAGE_MAX, out + n, max - n);
+		}
+		if (!more)
+			q->run = q->open;	/* which still take their place in the queue */
 	}
+	if (used)
+		q->few = few;
 	if (q->broken)
 		return err_set(err, q->broken, "queue %u: verdicts cannot be sent: %s", q->conf.queue_tcp, strerror(-q->broken));
 	return (int)n;
@@ -378,10 +420,13 @@ struct source *queue_open(const struct queue_conf *c, struct err *err)
 		q->conf.maxlen = QUEUE_MAXLEN;
 	q->fd = q->proc = -1;
 	q->arena = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (q->arena == MAP_FAILED)
+	if (q->arena == MAP_FAILED) {
 		q->arena = NULL;
-	else
+	} else {
 		q->out = q->arena + ARENA_SIZE;
+		madvise(q->arena, ROOM, MADV_NOHUGEPAGE);	/* where all memory may be: one would be there for a packet */
+		windows_init(q);
+	}
 	for (int i = 0; i < 2 && !rc; i++)
 		rc = verdicts_init(&q->waits[i], window);
 	if (rc || !q->arena) {

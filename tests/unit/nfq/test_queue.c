@@ -235,6 +235,77 @@ static void test_udp_once(void)
 	}
 }
 
+#define LONG_PAYLOAD 60000
+
+/* The payload is its number, and bytes that follow from it. */
+static enum verdict check_payload(struct ns_queue *q, const struct frame *f)
+{
+	unsigned *bad = q->ctx, number;
+
+	memcpy(&number, f->data + 28, sizeof number);
+	for (uint32_t i = 28 + sizeof number; i < f->caplen; i++)
+		*bad += f->data[i] != (uint8_t)(number + i);
+	return VERDICT_ALLOW;
+}
+
+static long rss_kib(void)
+{
+	long all = 0, rss = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f && fscanf(f, "%ld %ld", &all, &rss) != 2)
+		rss = 0;
+	if (f)
+		fclose(f);
+	return rss * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Batches of short messages, of long ones, and of both: every byte as it was sent, and memory only for what is there. */
+static void test_long_and_short(void)
+{
+	static const unsigned long_each[] = { 0, 1, 1, 7, 0, 3, 0 };	/* in a batch each so many is long; 0: none */
+	static uint8_t payload[LONG_PAYLOAD];
+	struct sockaddr_storage to;
+	struct queue_conf c0;
+	struct world w;
+	unsigned bad = 0, number = 0;
+	long rss[sizeof long_each / sizeof *long_each];
+	int s, c, size = 16 << 20;
+
+	memset(&w, 0, sizeof w);
+	c0 = conf_of(&w);
+	c0.rcvbuf = (uint32_t)size;
+	if (!world_open(&w, &c0, IPT_NFT))
+		return;
+	w.q.judge = check_payload;
+	w.q.ctx = &bad;
+	to = ns_addr("127.0.0.1", 53);
+	s = ns_udp(w.l.a, "127.0.0.1", 53);
+	c = ns_socket(w.l.a, to.ss_family, SOCK_DGRAM);
+	CU_ASSERT_EQUAL(connect(c, (struct sockaddr *)&to, ns_addrlen(&to)), 0);
+	CU_ASSERT_EQUAL(setsockopt(c, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size), 0);
+	for (size_t b = 0; b < sizeof long_each / sizeof *long_each; b++) {
+		for (unsigned i = 0; i < 100; i++, number++) {
+			unsigned n = long_each[b] && i % long_each[b] == 0 ? LONG_PAYLOAD : 100 + i;
+
+			memcpy(payload, &number, sizeof number);
+			for (unsigned k = sizeof number; k < n; k++)
+				payload[k] = (uint8_t)(number + 28 + k);
+			CU_ASSERT_EQUAL(send(c, payload, n, 0), (ssize_t)n);
+		}
+		ns_wait(&w.q, -1, -1, 500);
+		CU_ASSERT_EQUAL(w.q.frames, number);
+		rss[b] = rss_kib();
+	}
+	CU_ASSERT_EQUAL(bad, 0);
+	CU_ASSERT_EQUAL(stats_of(&w).errors + stats_of(&w).passed_unseen, 0);
+	CU_ASSERT(rss[1] < rss[0] + 3000);	/* 64 windows of them would be 3,900 */
+	CU_ASSERT(rss[6] < rss[0] + 2000);
+	close(s);
+	close(c);
+	world_close(&w);
+}
+
 static void test_bulk(void)
 {
 	for (size_t i = 0; i < PLACES; i++) {
@@ -835,6 +906,7 @@ static void test_quarantine(void)
 const struct unit_test tests_queue[] = {
 	{ "tcp: both directions, both families, veth and lo", test_tcp_echo },
 	{ "udp: each packet once", test_udp_once },
+	{ "long messages and short ones", test_long_and_short },
 	{ "bulk arrives whole, in super-packets", test_bulk },
 	{ "without GSO", test_without_gso },
 	{ "an urgent byte that is calmed", test_calm },
