@@ -3,9 +3,9 @@
  * appends the line to the buffer of each outlet (a sink or a follower; agent/outlet.c) that takes its type. Buffers are written when they
  * are full enough, when nothing more is in the rings, and at least every 200 ms.
  *
- * While there are events it looks at the rings each millisecond and lets nobody wake it: a worker writes to no descriptor then, and what
- * runs beside it is kept from its processor for some 50 us at a time. As a batch task (sched(7)) it does not take the processor from a thread that
- * answers packets. When a millisecond brought nothing it sleeps, and the next event wakes it.
+ * While there are events it looks at the rings each five milliseconds and lets nobody wake it before one is half full: a worker writes to no
+ * descriptor then. As a batch task (sched(7)) it does not take the processor from a thread that answers packets. When such a time brought nothing
+ * it sleeps, and the next event wakes it.
  *
  * The main thread reaches the thread by a mailbox under a mutex (a new set of sinks, followers, lines, "open again") and never waits for
  * a write. Counters are single words that anybody may read. A replaced set is flushed and freed by the thread. */
@@ -27,7 +27,7 @@
 
 #define LINE_MAX_BYTES (512u << 10)
 #define FLUSH_NS 200000000LL
-#define DOZE_MS 1
+#define DOZE_MS 5
 #define FOLLOWERS_MAX 64
 #define SINKS_MAX 64
 #define LINES_MAX 64		/* lines of the main thread that wait */

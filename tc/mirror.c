@@ -33,6 +33,8 @@
 #define DOWN_MS 100
 #define STEPPED 1000000000LL	/* the clock was set back by at least that: follow it */
 #define MACS 12
+#define LINE 64u
+#define HEAD_BYTES 384u		/* of a frame, on their way when it is handed out: headers, and what a request or an answer begins with */
 #define VNET_HDR 10u		/* struct virtio_net_hdr without buffers, in front of the frame */
 
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4
@@ -104,6 +106,8 @@ static void fill(struct mirror *m, const struct tpacket3_hdr *h, unsigned which,
 	if (ts < m->last && m->last - ts < STEPPED)
 		ts = m->last;
 	m->last = ts;
+	for (uint32_t i = LINE; i < HEAD_BYTES && i < h->tp_snaplen; i += LINE)
+		__builtin_prefetch(data + i);	/* another processor wrote it */
 	memset(f, 0, sizeof *f);
 	f->ts = ts;
 	f->data = data;
