@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tell: the core's own events: flows, alerts of rules, anomalies, ICMP, ARP. Field names are Suricata's where it has them. */
+#include "dpi/digest.h"
 #include "dpi/tunnel.h"
 
 #include <netinet/in.h>
@@ -132,6 +133,7 @@ void tell_flow(struct px *x, const char *reason)
 	const struct flow *f = x->f;
 	struct record *r;
 	struct event ev;
+	char text[3];
 
 	if (!wanted(d, EV_FLOW))
 		return;
@@ -148,8 +150,10 @@ void tell_flow(struct px *x, const char *reason)
 	rec_cstr(r, &fact_reason, reason);
 	if (f->key.ipproto == IPPROTO_TCP) {
 		rec_obj(r, &fact_tcp);
-		rec_printf(r, &fact_tcp_flags_ts, "%02x", f->tcp_flags[DIR_TOSERVER]);
-		rec_printf(r, &fact_tcp_flags_tc, "%02x", f->tcp_flags[DIR_TOCLIENT]);
+		hex_text(text, &f->tcp_flags[DIR_TOSERVER], 1);
+		rec_cstr(r, &fact_tcp_flags_ts, text);
+		hex_text(text, &f->tcp_flags[DIR_TOCLIENT], 1);
+		rec_cstr(r, &fact_tcp_flags_tc, text);
 		rec_cstr(r, &fact_state, tcp_state(f));
 		if (flow_hit(f, F_MIDSTREAM))
 			rec_bool(r, &fact_midstream, true);
