@@ -395,10 +395,23 @@ static void set_mode_in(struct config *c, enum mode m)
 /* Keys that live as long as the process. */
 static void warn_fixed(const struct config *old, const struct config *c)
 {
-	if (strcmp(old->control, c->control) || strcmp(old->bridge, c->bridge) || old->workers != c->workers || old->max_flows != c->max_flows ||
-	    old->memcap != c->memcap || old->queue_base != c->queue_base || old->mark != c->mark || old->mask != c->mask || old->ring_blocks != c->ring_blocks ||
-	    old->ring_block_size != c->ring_block_size)
-		log_warn(AGENT, "control, bridge, dpi.workers, dpi.max_flows, dpi.memcap, nfq.queue_base, nfq.mark and tc.ring take effect at the next start");
+	const struct { const char *key; bool changed; } fixed[] = {
+		{ "control", strcmp(old->control, c->control) != 0 },
+		{ "bridge", strcmp(old->bridge, c->bridge) != 0 },
+		{ "nfq.queue_base", old->queue_base != c->queue_base },
+		{ "nfq.mark", old->mark != c->mark || old->mask != c->mask },
+		{ "tc.ring", old->ring_blocks != c->ring_blocks || old->ring_block_size != c->ring_block_size },
+		{ "tc.shunt_bytes", old->shunt_bytes != c->shunt_bytes },
+		{ "dpi.workers", old->workers != c->workers },
+		{ "dpi.max_flows", old->max_flows != c->max_flows },
+		{ "dpi.memcap", old->memcap != c->memcap },
+		{ "dpi.midstream", old->midstream != c->midstream },
+		{ "flow_report", old->flow_report != c->flow_report },
+	};
+
+	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+		if (fixed[i].changed)
+			log_warn(AGENT, "%s takes effect at the next start", fixed[i].key);
 }
 
 /* The same text is the same policy: what was refused by it stays refused. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* yaml: one YAML document with bounds, whose errors name file and line. Configuration and policy are read through it.
  *
- * Accepted: one document, <= 1 MiB, nesting < 64, scalars, sequences and mappings. Anchors, aliases, merge keys and tags are refused
+ * Accepted: one document, <= 16 MiB, nesting < 64, scalars, sequences and mappings. Anchors, aliases, merge keys and tags are refused
  * (an alias can stand for a billion nodes). Duplicate keys are refused by yaml_each_pair, which is how mappings are walked. */
 #ifndef TQ_AGENT_YAML_H
 #define TQ_AGENT_YAML_H
