@@ -3,13 +3,14 @@
 
     client --veth-- cbr0 --veth-- web: nginx on 8080 and 8081, iperf3 on 5201 and 5202
 
-Each row has a lab of its own for each round: kept-alive requests, a connection a request, and bulk, over IPv4 and over IPv6. One wrk and one iperf3
-go to each of the two ports side by side, so that `mixed` has half of the connections on each path and all rows carry the same load. The server is the
-workload; the client is not one.
+Each row has a lab of its own, which stands for a round beside those of the others, idle while another one's load runs: kept-alive requests, bulk, and a
+connection a request, over IPv4 and over IPv6, take turns of a second or two, row by row, so that a machine which is slow for ten seconds is slow for all.
+Suricata's rows, whose threads wake up all the time, do so by themselves behind the others. One wrk and one iperf3 go to each of the two ports side by
+side, so that `mixed` has half of the connections on each path and all rows carry the same load. The server is the workload; the client is not one.
 
 A run of an agent counts only if it lived to its end, told 99 % of the requests that wrk had answered as `http` events, each connection that the
 client opened as a `flow` event, no packet twice, and dropped nothing."""
-import json, os, re, signal, subprocess, time
+import contextlib, json, os, re, signal, statistics, subprocess, time
 
 from benchlib import Refused, count_lines, installed, median, policy, program, say, spread
 from lablib import Lab, names_of_its_own, run, wait_for
@@ -22,7 +23,9 @@ NOTHING, SINGLE, BATCH, MARK, TOUCH = 'nothing', 'queue: accept, one by one', 'q
 BOTH = 'queue and mirror, half each'
 NFQ, OFFLOAD, TC, TC_BPF, MIXED, SURICATA_NFQ, SURICATA_TC = 'tapqd nfq', 'tapqd nfq, offload', 'tapqd tc', 'tapqd tc, bpf engine', 'tapqd mixed', 'Suricata, NFQUEUE', 'Suricata, af-packet'
 RATES = ('kept-alive', 'connections', 'bulk')
-WARM, ENDS = 1, 5	# seconds of load that is not measured
+WARM, ENDS = 1, 4	# seconds of load that is not measured
+TURN, SHORT = 1, 2	# seconds of one that is; of short connections
+CLOSING = ('-H', 'Connection: close')
 
 
 # ---- load ----
@@ -70,29 +73,6 @@ def iperf(lab, host, seconds):
     return sum(json.loads(o)['end']['sum_received']['bits_per_second'] for o in outs) / 1e9
 
 
-def load(lab, seconds, measured):
-    """What each load costs is measured beside it: short connections, whose flows end and are told three seconds behind their last packet, come last, and
-    are measured once such ends come as fast as connections begin. A second of requests before all warms up what every row has."""
-    hosts = {'v4': lab.v4('web'), 'v6': '[%s]' % lab.v6('web')}
-    closing = ('-H', 'Connection: close')
-    got, requests = {}, wrk(lab, hosts['v4'], WARM)['requests']
-    for family, host in hosts.items():
-        with measured:
-            kept = wrk(lab, host, seconds)
-        got.update({'kept-alive ' + family: kept['rate'], 'p50 ' + family: kept['p50'], 'p99 ' + family: kept['p99']})
-        requests += kept['requests']
-    for family, host in hosts.items():
-        with measured:
-            got['bulk ' + family] = iperf(lab, host.strip('[]'), seconds)
-    requests += wrk(lab, hosts['v4'], ENDS, *closing)['requests']
-    for family, host in hosts.items():
-        with measured:
-            each = wrk(lab, host, seconds, *closing)
-        got['connections ' + family] = each['rate']
-        requests += each['requests']
-    return got, requests
-
-
 # ---- what the kernel knows ----
 
 def kernel_counts(lab):
@@ -104,9 +84,12 @@ def kernel_counts(lab):
 
 
 def cpu_of(pid):
-    with open('/proc/%d/stat' % pid) as f:
-        fields = f.read().rsplit(')', 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+    """Seconds that its threads ran."""
+    total = 0
+    for thread in os.listdir('/proc/%d/task' % pid):
+        with open('/proc/%d/task/%s/schedstat' % (pid, thread)) as f:
+            total += int(f.read().split()[0])
+    return total / 1e9
 
 
 class Measured:
@@ -320,23 +303,89 @@ ROWS = {NOTHING: Between, SINGLE: Accepting, BATCH: Batching, MARK: Marking, TOU
 
 # ---- running ----
 
-def one(row, seconds):
-    with Lab(containers=('web', 'client'), outside=False) as lab:
+class Standing:
+    """A row in its lab, for a round. got: {metric: one value of each turn}."""
+    def __init__(self, row, number):
+        self.row, self.got, self.requests = row, {}, 0
+        self.lab = Lab(prefix='tqb%d-%d' % (os.getpid() % 10000, number), containers=('web', 'client'), outside=False)
+
+    def up(self):
+        lab = self.lab.up()
         run('sysctl', '-qw', 'net.ipv4.ip_local_port_range=1024 65000', ns=lab.ns('client'))
         lab.nginx('web', ports=HTTP)
         for p in BULK:
             lab.start('iperf3', '-s', '-p', str(p), on='web')
             lab.wait_listening('web', p)
-        between = ROWS[row](lab)
-        between.start()
-        before, measured = kernel_counts(lab), Measured(lab, between.pid)
-        got, requests = load(lab, seconds, measured)
+        self.hosts = {'v4': lab.v4('web'), 'v6': '[%s]' % lab.v6('web')}
+        self.between = ROWS[self.row](lab)
+        self.between.start()
+        self.before, self.measured = kernel_counts(lab), Measured(lab, self.between.pid)
+        self.ask('v4', WARM)
+
+    def ask(self, family, seconds, *more):
+        answered = wrk(self.lab, self.hosts[family], seconds, *more)
+        self.requests += answered['requests']
+        return answered
+
+    def put(self, **values):
+        for metric, value in values.items():
+            self.got.setdefault(metric, []).append(value)
+
+    def kept_alive(self, family):
+        with self.measured:
+            m = self.ask(family, TURN)
+        self.put(**{'kept-alive ' + family: m['rate'], 'p50 ' + family: m['p50'], 'p99 ' + family: m['p99']})
+
+    def bulk(self, family):
+        with self.measured:
+            rate = iperf(self.lab, self.hosts[family].strip('[]'), TURN)
+        self.put(**{'bulk ' + family: rate})
+
+    def connections(self):
+        """Flows end, and are told, three seconds behind their last packet: measured is once ends come as fast as beginnings."""
+        self.ask('v4', ENDS, *CLOSING)
+        for family in self.hosts:
+            with self.measured:
+                m = self.ask(family, SHORT, *CLOSING)
+            self.put(**{'connections ' + family: m['rate']})
+
+    def down(self):
+        """Raises Refused where nothing of it counts."""
         time.sleep(0.3)		# the last packets of closing connections
-        after = kernel_counts(lab)
-        between.stop(requests, after[0] - before[0], after[1] - before[1])
-        if between.pid:
-            got['cpu'] = measured.cpu / measured.packets * 1e6
-        return got
+        after = kernel_counts(self.lab)
+        self.between.stop(self.requests, after[0] - self.before[0], after[1] - self.before[1])
+        if self.between.pid:
+            self.put(cpu=self.measured.cpu / self.measured.packets * 1e6)
+
+
+def one_round(names, turns, refuse):
+    """{row: {metric: values}} of the rows that count; refuse(row, why) is called for the others."""
+    with contextlib.ExitStack() as labs:
+        standing = []
+
+        def each(act):
+            for s in list(standing):
+                try:
+                    act(s)
+                except Refused as why:
+                    standing.remove(s)
+                    refuse(s.row, str(why))
+                os.sync()	# what one wrote is not written to disk in another one's time
+
+        for number, row in enumerate(names):
+            standing.append(Standing(row, number))
+            labs.callback(standing[-1].lab.down)
+        each(Standing.up)
+        for load in (Standing.kept_alive, Standing.bulk):
+            for turn in range(turns):
+                for family in ('v4', 'v6'):
+                    each(lambda s: load(s, family))
+                    standing.append(standing.pop(0))	# nobody always comes behind the same one
+        for turn in range((turns + 1) // 2):
+            each(Standing.connections)
+            standing.append(standing.pop(0))
+        each(Standing.down)
+        return {s.row: s.got for s in sorted(standing, key=lambda s: names.index(s.row))}
 
 
 def missing():
@@ -351,22 +400,23 @@ def rows(only):
     return [r for r in ROWS if not only or any(w in r for w in only)]
 
 
-def run_all(rounds, seconds, only=()):
+def run_all(rounds, turns, only=()):
     if missing():
         say('live rows are left out: not installed: %s (scripts/install-deps --bench)' % ', '.join(missing()))
         return None
     got, refused = {}, {}
-    for number in range(rounds):
-        for row in rows(only):
-            try:
-                m = one(row, seconds)
-            except Refused as why:
-                refused.setdefault(row, []).append(str(why))
-                say('round %d  %-28s does not count: %s' % (number + 1, row, why))
-                continue
-            got.setdefault(row, []).append(m)
-            say('round %d  %-28s ' % (number + 1, row) + '  '.join('%s %.4g' % (k, m[k]) for k in m))
-    out = {row: {k: spread([m.get(k) for m in ms]) for k in ms[0]} for row, ms in got.items()}
+    for number in range(1, rounds + 1):
+        def refuse(row, why):
+            refused.setdefault(row, []).append(why)
+            say('round %d  %-28s does not count: %s' % (number, row, why))
+
+        for restless in (False, True):
+            names = [r for r in rows(only) if issubclass(ROWS[r], Suricata) == restless]
+            for row, metrics in one_round(names, turns, refuse).items() if names else ():
+                for metric, values in metrics.items():
+                    got.setdefault(row, {}).setdefault(metric, []).extend(values)
+                say('round %d  %-28s ' % (number, row) + '  '.join('%s %.4g' % (k, statistics.median(v)) for k, v in metrics.items()))
+    out = {row: {k: spread(v) for k, v in ms.items()} for row, ms in got.items()}
     return {'rows': out, 'refused': refused, 'ratios': ratios(out)}
 
 
