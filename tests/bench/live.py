@@ -320,7 +320,8 @@ class Standing:
         self.between = ROWS[self.row](lab)
         self.between.start()
         self.before, self.measured = kernel_counts(lab), Measured(lab, self.between.pid)
-        self.ask('v4', WARM)
+        for family in self.hosts:
+            self.ask(family, WARM)
 
     def ask(self, family, seconds, *more):
         answered = wrk(self.lab, self.hosts[family], seconds, *more)
@@ -364,6 +365,8 @@ def one_round(names, turns, refuse):
         standing = []
 
         def each(act):
+            """In another order each time: nobody always comes behind the same one."""
+            standing[:] = standing[1:] + standing[:1]
             for s in list(standing):
                 try:
                     act(s)
@@ -380,10 +383,8 @@ def one_round(names, turns, refuse):
             for turn in range(turns):
                 for family in ('v4', 'v6'):
                     each(lambda s: load(s, family))
-                    standing.append(standing.pop(0))	# nobody always comes behind the same one
         for turn in range((turns + 1) // 2):
             each(Standing.connections)
-            standing.append(standing.pop(0))
         each(Standing.down)
         return {s.row: s.got for s in sorted(standing, key=lambda s: names.index(s.row))}
 
@@ -404,15 +405,14 @@ def run_all(rounds, turns, only=()):
     if missing():
         say('live rows are left out: not installed: %s (scripts/install-deps --bench)' % ', '.join(missing()))
         return None
-    got, refused = {}, {}
+    got, refused, names = {}, {}, rows(only)
     for number in range(1, rounds + 1):
         def refuse(row, why):
             refused.setdefault(row, []).append(why)
             say('round %d  %-28s does not count: %s' % (number, row, why))
 
         for restless in (False, True):
-            names = [r for r in rows(only) if issubclass(ROWS[r], Suricata) == restless]
-            for row, metrics in one_round(names, turns, refuse).items() if names else ():
+            for row, metrics in one_round([r for r in names if issubclass(ROWS[r], Suricata) == restless], turns, refuse).items():
                 for metric, values in metrics.items():
                     got.setdefault(row, {}).setdefault(metric, []).extend(values)
                 say('round %d  %-28s ' % (number, row) + '  '.join('%s %.4g' % (k, statistics.median(v)) for k, v in metrics.items()))
