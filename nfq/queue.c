@@ -51,7 +51,7 @@ struct queue {
 	int fd, proc;
 	uint8_t *arena;			/* ARENA_SIZE bytes of the mapping: the windows ... */
 	uint8_t *out;			/* ... and OUT_SIZE behind them */
-	bool few, stretched;		/* the last messages were long; and some came into windows above WINDOWS_FEW */
+	bool few, stretched;		/* some of the last messages were long; and came into windows above the few */
 	size_t nout;
 	const uint8_t *instead;		/* VERDICTS_OTHER: goes on with these bytes, `ninstead` of them */
 	uint32_t ninstead;

@@ -153,24 +153,25 @@ static void test_no_bypass(void)
 
 /* The mirror shows the answer to a connection whose ports are used again by then, with a thousand others before it and thousands behind it:
  * its queue had it. */
-static void test_no_bypass_ports_again(void)
+static void ports_again(bool v6)
 {
-	struct spec answer = { .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .path = NFQ, .held = true, .fflags = FRAME_LEAVING | FRAME_CSUM_VALID };
+	struct spec answer = { .v6 = v6, .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .path = NFQ, .held = true, .fflags = FRAME_LEAVING | FRAME_CSUM_VALID };
 	struct spec other = QUEUE_SYN(0);
 	struct core c = { 0 };
 
 	other.sport = 1000;
+	other.v6 = v6;
 	core_open(&c, NULL);
 	c.owner = queue_first;
 	for (unsigned i = 0; i < 2; i++) {
-		core_send(&c, &(struct spec){ .flags = TCP_SYN, .seq = 100, .path = NFQ, .held = true, .fflags = FRAME_ENTERING | FRAME_CSUM_VALID });
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_SYN, .seq = 100, .path = NFQ, .held = true, .fflags = FRAME_ENTERING | FRAME_CSUM_VALID });
 		answer.seq = 700 + i;
 		core_send(&c, &answer);
-		core_send(&c, &(struct spec){ .flags = TCP_RST, .seq = 101, .path = NFQ, .held = true, .fflags = FRAME_ENTERING | FRAME_CSUM_VALID });
+		core_send(&c, &(struct spec){ .v6 = v6, .flags = TCP_RST, .seq = 101, .path = NFQ, .held = true, .fflags = FRAME_ENTERING | FRAME_CSUM_VALID });
 	}
 	for (unsigned i = 0; i < 5000; i++) {
 		if (i == 1000)
-			core_send(&c, &(struct spec){ .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .path = TC, .view = 10, .fflags = FRAME_LEAVING | FRAME_CSUM_VALID });
+			core_send(&c, &(struct spec){ .v6 = v6, .dir = DOWN, .flags = TCP_SYN | TCP_ACK, .seq = 700, .ack = 101, .path = TC, .view = 10, .fflags = FRAME_LEAVING | FRAME_CSUM_VALID });
 		other.seq = 9000 + i;
 		core_send(&c, &other);
 	}
@@ -179,6 +180,12 @@ static void test_no_bypass_ports_again(void)
 	CU_ASSERT_EQUAL(core_counter(&c, DPI_C_BYPASS), 0);
 	CU_ASSERT_PTR_NULL(c.d->witness.entry);
 	core_close(&c);
+}
+
+static void test_no_bypass_ports_again(void)
+{
+	ports_again(false);
+	ports_again(true);
 }
 
 /* Many at once: bounded, counted, told at most so often a second. */
