@@ -259,15 +259,24 @@ static void put_traffic(const struct node *n, struct jbuf *out, const struct wor
 	jb_end_obj(out);
 }
 
+/* The strictest of its addresses' modes: a group may hold one of them only. */
 static enum policy_mode policy_mode_of_workload(const struct node *n, const struct workload *w)
 {
 	struct policy *p = policy_file_policy(n->policy);
+	enum policy_mode strictest = MODE_DISCOVER;
 	struct group_set own, all;
+	bool any = false;
 
 	memset(&own, 0, sizeof own);
 	workload_groups(w, n->policy, &own);
-	policy_groups(p, &w->links[0].end.addrs[0], &own, &all);
-	return policy_mode_of(p, &all);
+	for (unsigned i = 0; i < w->nlinks; i++)
+		for (unsigned a = 0; a < w->links[i].end.naddrs; a++) {
+			policy_groups(p, &w->links[i].end.addrs[a], &own, &all);
+			if (policy_mode_of(p, &all) > strictest)
+				strictest = policy_mode_of(p, &all);
+			any = true;
+		}
+	return any ? strictest : policy_mode_of(p, &own);
 }
 
 static int answer_workloads(struct node *n, const struct control_request *r, struct jbuf *out, struct err *err)

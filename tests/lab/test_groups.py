@@ -61,6 +61,22 @@ def test_enforced_on_the_mirror():
         enforced(lab, 'tc')
 
 
+def test_mode_told_of_a_workload_is_the_strictest_of_its_addresses():
+    """A group may hold one address of a workload and not the other."""
+    with Lab() as lab:
+        for strict, lax in ((lab.v4, lab.v6), (lab.v6, lab.v4)):
+            text = """version: 1
+default: {mode: monitor}
+groups:
+  - {name: lax, mode: discover, match: {cidr: "%s"}}
+  - {name: strict, mode: protect, match: {cidr: "%s"}}
+rules: []
+""" % (lax('web'), strict('web'))
+            lab.start_tapqd(mode='tc', policy=text)
+            assert {w['name']: w['policy_mode'] for w in lab.tapq_json('workloads')['workloads']} == {'web': 'protect', 'client': 'monitor', 'db': 'monitor'}
+            assert lab.stop_tapqd() == 0
+
+
 def test_found_by_its_name_under_run_netns():
     """Nothing was said by hand: the namespace is known by its name, the image is not."""
     text = '''version: 1
