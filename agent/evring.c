@@ -40,7 +40,7 @@ bool evring_put(struct evring *r, const struct event *ev)
 	return spsc_put(r->ring, ev, sizeof *ev, ev->body, ev->body_len);
 }
 
-bool evring_room(struct evring *r, size_t bytes) { return spsc_room(r->ring, bytes); }
+bool evring_crowded(struct evring *r) { return spsc_crowded(r->ring); }
 void evring_wake(struct evring *r) { spsc_wake(r->ring); }
 
 const struct event *evring_peek(struct evring *r)

@@ -14,7 +14,7 @@ struct evring;
 struct evring *evring_new(uint32_t bytes /* power of two, >= 64 KiB */, int eventfd /* borrowed; -1: none */);
 void evring_free(struct evring *);			/* NULL is fine */
 bool evring_put(struct evring *, const struct event *);	/* producer; false: dropped and counted */
-bool evring_room(struct evring *, size_t bytes);	/* producer: room for so much, sizeof(struct event) and 8 for each event included */
+bool evring_crowded(struct evring *);			/* producer: spsc_crowded() */
 void evring_wake(struct evring *);			/* producer, after a batch: wakes the consumer if anything was put */
 /* Consumer: the oldest event; its body points into the ring until evring_pop. NULL: empty. */
 const struct event *evring_peek(struct evring *);

@@ -163,7 +163,7 @@ static int run_file(struct run *n, const char *file, struct err *err)
 				dpi_ahead(n->dpi, &f[i], (unsigned)(count - i));
 			if (f[i].ts > n->ticked && (uint64_t)f[i].ts - (uint64_t)n->ticked >= TICK_NS) {
 				dpi_tick(n->dpi, f[i].ts);
-				while (dpi_due(n->dpi))
+				while (dpi_due(n->dpi, true))
 					;
 				n->ticked = f[i].ts;
 			}

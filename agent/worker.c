@@ -17,6 +17,7 @@
 #define ALONE 20		/* ticks without a frame, and with nothing that passes by: whatever hangs on the last one has had its time ... */
 #define REST_MS 250		/* ... and what is left, the ends of silent flows, may be told that much later */
 #define PATIENCE_MS 1000	/* less than the watchdog waits for a worker that stops */
+#define SPARE_NS 500000000LL	/* a sink that makes no room in so long is not waited for */
 #define AGAIN_MS 2		/* between two looks at frames that come again */
 
 enum command_kind { CMD_ADD, CMD_REMOVE, CMD_WORLD, CMD_MASK, CMD_FLOWS, CMD_SIZES, CMD_BROKEN, CMD_DROP_OFFLOADED, CMD_LET_PASS, CMD_STOP };
@@ -155,19 +156,32 @@ static void run_commands(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+bool worker_spares_sink(struct worker *w)
+{
+	if (!evring_crowded(w->conf.events)) {
+		w->crowded = 0;
+		return false;
+	}
+	if (!w->crowded)
+		w->crowded = worker_steady();
+	return worker_steady() - w->crowded < SPARE_NS;
+}
+
+/* of two waits in ms; other: -1, no end */
+static int sooner(int ms, int other) { return other >= 0 && other < ms ? other : ms; }
+
 static int wait_ms(const struct worker *w)
 {
-	int ms = w->behind || w->due ? 0 : w->again.n ? AGAIN_MS : w->ticks_alone >= ALONE && !w->came ? REST_MS : TICK_MS, judge = judging_wait_ms(w);
+	int ms = w->behind ? 0 : w->again.n ? AGAIN_MS : w->ticks_alone >= ALONE && !w->came ? REST_MS : TICK_MS;
 
-	if (judge >= 0 && judge < ms)
-		ms = judge;
-
+	if (w->due)
+		ms = sooner(ms, w->due_waits ? ROOM_MS : 0);
+	ms = sooner(ms, judging_wait_ms(w));
 	for (unsigned i = 0; i < w->timed; i++) {
 		const struct source *s = w->entries[i]->src;
-		int t = w->entries[i]->broken ? -1 : s->ops->timeout(s);
 
-		if (t >= 0 && t < ms)
-			ms = t;
+		if (!w->entries[i]->broken)
+			ms = sooner(ms, s->ops->timeout(s));
 	}
 	return ms;
 }
@@ -218,7 +232,8 @@ static void *worker_main(void *arg)
 			waiting_tick(&w->waiting);
 			ticked = now;
 		}
-		w->due = dpi_due(w->dpi);
+		w->due_waits = worker_spares_sink(w);
+		w->due = dpi_due(w->dpi, !w->due_waits);
 		if (w->conf.relay) {
 			frames_run_relayed(w);
 			frames_take_replies(w);

@@ -3,8 +3,8 @@
  * number of flows; a worker that has no packets goes from slice to slice. Flows of which packets are held and that are refused now have their ends reset here, from their
  * numbers; those of the mirror are handed to agent/enforce.h.
  *
- * It goes at the pace of those who take what it says: alerts of a slice have to find room in the ring of events (for PATIENCE; then they are dropped and counted, as
- * anybody's), refusals in the ring of those who carry them out, for as long as it takes: nobody would tell the ends otherwise. */
+ * It goes at the pace of those who take what it says: alerts of a slice wait for room in the ring of events (worker_spares_sink), refusals in
+ * the ring of those who carry them out, for as long as it takes: nobody would tell the ends otherwise. */
 #include "agent/worker_parts.h"
 
 #include "agent/refusal.h"
@@ -12,18 +12,14 @@
 
 #define SLICE 500000			/* ns */
 #define FLOWS 32u			/* a call of the core: some 30 us */
-#define EVENT_BYTES 1024u		/* of one flow's: an alert, and what its parser says when it ends */
-#define PATIENCE 500000000LL		/* ns */
-#define WAIT_MS 1
 
 void judging_begin(struct worker *w)
 {
 	w->judging = true;
 	w->judge_waits = false;
-	w->judge_until = worker_steady() + PATIENCE;
 }
 
-int judging_wait_ms(const struct worker *w) { return !w->judging ? -1 : w->judge_waits ? WAIT_MS : 0; }
+int judging_wait_ms(const struct worker *w) { return !w->judging ? -1 : w->judge_waits ? ROOM_MS : 0; }
 
 void judging_turn(struct worker *w)
 {
@@ -34,7 +30,7 @@ void judging_turn(struct worker *w)
 	began = now = worker_steady();
 	w->judge_waits = false;
 	while (w->judging && !w->judge_waits && now - began < SLICE) {
-		if (now < w->judge_until && !evring_room(w->conf.events, FLOWS * EVENT_BYTES))
+		if (worker_spares_sink(w))
 			w->judge_waits = true;
 		else
 			w->judging = dpi_judge_anew(w->dpi, FLOWS);

@@ -19,6 +19,8 @@
 #define BATCH 64		/* frames asked for at once */
 #define TURN 16			/* batches of one source before the others get theirs */
 
+#define ROOM_MS 1		/* between two looks whether who takes what is told made room for more */
+
 struct command;
 
 struct entry {
@@ -55,13 +57,13 @@ struct worker {
 	struct waiting waiting;
 	struct waiter woken;	/* of conf.wake */
 	bool stopping, behind;	/* behind: relayed frames were left for the next round */
-	bool due;		/* flows are left that are to end */
+	bool due, due_waits;	/* flows are left that are to end; the sink has to make room first */
+	int64_t crowded;	/* of worker_steady(): since when the ring of events is; 0: it is not */
 	bool came;		/* frames, since the last tick */
 	unsigned ticks_alone;	/* in which none came */
 	unsigned patience;	/* ms that are left to wait for room in the ring of events; 0 until the end */
 	struct entry *answered_first;	/* what was answered since the last flush */
 	bool judging, judge_waits;	/* open flows are left to be judged anew; somebody has to make room first */
-	int64_t judge_until;	/* of worker_steady(): events are waited for until then */
 	uint64_t beats, not_relayed, not_asked;
 	struct worker_traffic *traffic[TRAFFIC_CHUNKS];
 	struct frame frames[BATCH];
@@ -73,6 +75,8 @@ struct worker {
 
 int64_t worker_now(void);	/* ns since the epoch */
 int64_t worker_steady(void);	/* ns of a clock that nobody sets */
+/* What could be told later should be: the sink is behind, and not for longer than it may need to catch up (then what finds no room is dropped and counted). */
+bool worker_spares_sink(struct worker *);
 
 /* ---- worker_judge.c ---- */
 void judging_begin(struct worker *);	/* the core has another policy */

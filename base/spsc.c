@@ -112,7 +112,7 @@ bool spsc_put(struct spsc *r, const void *head, size_t nhead, const void *body, 
 	return true;
 }
 
-static bool half_full(struct spsc *r)
+bool spsc_crowded(struct spsc *r)
 {
 	if (r->put - r->known_tail <= r->mask / 2)
 		return false;
@@ -128,7 +128,7 @@ void spsc_wake(struct spsc *r)
 		return;
 	r->unsaid = false;
 	atomic_store(&r->head, r->put);
-	if (atomic_load(&r->dozing) && !half_full(r))
+	if (atomic_load(&r->dozing) && !spsc_crowded(r))
 		return;
 	/* EAGAIN means that the consumer has 2^64 wakes to look at already */
 	if (r->eventfd >= 0 && write(r->eventfd, &one, sizeof(one)) < 0)

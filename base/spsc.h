@@ -19,6 +19,7 @@ void spsc_free(struct spsc *);		/* NULL is fine */
 /* Producer. head and body become one message; nhead is a multiple of 8. False: refused and counted. */
 bool spsc_put(struct spsc *, const void *head, size_t nhead, const void *body, size_t nbody);
 bool spsc_room(struct spsc *, size_t bytes);	/* messages that take so much in all, a word for each included, would find room */
+bool spsc_crowded(struct spsc *);		/* more than half of it is full: who can wait should */
 void spsc_wake(struct spsc *);		/* after a batch: wakes the consumer if anything was put since the last time */
 
 /* Consumer. The oldest message, 8-byte aligned, valid until spsc_pop; *n: its length. NULL: empty. */

@@ -150,8 +150,9 @@ bool dpi_flow_lost(struct dpi *, const struct dpi_decided *);
  * were: what is compared between two paths waits for two of these. */
 void dpi_tick(struct dpi *, int64_t now);
 /* Ends some of the flows whose time is over; each frame ends two of them too. True: there are more. It takes some 20 us, so that thousands that end at
- * once keep no frame waiting: called after each batch of frames, and again at once when nothing else is to be done. */
-bool dpi_due(struct dpi *);
+ * once keep no frame waiting: called after each batch of frames, and again at once when nothing else is to be done. room: for what they tell; without it they
+ * wait, at frames too, until the next call. */
+bool dpi_due(struct dpi *, bool room);
 /* Whatever waits for an answer goes on now, if some of it came with this frame.caller. NULL: all. */
 void dpi_release(struct dpi *, const void *caller);
 /* Ends every flow and tells each (shutdown, end of a capture). */

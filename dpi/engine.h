@@ -108,6 +108,7 @@ struct dpi {
 	int64_t began;			/* now when that was done first */
 	struct flow *decided;		/* the flow of the frame at hand, where its answer is ANSWER_FINAL */
 	uint32_t flows_away;
+	bool due_waits;			/* dpi_due(): what flows tell at their end would find no room */
 	struct carrier carrier;		/* the packet that just counted, if it may carry another one */
 	uint64_t events;		/* conf.event_mask, 0 without emit */
 	uint64_t flows_made;

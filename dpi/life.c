@@ -331,7 +331,7 @@ void core_clock(struct dpi *d, int64_t ts)
 		count_n(d, DPI_C_FRAG_TIMEOUT, defrag_expire(d->defrag, ts));
 		expect_expire(&d->expect, d->now);
 	}
-	if (d->flows.wheel.due)
+	if (d->flows.wheel.due && !d->due_waits)
 		due(d, TIMERS_A_FRAME);
 }
 
@@ -342,8 +342,10 @@ void dpi_tick(struct dpi *d, int64_t now)
 		witness_tick(d);
 }
 
-bool dpi_due(struct dpi *d)
+bool dpi_due(struct dpi *d, bool room)
 {
-	due(d, TIMERS_A_CALL);
+	d->due_waits = !room;
+	if (room)
+		due(d, TIMERS_A_CALL);
 	return d->flows.wheel.due;
 }

@@ -20,7 +20,7 @@ void fuzz_frames(struct dpi *d, struct cursor c)
 		fuzz_give(d, &f, cur_take(&c, n), n);
 		if (step == 255) {
 			dpi_tick(d, now);
-			dpi_due(d);
+			dpi_due(d, f.view & 1);
 		}
 		if (step == 254)
 			dpi_set_epoch(d, now, 500 * MS);

@@ -19,10 +19,12 @@ static const uint8_t udp4[] = { 0x45, 0, 0, 29, 0, 1, 0, 0, 64, 17, 0x66, 0xcc, 
 static const uint8_t udp6[] = { 0x60, 0, 0, 0, 0, 9, 17, 64, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3,
 	0x13, 0x88, 0x17, 0x70, 0, 9, 0x69, 0xde, 'q' };
 
-/* Ready from the beginning; gives its frames at once, or none and keeps its worker until it is let go. */
+/* Ready from the beginning; gives its frames, each of a flow of its own, or none and keeps its worker until it is let go. */
 struct given {
 	struct source src;
 	int fd;
+	unsigned flows, gave;	/* of both families in turn; 0: keeps */
+	uint8_t packet[64][sizeof udp6];
 	bool keeps, done, held;
 	unsigned answered;
 	sem_t kept, go;
@@ -31,26 +33,40 @@ struct given {
 static struct given *of(const struct source *s) { return (struct given *)(uintptr_t)s; }
 static int given_fd(const struct source *s) { return of(s)->fd; }
 
+static void number(uint8_t *p, unsigned v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
 static int given_batch(struct source *s, struct frame *out, unsigned max, struct err *err)
 {
 	static const struct { const uint8_t *p; uint32_t n; } packets[] = { { udp4, sizeof udp4 }, { udp6, sizeof udp6 } };
 	struct given *g = of(s);
+	unsigned i;
 	uint64_t n;
 
 	(void)err;
 	CU_ASSERT_FATAL(max >= 2);
 	if (g->done)
 		return 0;
-	g->done = true;
-	CU_ASSERT_EQUAL(read(g->fd, &n, sizeof n), sizeof n);
+	for (i = 0; i < max && i < 64 && g->gave < g->flows; i++, g->gave++) {
+		uint8_t *p = g->packet[i];
+		uint32_t len = packets[g->gave % 2].n;
+
+		memcpy(p, packets[g->gave % 2].p, len);
+		number(p + len - 9, 5000 + g->gave / 2);		/* their sum, and with it the checksum, is what it was */
+		number(p + len - 7, 6000 - g->gave / 2);
+		out[i] = (struct frame){ .ts = 1700000000LL * 1000000000, .data = p, .caplen = len, .wirelen = len, .link = LINK_RAW, .held = g->held, .token = i };
+	}
+	g->done = g->gave == g->flows;
+	if (g->done)
+		CU_ASSERT_EQUAL(read(g->fd, &n, sizeof n), sizeof n);
 	if (g->keeps) {
 		sem_post(&g->kept);
 		sem_wait(&g->go);
-		return 0;
 	}
-	for (unsigned i = 0; i < 2; i++)
-		out[i] = (struct frame){ .ts = 1700000000LL * 1000000000, .data = packets[i].p, .caplen = packets[i].n, .wirelen = packets[i].n, .link = LINK_RAW, .held = g->held, .token = i };
-	return 2;
+	return (int)i;
 }
 
 static void given_answer(struct source *s, const struct frame *f, struct answer a)
@@ -66,7 +82,7 @@ static const struct source_ops given_ops = { .name = "given", .fd = given_fd, .b
 
 static void given_init(struct given *g, bool keeps)
 {
-	*g = (struct given){ .src.ops = &given_ops, .fd = eventfd(1, EFD_NONBLOCK), .keeps = keeps };
+	*g = (struct given){ .src.ops = &given_ops, .fd = eventfd(1, EFD_NONBLOCK), .keeps = keeps, .flows = keeps ? 0 : 2 };
 	CU_ASSERT_FATAL(g->fd >= 0);
 	sem_init(&g->kept, 0, 0);
 	sem_init(&g->go, 0, 0);
@@ -100,7 +116,7 @@ static void crowd_start(struct crowd *c, unsigned n)
 	CU_ASSERT_FATAL(c->relay || n == 1);
 	for (unsigned i = 0; i < n; i++) {
 		struct worker_conf conf = { .index = i, .relay = c->relay, .wake = c->wake[i], .watchdog = 60LL * 1000000000, .shunt_bytes = 1 << 20,
-			.events = c->ring[i] = evring_new(RING_BYTES, -1), .dpi = { .max_flows = 64, .memcap = 8 << 20, .key = { { 1, 2 } }, .flow_id_seed = 3 } };
+			.events = c->ring[i] = evring_new(RING_BYTES, -1), .dpi = { .max_flows = 1024, .memcap = 8 << 20, .key = { { 1, 2 } }, .flow_id_seed = 3 } };
 
 		c->w[i] = worker_start(&conf, &err);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(c->w[i]);
@@ -207,10 +223,49 @@ static void test_rests(void)
 	given_free(&feed);
 }
 
+/* Flows that end at once go at the pace of whoever takes what they tell: nothing is dropped. Where nobody takes anything they end all the same, and what found
+ * no room was counted. */
+static void ends_at_once(bool taken)
+{
+	const unsigned n = 1000;
+	struct err err = { "" };
+	struct given feed;
+	struct crowd c;
+	unsigned told = 0;
+
+	crowd_start(&c, 1);
+	given_init(&feed, false);
+	feed.flows = n;
+	worker_set_event_mask(c.w[0], 1u << EV_FLOW);
+	CU_ASSERT_EQUAL(worker_add_source(c.w[0], &feed.src, NULL, NULL, NULL, &err), 0);
+	wait_for_flows(c.w[0], n);	/* by its own clock they are years old */
+	for (unsigned ms = 0; ms < 5000 && counted(c.w[0], DPI_C_FLOWS_END) < n; ms++) {
+		const struct event *ev;
+
+		for (unsigned i = 0; taken && i < 16 && (ev = evring_peek(c.ring[0])); i++) {
+			told += ev->type == EV_FLOW;
+			evring_pop(c.ring[0]);
+		}
+		pause_ms(1);
+	}
+	CU_ASSERT_EQUAL(counted(c.w[0], DPI_C_FLOWS_END), n);
+	for (const struct event *ev; (ev = evring_peek(c.ring[0])); evring_pop(c.ring[0]))
+		told += ev->type == EV_FLOW;
+	CU_ASSERT_EQUAL(told + evring_dropped(c.ring[0]), n);
+	CU_ASSERT_EQUAL(evring_dropped(c.ring[0]) == 0, taken);
+	crowd_stop(&c);
+	given_free(&feed);
+}
+
+static void test_ends_at_once(void) { ends_at_once(true); }
+static void test_ends_at_once_untaken(void) { ends_at_once(false); }
+
 const struct unit_test tests_worker[] = {
 	{ "a source that goes before its copies were looked at", test_source_gone },
 	{ "a source that goes before its frames were answered", test_source_gone_unanswered },
 	{ "one that sees nothing rests", test_rests },
+	{ "a thousand that end at once wait for room", test_ends_at_once },
+	{ "a thousand that end at once, and nobody makes room", test_ends_at_once_untaken },
 	{ 0 },
 };
 

@@ -278,7 +278,7 @@ void core_tick(struct core *c, int64_t ns)
 {
 	c->now += ns;
 	dpi_tick(c->d, c->now);
-	while (dpi_due(c->d))
+	while (dpi_due(c->d, true))
 		;
 }
 
