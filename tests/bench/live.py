@@ -343,9 +343,9 @@ class Standing:
         self.put(**{'bulk ' + family: rate})
 
     def connections(self):
-        """Flows end, and are told, three seconds behind their last packet: measured is once ends come as fast as beginnings."""
+        """Flows end, and are told, three seconds behind their last packet: measured is once ends come as fast as beginnings, and both families as early as late."""
         self.ask('v4', ENDS, *CLOSING)
-        for family in self.hosts:
+        for family in (*self.hosts, *reversed(self.hosts)):
             with self.measured:
                 m = self.ask(family, SHORT, *CLOSING)
             self.put(**{'connections ' + family: m['rate']})
