@@ -181,6 +181,9 @@ $(B)/floods: $(call objs,tests/floods/*.c) $(foreach l,dpi base,$(B)/lib$(l).a)
 floods-run: $(B)/floods
 	@$(B)/floods $(if $(FLOODS_FULL),--full)
 
+valgrind-run: unit $(B)/tapq
+	@tests/valgrind $(B)
+
 linear-run: $(B)/linear
 	@tests/linear/run $(B)/linear
 
@@ -211,16 +214,15 @@ $(patsubst %,$(B)/bench/%.pcap,blend blend-small blend-counted tls tls-counted):
 lab-run: all
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/lab/run $(LAB)
 
+# What shares nothing runs side by side, its output kept together; floods compare times, and run alone.
+SIDE_BY_SIDE := sanitized-run unit-run golden-run threads-run fuzz-run valgrind-run linear-run count-run policy-count-run
+sanitized-run:
+	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run hostile-run
+
 check: deps house
 	@$(MAKE) --no-print-directory -j2 all unit
-	@$(MAKE) --no-print-directory unit-run golden-run floods-run threads-run
-	@$(MAKE) --no-print-directory -j2 $(SANITIZE) all unit
-	@$(MAKE) --no-print-directory $(SANITIZE) unit-run golden-run hostile-run
-	@$(MAKE) --no-print-directory -j2 build-fuzz/fuzz
-	@$(MAKE) --no-print-directory fuzz-run FUZZ_RUNS=2000
-	@tests/valgrind $(B)
-	@$(MAKE) --no-print-directory linear-run
-	@$(MAKE) --no-print-directory count-run policy-count-run
+	@$(MAKE) --no-print-directory floods-run
+	@$(MAKE) --no-print-directory -j2 --output-sync=target FUZZ_RUNS=2000 $(SIDE_BY_SIDE)
 	@$(MAKE) --no-print-directory lab-run
 	@TAPQ_BUILD=$(CURDIR)/$(B) tests/evasion/run
 	@$(MAKE) --no-print-directory $(SANITIZE) lab-run LAB="--sanitized"
@@ -305,5 +307,5 @@ clean:
 	rm -rf build build-san build-fuzz build-tsan
 
 -include $(shell find $(B) build-fuzz -name '*.d' 2>/dev/null)
-.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run threads-run floods floods-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
+.PHONY: all unit deps house unit-run golden-run corpus-run hostile-run fuzz-run threads-run floods floods-run valgrind-run sanitized-run linear-run count-run lab-run check check-fast check-lab check-evasion golden corpus fuzz bench lint captures demo install uninstall clean
 .DELETE_ON_ERROR:
