@@ -257,12 +257,13 @@ void judge_released(struct dpi *d, const struct flow *f)
 
 static bool by_this_policy(const struct dpi *d, const struct flow *f) { return (int32_t)(f->policy - d->policy_since) >= 0; }
 
-/* Refused for one of its requests, which is past: it is not made good by other ends, nor by another policy that may refuse such a request too. */
+/* Refused for one of its requests, which is past: it is not made good by other ends, nor by another policy that may refuse such a request too, nor, where it is
+ * stopped as it is, by a quarantine that comes and goes. */
 static bool refused_for_good(struct px *x, const struct dpi_ends *e, bool same)
 {
 	const struct flow *f = x->f;
 
-	return flow_refused(f) && f->by_facts && (is_stream(f) || f->feed == FEED_OFF) && f->reason != REASON_QUARANTINE && !e->quarantined && x->d->policy &&
+	return flow_refused(f) && f->by_facts && (is_stream(f) || f->feed == FEED_OFF) && f->reason != REASON_QUARANTINE && (!e->quarantined || judge_reaches(f)) && x->d->policy &&
 	       (same || ask_policy(x, e, NULL).hold);
 }
 

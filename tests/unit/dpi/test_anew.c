@@ -331,13 +331,13 @@ static void test_bounds(void)
 	core_close(&c);
 }
 
-/* Refused for a request: not made good by a switch of paths, nor by the same policy once more (somebody's quarantine), nor by another that may refuse
+/* Refused for a request: not made good by a switch of paths, nor by the same policy once more (somebody's quarantine), nor by its own quarantine, nor by another that may refuse
  * such a request, but by one that does not. */
 static void test_refused_for_a_request(void)
 {
 	static const struct l7_rule refuses[] = { { VERDICT_DROP, "http", { "paths=/a*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END }, others[] = { { VERDICT_ALLOW, "http", { "methods=PUT" } }, { VERDICT_DENY, "http", { "paths=/b*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END }, allows[] = { { VERDICT_ALLOW, NULL, { NULL } }, END };
 
-	for (unsigned i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < 12; i++) {
 		const struct one o = { .kind = HTTP, .v6 = i & 1, .held = i & 2, .enforceable = !(i & 2), .sport = 40000, .dport = 80, .view = 10 };
 		struct policy *p = l7_policy(MODE_PROTECT, refuses);
 		struct spec again = of(&o, UP);
@@ -361,6 +361,15 @@ static void test_refused_for_a_request(void)
 			set_policy(&c, policy_ref(p));
 			while (dpi_judge_anew(c.d, 1))
 				;
+		}
+		if (i & 8) {
+			c.quarantined = true;
+			set_policy(&c, policy_ref(p));
+			while (dpi_judge_anew(c.d, 1))
+				;
+			CU_ASSERT_EQUAL(core_send(&c, &again), VERDICT_DROP);
+			c.quarantined = false;
+			set_policy(&c, policy_ref(p));
 		}
 		CU_ASSERT_EQUAL(core_send(&c, &again), VERDICT_DROP);
 		CU_ASSERT(f->verdict == VERDICT_DROP && c.told[EV_ALERT] == 1 && c.released == 0);
