@@ -24,7 +24,7 @@ BOTH = 'queue and mirror, half each'
 NFQ, OFFLOAD, TC, TC_BPF, MIXED, SURICATA_NFQ, SURICATA_TC = 'tapqd nfq', 'tapqd nfq, offload', 'tapqd tc', 'tapqd tc, bpf engine', 'tapqd mixed', 'Suricata, NFQUEUE', 'Suricata, af-packet'
 RATES = ('kept-alive', 'connections', 'bulk')
 WARM, ENDS = 1, 4	# seconds of load that is not measured
-TURN, SHORT = 1, 2	# seconds of one that is; of short connections
+TURN = 1	# seconds of one that is
 CLOSING = ('-H', 'Connection: close')
 
 
@@ -347,7 +347,7 @@ class Standing:
         self.ask('v4', ENDS, *CLOSING)
         for family in (*self.hosts, *reversed(self.hosts)):
             with self.measured:
-                m = self.ask(family, SHORT, *CLOSING)
+                m = self.ask(family, TURN, *CLOSING)
             self.put(**{'connections ' + family: m['rate']})
 
     def down(self):
