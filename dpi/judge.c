@@ -21,7 +21,8 @@
  * from that frame on, by whoever is told (dpi_ops.refused). That is not so for flows inside tunnels and behind VLAN tags, for transports
  * without ports (but for echoes, which have an id), and for datagrams that are judged one by one: to stop one would stop the others.
  *
- * Of a workload in quarantine everything is refused, what is never judged too: no policy is asked. */
+ * Of a workload in quarantine everything is refused, what is never judged too: no policy is asked. What was refused for a request before stays refused for that,
+ * since nothing of it is left to be judged by when the quarantine ends. */
 #include "dpi/tunnel.h"
 
 #include <netinet/in.h>

@@ -331,8 +331,8 @@ static void test_bounds(void)
 	core_close(&c);
 }
 
-/* Refused for a request: not made good by a switch of paths, nor by the same policy once more (somebody's quarantine), nor by its own quarantine, nor by another that may refuse
- * such a request, but by one that does not. */
+/* Refused for a request: not made good by a switch of paths, nor by the same policy once more (somebody's quarantine), nor by its own quarantine, nor by
+ * another that may refuse such a request, but by one that does not. */
 static void test_refused_for_a_request(void)
 {
 	static const struct l7_rule refuses[] = { { VERDICT_DROP, "http", { "paths=/a*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END }, others[] = { { VERDICT_ALLOW, "http", { "methods=PUT" } }, { VERDICT_DENY, "http", { "paths=/b*" } }, { VERDICT_ALLOW, NULL, { NULL } }, END }, allows[] = { { VERDICT_ALLOW, NULL, { NULL } }, END };
